@@ -1,0 +1,17 @@
+//! A chat: the request, the events of its answer, and the two ways to get one (a turn of the agent, a plain call of a model).
+//!
+//! The shapes are OpenAI's chat completions, because that is what clients send; what providers add is carried beside them.
+
+mod answer;
+mod event;
+mod request;
+mod turn;
+
+pub use answer::{Answer, CollectedCall};
+pub use event::{Event, EventSink, EventStream, FinishReason, Head, OpaquePart, Relayed, Usage};
+pub use request::{
+    ChatRequest, Content, Effort, FunctionCall, Message, Part, ResponseFormat, Role, ToolCall, ToolChoice, ToolSpec,
+};
+pub use turn::{
+    Agent, KeepRound, KeptCall, KeptRound, StartTurn, TurnDefaults, TurnGrant, TurnLimits, TurnPermit, TurnRequest,
+};

@@ -1,0 +1,21 @@
+//! The port to time. Whoever needs "now", a timer or a stopwatch takes a [`Clock`]; nothing else reads the system's clocks.
+
+use crate::BoxFuture;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// HAIA's time. Under `HAIA_TIME_FACTOR` `now` and `sleep` run faster than the world; `monotonic` and `pause` never do.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock, for time stamps, schedules and ages.
+    fn now(&self) -> Timestamp;
+    /// Time since an arbitrary start, for latencies and network deadlines. Never goes backwards and ignores the time factor.
+    fn monotonic(&self) -> Duration;
+    /// Waits in HAIA's time: for intervals and "for" durations.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    /// Waits in real time: for network deadlines and for waits that another program asked for.
+    fn pause(&self, duration: Duration) -> BoxFuture<'static, ()>;
+}
+
+/// A clock as actors hold it.
+pub type SharedClock = Arc<dyn Clock>;

@@ -1,0 +1,65 @@
+//! The system's clocks behind `contract::clock::Clock`, with HAIA's time factor.
+
+use contract::BoxFuture;
+use contract::clock::Clock;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Real time, or time that runs `factor` times as fast: now = origin + (real now − origin) × factor.
+#[derive(Debug)]
+pub struct SystemClock {
+    origin: Timestamp,
+    factor: f64,
+    started: tokio::time::Instant,
+}
+
+impl SystemClock {
+    /// The system's time as it is.
+    pub fn real() -> Self {
+        Self::accelerated(Timestamp::UNIX_EPOCH, 1.0)
+    }
+
+    /// Time since `origin` (when the store was created) runs `factor` times as fast. A factor below 1 counts as 1.
+    pub fn accelerated(origin: Timestamp, factor: f64) -> Self {
+        let factor = if factor.is_finite() && factor > 1.0 { factor } else { 1.0 };
+        Self { origin, factor, started: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let real = Timestamp::now();
+        if self.factor == 1.0 {
+            return real;
+        }
+        let seconds = real.duration_since(self.origin).as_secs_f64() * self.factor;
+        let elapsed = jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::ZERO);
+        self.origin.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.pause(duration.div_f64(self.factor))
+    }
+
+    fn pause(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_factor_speeds_up_the_wall_clock_from_its_origin() {
+        let origin = Timestamp::now() - jiff::SignedDuration::from_secs(100);
+        let age = SystemClock::accelerated(origin, 60.0).now().duration_since(origin).as_secs();
+        assert!((6000..6120).contains(&age), "{age}");
+        let real = SystemClock::real().now().duration_since(origin).as_secs();
+        assert!((100..102).contains(&real), "{real}");
+    }
+}
