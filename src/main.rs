@@ -1,1 +1,45 @@
-fn main() {}
+//! HAIA's command: reads the command line, does what it asks for, and ends the process with its code.
+
+mod cli;
+mod config;
+mod daemon;
+mod demo;
+mod private;
+mod probe;
+mod root;
+mod status;
+mod systemd;
+mod telemetry;
+mod watch;
+mod wiring;
+
+use clap::Parser as _;
+use cli::output::Output;
+use cli::{Arguments, Exit, Surroundings};
+use config::Environment;
+use contract::clock::SharedClock;
+use runtime::SystemClock;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// jemalloc gives memory back after a burst of streams, which glibc does not. It is set up in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let environment = Environment::of_process();
+    let mut output = Output::standard(environment.get("NO_COLOR").is_some());
+    let clock: SharedClock = Arc::new(SystemClock::real());
+    let exit = match std::env::current_dir() {
+        Ok(directory) => {
+            let surroundings = Surroundings { environment, directory, clock: Arc::clone(&clock) };
+            cli::run(arguments, surroundings, &root::Haia { clock }, &mut output)
+        }
+        Err(error) => {
+            output.problem(&format!("the working directory cannot be used: {error}"));
+            Exit::Failed
+        }
+    };
+    ExitCode::from(exit.code())
+}

@@ -23,6 +23,11 @@ impl RequestId {
         Self(text.into())
     }
 
+    /// The id without a copy, for rows and logs that outlive the request.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

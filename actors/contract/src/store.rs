@@ -159,7 +159,7 @@ pub struct StoreReport {
     pub schema: u32,
     /// `None` when all is well; else what is wrong and what to do.
     pub problem: Option<String>,
-    /// Bytes of the file.
+    /// Bytes of the file and of the log that SQLite keeps beside it.
     pub bytes: u64,
     /// Audit rows that wait to be written.
     pub audit_waiting: u64,

@@ -1,1 +1,46 @@
+//! The provider pool: which models there are, who may answer a call, and the exchange with a provider itself.
+//!
+//! - [`ProviderPool`] is the one coordinator: it discovers models, keeps the health of providers, and publishes an immutable [`Table`].
+//! - [`Shard`] is an actor on each HTTP worker's own thread: by message it grants a call its candidates.
+//! - [`Exchange`] runs the call on the thread that asked, with that thread's connections; what it streams is polled by its reader and
+//!   never travels as messages.
+//! - [`formats`] holds the wire formats: pure encoders and decoders.
 
+mod config;
+mod discovery;
+mod exchange;
+pub mod formats;
+mod health;
+mod pool;
+mod provider;
+mod shard;
+mod table;
+
+pub use config::{Config, ModelConfig, Ordered, Price, ProviderConfig};
+pub use exchange::{Exchange, ExchangePorts};
+pub use pool::{CallFailed, CallRecovered, PoolPorts, ProviderPool};
+pub use shard::{GrantCall, Shard};
+pub use table::{SharedTable, Table};
+
+/// A kind of provider: a name for the configuration, its wire format and its usual address.
+pub struct Kind {
+    /// As the configuration writes it.
+    pub name: &'static str,
+    /// The wire format.
+    pub format: &'static str,
+    /// Its usual address.
+    pub base_url: &'static str,
+}
+
+/// Every kind of provider.
+pub const KINDS: &[Kind] = &[
+    Kind { name: "anthropic", format: "anthropic", base_url: "https://api.anthropic.com" },
+    Kind { name: "openai", format: "openai", base_url: "https://api.openai.com/v1" },
+    Kind { name: "openrouter", format: "openai", base_url: "https://openrouter.ai/api/v1" },
+    Kind { name: "ollama", format: "ollama", base_url: "http://127.0.0.1:11434" },
+];
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

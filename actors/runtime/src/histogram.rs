@@ -91,6 +91,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_holds_what_is_at_most_its_bound_and_no_more_than_a_quarter_below() {
+        for us in (0..10_000).chain([1 << 20, (1 << 31) + 12_345]) {
+            let bound = upper_us(bucket(us));
+            assert!(us as f64 <= bound && bound <= us as f64 * 1.25 + 1.0, "{us} µs is counted as up to {bound} µs");
+        }
+    }
+
+    #[test]
     fn nothing_counted_is_zero() {
         assert_eq!(Histogram::default().quantiles_ms(), Quantiles::default());
     }

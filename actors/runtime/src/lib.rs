@@ -15,12 +15,16 @@
 mod clock;
 mod guard;
 mod histogram;
+#[cfg(feature = "http")]
+pub mod http;
 mod ids;
+mod letter;
 mod mailbox;
 mod policy;
 mod service;
 mod stats;
 mod supervision;
+mod tasks;
 mod watchdog;
 #[cfg(feature = "world")]
 pub mod world;
@@ -33,4 +37,5 @@ pub use policy::Policy;
 pub use service::{Context, Handle, Reply, Service};
 pub use stats::{ActorState, Stats};
 pub use supervision::{Event, Observation, Supervision};
+pub use tasks::TaskSet;
 pub use watchdog::{Verdict, Watchdog};

@@ -4,120 +4,15 @@
 //! (any clone of an address brings a place of its own), never holds more than ours.
 
 use crate::guard::{Guard, Stop, Wake};
-use crate::service::{Context, Handle, Reply, Service};
+use crate::letter::{Envelope, Queue};
+use crate::service::{Handle, Service};
 use crate::stats::{ActorState, Stats};
 use contract::BoxFuture;
 use contract::message::{Fault, Lane, Msg};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-
-/// A message in a lane, its type known only to whoever sent it.
-pub(crate) trait Letter<A: Service>: Send {
-    /// Lets the actor handle it.
-    fn open(self: Box<Self>, actor: &mut A, context: &Context<A>, stats: &Arc<Stats>) -> Opened;
-    /// Answers it without the actor.
-    fn refuse(self: Box<Self>, fault: Fault, stats: &Stats);
-}
-
-/// What became of a letter.
-pub(crate) enum Opened {
-    /// It was answered, or nobody waited any more.
-    Done,
-    /// Its future runs detached; to be awaited by a task of the guard's.
-    Detached(std::pin::Pin<Box<dyn Future<Output = ()>>>),
-    /// Its handler panicked; the actor's state is spoilt.
-    Panicked(String),
-}
-
-/// A typed message on its way.
-pub(crate) struct Envelope<M: Msg> {
-    message: M,
-    reply: Option<oneshot::Sender<Result<M::Reply, Fault>>>,
-    queued_at: Instant,
-    deadline: Option<Instant>,
-}
-
-impl<A: Handle<M>, M: Msg> Letter<A> for Envelope<M> {
-    fn open(self: Box<Self>, actor: &mut A, context: &Context<A>, stats: &Arc<Stats>) -> Opened {
-        let Envelope { message, reply, queued_at, deadline } = *self;
-        let begun = Instant::now();
-        stats.waited(begun - queued_at);
-        if deadline.is_some_and(|deadline| begun >= deadline) {
-            stats.dead_letter(M::NAME, "expired");
-            if let Some(reply) = reply {
-                let _ = reply.send(Err(Fault::Expired { actor: stats.name() }));
-            }
-            return Opened::Done;
-        }
-        if reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
-            stats.dead_letter(M::NAME, "abandoned");
-            return Opened::Done;
-        }
-        let handled = catch_unwind(AssertUnwindSafe(|| actor.handle(message, context)));
-        stats.took(begun.elapsed());
-        match handled {
-            Ok(Reply::Now(answer)) => {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Ok(answer));
-                }
-                Opened::Done
-            }
-            Ok(Reply::Later(future)) => {
-                let stats = Arc::clone(stats);
-                Opened::Detached(Box::pin(async move {
-                    let answer = match reply {
-                        None => crate::guard::contained(future).await.map(|_| ()).map_err(|panic| (panic, None)),
-                        Some(mut reply) => {
-                            tokio::select! {
-                                biased;
-                                () = reply.closed() => Ok(()),
-                                answer = crate::guard::contained(future) => match answer {
-                                    Ok(answer) => {
-                                        let _ = reply.send(Ok(answer));
-                                        Ok(())
-                                    }
-                                    Err(panic) => Err((panic, Some(reply))),
-                                },
-                            }
-                        }
-                    };
-                    if let Err((panic, reply)) = answer {
-                        stats.panicked();
-                        tracing::error!(actor = stats.name(), message = M::NAME, panic, "a request crashed");
-                        if let Some(reply) = reply {
-                            let _ = reply.send(Err(Fault::Panicked { actor: stats.name() }));
-                        }
-                    }
-                }))
-            }
-            Err(panic) => {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(Fault::Panicked { actor: stats.name() }));
-                }
-                Opened::Panicked(crate::guard::panic_text(panic.as_ref()))
-            }
-        }
-    }
-
-    fn refuse(self: Box<Self>, fault: Fault, stats: &Stats) {
-        stats.dead_letter(M::NAME, fault.reason());
-        if let Some(reply) = self.reply {
-            let _ = reply.send(Err(fault));
-        }
-    }
-}
-
-type Queue<A> = mpsc::Sender<Box<dyn Letter<A>>>;
-
-/// The receiving ends of the lanes, most urgent first. They live in the guard and outlast the actor.
-pub(crate) struct Lanes<A: Service> {
-    pub(crate) control: mpsc::Receiver<Box<dyn Letter<A>>>,
-    pub(crate) interactive: mpsc::Receiver<Box<dyn Letter<A>>>,
-    pub(crate) background: mpsc::Receiver<Box<dyn Letter<A>>>,
-}
 
 /// The address of one supervised actor. It stays valid over restarts.
 pub struct Mailbox<A: Service> {
@@ -247,7 +142,7 @@ impl<M: Msg> Port<M> {
     /// skipped; being worked on, its detached future is dropped.
     ///
     /// # Errors
-    /// Every [`Fault`] but `Busy`.
+    /// Every [`Fault`] but `Busy`; `Expired` also when no place became free in time.
     pub async fn ask(&self, message: M, within: Duration) -> Result<M::Reply, Fault> {
         self.request(message, within, true).await
     }
@@ -265,7 +160,7 @@ impl<M: Msg> Port<M> {
     /// # Errors
     /// `Busy`, `Failed` or `Closed`: the message was not queued.
     pub fn tell(&self, message: M) -> Result<(), Fault> {
-        let envelope = Envelope { message, reply: None, queued_at: Instant::now(), deadline: None };
+        let envelope = Envelope::new(message);
         let fault = match self.way.deliver(envelope) {
             Delivery::Queued => return Ok(()),
             Delivery::Full(_) => Fault::Busy { actor: self.way.stats().name() },
@@ -275,32 +170,48 @@ impl<M: Msg> Port<M> {
         Err(fault)
     }
 
+    /// Sends what is meant for one build of the actor only, waiting for a place in the lane for as long as it takes: a timer's message must
+    /// not be lost.
+    pub(crate) async fn tell_for(&self, build: Weak<()>, message: M) -> Result<(), Fault> {
+        let envelope = Envelope { only_for: Some(build), ..Envelope::new(message) };
+        self.queue(envelope, true).await
+    }
+
     async fn request(&self, message: M, within: Duration, wait_for_place: bool) -> Result<M::Reply, Fault> {
         let actor = self.way.stats().name();
         let (reply, answer) = oneshot::channel();
-        let now = Instant::now();
-        let deadline = now.checked_add(within);
-        let envelope = Envelope { message, reply: Some(reply), queued_at: now, deadline };
-        let exchange = async {
-            match self.way.deliver(envelope) {
-                Delivery::Queued => {}
-                Delivery::Full(place) if wait_for_place => place.await?,
-                Delivery::Full(_) => return Err(Fault::Busy { actor }),
-                Delivery::Refused(fault) => return Err(fault),
-            }
-            // A dropped sender means that the actor's thread ended with the message in it.
-            answer.await.unwrap_or(Err(Fault::Closed { actor }))
+        let envelope = Envelope::new(message);
+        let deadline = envelope.queued_at.checked_add(within);
+        let envelope = Envelope { reply: Some(reply), deadline, ..envelope };
+        self.queue(envelope, wait_for_place).await?;
+        // A dropped sender means that the actor's thread ended while the answer was being worked on.
+        by(deadline, answer).await.unwrap_or(Ok(Err(Fault::Expired { actor }))).unwrap_or(Err(Fault::Closed { actor }))
+    }
+
+    /// Brings an envelope into its lane. Whatever was not queued is counted as refused.
+    async fn queue(&self, envelope: Envelope<M>, wait_for_place: bool) -> Result<(), Fault> {
+        let actor = self.way.stats().name();
+        let deadline = envelope.deadline;
+        let fault = match self.way.deliver(envelope) {
+            Delivery::Queued => return Ok(()),
+            Delivery::Full(place) if wait_for_place => match by(deadline, place).await {
+                Some(Ok(())) => return Ok(()),
+                Some(Err(fault)) => fault,
+                None => Fault::Expired { actor },
+            },
+            Delivery::Full(_) => Fault::Busy { actor },
+            Delivery::Refused(fault) => fault,
         };
-        let outcome = match deadline {
-            Some(deadline) => {
-                tokio::time::timeout_at(deadline, exchange).await.unwrap_or(Err(Fault::Expired { actor }))
-            }
-            None => exchange.await,
-        };
-        if let Err(fault @ (Fault::Busy { .. } | Fault::Failed { .. } | Fault::Closed { .. })) = &outcome {
-            self.way.stats().refuse(M::NAME, fault);
-        }
-        outcome
+        self.way.stats().refuse(M::NAME, &fault);
+        Err(fault)
+    }
+}
+
+/// Waits for `future` until `deadline`, if there is one.
+async fn by<R>(deadline: Option<Instant>, future: impl Future<Output = R>) -> Option<R> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
     }
 }
 
@@ -308,7 +219,7 @@ impl<M: Msg> Port<M> {
 impl<M: Msg> Port<M> {
     /// A port that `answer` answers at once: a neighbour in a test.
     pub fn scripted(name: &'static str, answer: impl Fn(M) -> M::Reply + Send + Sync + 'static) -> Self {
-        Port { way: Arc::new(Scripted { answer, stats: Stats::new(name) }) }
+        Port { way: Arc::new(Scripted { answer, stats: Stats::new(name, usize::MAX) }) }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
@@ -51,11 +52,13 @@ pub trait Handle<M: Msg>: Service {
 pub struct Context<A: Service> {
     mailbox: Mailbox<A>,
     owned: RefCell<Vec<AbortHandle>>,
+    /// Lives as long as this build of the actor.
+    build: Arc<()>,
 }
 
 impl<A: Service> Context<A> {
     pub(crate) fn new(mailbox: Mailbox<A>) -> Self {
-        Self { mailbox, owned: RefCell::default() }
+        Self { mailbox, owned: RefCell::default(), build: Arc::default() }
     }
 
     /// The actor's own mailbox, for futures that report back.
@@ -63,15 +66,17 @@ impl<A: Service> Context<A> {
         &self.mailbox
     }
 
-    /// Sends `message` to the actor itself after `delay` of real time, on `lane`. Forgotten when the actor crashes.
+    /// Sends `message` to the actor itself after `delay` of real time, on `lane`; waits for a place if the lane is full then. Forgotten when
+    /// the actor crashes, also if it is queued already: the fresh actor sets its own timers and would tick twice.
     pub fn tell_after<M: Msg>(&self, delay: Duration, lane: Lane, message: M)
     where
         A: Handle<M>,
     {
         let port = self.mailbox.port::<M>(lane);
+        let build = Arc::downgrade(&self.build);
         self.spawn(async move {
             tokio::time::sleep(delay).await;
-            if let Err(fault) = port.tell(message) {
+            if let Err(fault) = port.tell_for(build, message).await {
                 tracing::warn!(message = M::NAME, %fault, "a timer's message was refused");
             }
         });

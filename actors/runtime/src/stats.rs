@@ -41,6 +41,8 @@ pub struct Stats {
     state: AtomicU8,
     depth: AtomicU64,
     in_flight: AtomicU64,
+    /// So many detached futures at once; beyond, messages stay in their lanes.
+    in_flight_limit: u64,
     handled: AtomicU64,
     panics: AtomicU64,
     restarts: AtomicU64,
@@ -54,12 +56,13 @@ pub struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, in_flight_limit: usize) -> Self {
         Self {
             name,
             state: AtomicU8::new(ActorState::Starting as u8),
             depth: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            in_flight_limit: (in_flight_limit as u64).max(1),
             handled: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
@@ -98,6 +101,11 @@ impl Stats {
         self.in_flight.load(Relaxed)
     }
 
+    /// Whether as many detached futures run as may: messages then wait by right.
+    pub fn is_full(&self) -> bool {
+        self.in_flight() >= self.in_flight_limit
+    }
+
     /// Messages handled, control messages included.
     pub fn handled(&self) -> u64 {
         self.handled.load(Relaxed)
@@ -118,7 +126,7 @@ impl Stats {
         self.dead_letters.load(Relaxed)
     }
 
-    /// Messages that were not even queued: the lane was full, or the actor is gone.
+    /// Messages that were not even queued: the lane was full (and stayed so until the deadline), or the actor is gone.
     pub fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }

@@ -1,7 +1,8 @@
 //! The register of all actors: starts them, observes them, injects faults into them, stops them.
 
 use crate::guard::{Guard, Stop};
-use crate::mailbox::{Lanes, Mailbox};
+use crate::letter::Lanes;
+use crate::mailbox::Mailbox;
 use crate::policy::Policy;
 use crate::service::{Context, Handle, Reply, Service};
 use crate::stats::Stats;
@@ -11,7 +12,6 @@ use contract::message::{Fault, Lane, Msg};
 use serde_json::value::RawValue;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// What supervision tells the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,12 +115,9 @@ impl Supervision {
         policy: Policy,
         make: impl Fn() -> A + Send + 'static,
     ) -> Mailbox<A> {
-        let stats = Arc::new(Stats::new(name));
-        let (control, control_lane) = mpsc::channel(policy.control.max(1));
-        let (interactive, interactive_lane) = mpsc::channel(policy.interactive.max(1));
-        let (background, background_lane) = mpsc::channel(policy.background.max(1));
-        let lanes = Lanes { control: control_lane, interactive: interactive_lane, background: background_lane };
-        let queues = [control, interactive, background];
+        let stats = Arc::new(Stats::new(name, policy.in_flight));
+        let places = [policy.control, policy.interactive, policy.background];
+        let (queues, lanes) = Lanes::new(places, Arc::clone(&stats));
         let (own_queues, own_stats, report) = (queues.clone(), Arc::clone(&stats), Arc::clone(&self.report));
         let address = Guard::start_in_arbiter(on, move |context| {
             let mailbox = Mailbox::new(context.address(), own_queues, Arc::clone(&own_stats));

@@ -39,14 +39,14 @@ impl Watchdog {
         Self { patience, seen: HashMap::new() }
     }
 
-    /// Looks at every actor at `now` (monotonic). An actor is at rest when it is in no handler and nothing waits, or while it waits out a
-    /// backoff.
+    /// Looks at every actor at `now` (monotonic). An actor is at rest when it is in no handler and nothing waits, while it waits out a
+    /// backoff, and while messages wait because as many detached futures run as may.
     pub fn look<'a>(&mut self, now: Duration, actors: impl IntoIterator<Item = (&'a Arc<Stats>, bool)>) -> Verdict {
         let mut verdict = Verdict::default();
         for (stats, required) in actors {
             let progress = stats.progress();
             let in_handler = progress.0 != progress.1;
-            let waiting = stats.depth() > 0 && stats.state() == ActorState::Running;
+            let waiting = stats.depth() > 0 && stats.state() == ActorState::Running && !stats.is_full();
             let at_rest = !in_handler && !waiting;
             let seen = self.seen.entry(stats.name()).or_insert(Seen { progress, since: now, stuck: false });
             if at_rest || seen.progress != progress {

@@ -1,1 +1,27 @@
+//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, in one SQLite file.
+//!
+//! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows off everybody's hot path.
+//! [`origin`] is read once before any actor runs. This is the only crate that opens SQLite, and it asks no other actor anything.
 
+mod actor;
+mod answers;
+mod audit;
+mod column;
+mod config;
+mod database;
+#[cfg(test)]
+mod full_disk;
+mod health;
+mod keys;
+mod meta;
+mod migrations;
+mod models;
+mod queue;
+#[cfg(test)]
+mod test_support;
+mod trouble;
+
+pub use actor::Store;
+pub use config::Config;
+pub use meta::origin;
+pub use queue::AuditQueue;

@@ -1,0 +1,75 @@
+//! The port through which the gateway and background work get a turn: one per thread.
+
+use crate::config::LONGEST_TURN;
+use crate::turn::Turn;
+use contract::LocalBoxFuture;
+use contract::chat::{Agent, ChatRequest, EventStream, KeepRound, StartTurn, TurnRequest};
+use contract::clock::SharedClock;
+use contract::failure::Failure;
+use contract::ids::SharedIds;
+use contract::provider::{Models, Target};
+use contract::tools::{CallTool, SharedCatalogue};
+use runtime::Port;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long AgentSupervisor may take to admit a turn: it bounds the wait for a place itself, by `turn_timeout`.
+const ADMIT_WITHIN: Duration = LONGEST_TURN.saturating_add(Duration::from_secs(10));
+
+/// Tells how many tokens a target's model is known to take (see [`crate::known_tokens`]).
+pub type KnownTokens = Rc<dyn Fn(&Target) -> Option<u64>>;
+
+/// Everything a turn needs of others.
+#[derive(Clone)]
+pub struct TurnPorts {
+    /// Admits turns. Its lane is the lane of the turns: interactive for people, background for jobs.
+    pub start_turn: Port<StartTurn>,
+    /// Keeps rounds that a caller will come back to.
+    pub keep_round: Port<KeepRound>,
+    /// Calls HAIA's own tools.
+    pub call_tool: Port<CallTool>,
+    /// Calls models with this thread's connections.
+    pub models: Rc<dyn Models>,
+    /// HAIA's own tools.
+    pub catalogue: SharedCatalogue,
+    /// What models are known to take.
+    pub known_tokens: KnownTokens,
+    /// The time.
+    pub clock: SharedClock,
+    /// Where ids of tool calls come from.
+    pub ids: SharedIds,
+}
+
+/// Starts turns on its thread.
+#[derive(Clone)]
+pub struct Turns {
+    ports: Rc<TurnPorts>,
+}
+
+impl Turns {
+    /// The turns of one thread.
+    pub fn new(ports: TurnPorts) -> Self {
+        Self { ports: Rc::new(ports) }
+    }
+}
+
+impl Agent for Turns {
+    fn start(&self, request: TurnRequest) -> LocalBoxFuture<'static, Result<Pin<Box<dyn EventStream>>, Failure>> {
+        let ports = Rc::clone(&self.ports);
+        Box::pin(async move {
+            let message = StartTurn {
+                request_id: request.request_id.clone(),
+                caller: request.caller.clone(),
+                call_ids: answered_calls(&request.request),
+            };
+            let grant = ports.start_turn.try_ask(message, ADMIT_WITHIN).await??;
+            Ok(Box::pin(Turn::begin(ports, request, grant)) as Pin<Box<dyn EventStream>>)
+        })
+    }
+}
+
+/// The calls that the conversation holds results for.
+fn answered_calls(request: &ChatRequest) -> Vec<String> {
+    request.messages.iter().filter_map(|message| message.tool_call_id.clone()).collect()
+}

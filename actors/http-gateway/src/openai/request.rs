@@ -1,0 +1,232 @@
+//! A chat request checked on its way through: enough to route it, without building what a relayed body does not need.
+//!
+//! The quick look borrows from the body. Whatever it stumbles over is read again by `ChatRequest::parse`, which names the field.
+
+use contract::chat::{ChatRequest, Role};
+use contract::failure::{Failure, FailureClass};
+use contract::provider::{BUILTIN_OFFLINE, Target};
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What the gateway itself must know of a chat request.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    /// The model id as it was asked for.
+    pub(crate) model: Rc<str>,
+    /// Whether the answer is streamed.
+    pub(crate) stream: bool,
+    /// Whether a stream's usage chunk is wanted.
+    pub(crate) include_usage: bool,
+    /// The whole request, where it had to be read anyway.
+    pub(crate) parsed: Option<ChatRequest>,
+}
+
+/// Reads what routing needs.
+///
+/// # Errors
+/// [`FailureClass::InvalidRequest`] with the field that is missing or wrong; without one if the body is not JSON.
+pub(crate) fn check(body: &[u8]) -> Result<Envelope, Failure> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Failure::new(FailureClass::InvalidRequest, "the body is not JSON: it is not UTF-8"))?;
+    if let Ok(quick) = serde_json::from_str::<Quick<'_>>(text)
+        && quick.messages.count > 0
+    {
+        only_one_answer(quick.n.map(RawValue::get))?;
+        return Ok(Envelope {
+            model: Rc::from(&*quick.model),
+            stream: quick.stream.unwrap_or(false),
+            include_usage: quick.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
+            parsed: None,
+        });
+    }
+    let request = ChatRequest::parse(body)?;
+    only_one_answer(request.extra.iter().find(|(name, _)| name == "n").map(|(_, raw)| raw.get()))?;
+    Ok(Envelope {
+        model: Rc::from(request.model.as_str()),
+        stream: request.stream,
+        include_usage: request.include_usage,
+        parsed: Some(request),
+    })
+}
+
+fn only_one_answer(n: Option<&str>) -> Result<(), Failure> {
+    match n {
+        None | Some("1" | "null") => Ok(()),
+        Some(_) => Err(Failure::invalid("n", "\"n\" must be 1: HAIA gives one answer to a request")),
+    }
+}
+
+/// The members that routing looks at; the others are skipped unread.
+#[derive(Deserialize)]
+struct Quick<'a> {
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    messages: Messages,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+/// The conversation: each member an object with a known role.
+struct Messages {
+    count: usize,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "role")]
+    _role: Role,
+}
+
+impl<'de> Deserialize<'de> for Messages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = Messages;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of messages")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Messages, A::Error> {
+                let mut count = 0;
+                while seq.next_element::<Message>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Messages { count })
+            }
+        }
+        deserializer.deserialize_seq(Count)
+    }
+}
+
+/// Who answers a model id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answerer {
+    /// HAIA's agent, along this route or as the built-in responder.
+    Agent(Target),
+    /// A model as it is.
+    Plain(Target),
+}
+
+/// The model id of the agent on the default route; with `/<route>` behind it, on that route.
+pub(crate) const AGENT: &str = "haia";
+
+/// Reads a model id. Whether the route, provider or model exists is for its owner to say.
+///
+/// # Errors
+/// [`FailureClass::NotFound`] for an id that cannot be one.
+pub(crate) fn answerer(id: &str, default_route: impl FnOnce() -> Arc<str>) -> Result<Answerer, Failure> {
+    if id == AGENT {
+        return Ok(Answerer::Agent(Target::Route(default_route())));
+    }
+    match id.split_once('/') {
+        Some((AGENT, route)) if !route.is_empty() => Ok(Answerer::Agent(Target::Route(route.into()))),
+        Some((provider, model)) if !provider.is_empty() && !model.is_empty() && provider != AGENT => {
+            let target = Target::Model { provider: provider.into(), model: model.into() };
+            Ok(if id == BUILTIN_OFFLINE { Answerer::Agent(target) } else { Answerer::Plain(target) })
+        }
+        _ => Err(unknown_model(id)),
+    }
+}
+
+/// The failure for a model id that nothing answers to.
+pub(crate) fn unknown_model(id: &str) -> Failure {
+    let shown: String = id.chars().take(100).collect();
+    let message = format!("there is no model {shown:?}: GET /v1/models lists them");
+    Failure { param: Some("model".into()), ..Failure::new(FailureClass::NotFound, message) }
+        .with_code("model_not_found")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = r#""messages":[{"role":"user","content":"hi"}]"#;
+
+    fn refused(body: &str) -> Option<String> {
+        let failure = check(body.as_bytes()).expect_err(body);
+        assert_eq!(failure.class, FailureClass::InvalidRequest, "{body}");
+        failure.param
+    }
+
+    #[test]
+    fn the_quick_look_suffices_for_what_clients_send() {
+        for (body, stream, usage) in [
+            (format!(r#"{{"model":"m",{ONE}}}"#), false, false),
+            (format!(r#"{{"model":"m",{ONE},"stream":true,"n":1,"tools":[],"seed":null}}"#), true, false),
+            (format!(r#"{{"model":"m",{ONE},"stream":null,"n":null,"stream_options":null}}"#), false, false),
+            (
+                format!(r#"{{"stream_options":{{"include_usage":true,"x":1}},"stream":true,{ONE},"model":"\u006d"}}"#),
+                true,
+                true,
+            ),
+        ] {
+            let envelope = check(body.as_bytes()).expect(&body);
+            assert!(envelope.parsed.is_none(), "{body}");
+            assert_eq!((&*envelope.model, envelope.stream, envelope.include_usage), ("m", stream, usage), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_quick_look_refuses_the_whole_reading_may_bear() {
+        let body = format!(r#"{{"model":"first","model":"m",{ONE}}}"#);
+        let envelope = check(body.as_bytes()).expect("a name twice: the last one counts");
+        assert_eq!(&*envelope.model, "m");
+        assert!(envelope.parsed.is_some());
+    }
+
+    #[test]
+    fn every_wrong_request_names_its_field() {
+        for (body, param) in [
+            ("", None),
+            ("{", None),
+            ("[]", None),
+            ("null", None),
+            ("\"text\"", None),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}]} trailing"#, None),
+            (r#"{"messages":[{"role":"user","content":"x"}]}"#, Some("model")),
+            (r#"{"model":null,"messages":[{"role":"user","content":"x"}]}"#, Some("model")),
+            (r#"{"model":5,"messages":[{"role":"user","content":"x"}]}"#, Some("model")),
+            (r#"{"model":"m"}"#, Some("messages")),
+            (r#"{"model":"m","messages":[]}"#, Some("messages")),
+            (r#"{"model":"m","messages":{}}"#, Some("messages")),
+            (r#"{"model":"m","messages":["hi"]}"#, Some("messages[0]")),
+            (r#"{"model":"m","messages":[{"role":"king","content":"x"}]}"#, Some("messages[0].role")),
+            (r#"{"model":"m","messages":[{"content":"x"}]}"#, Some("messages[0]")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":"yes"}"#, Some("stream")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":3}"#, Some("stream_options")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":2}"#, Some("n")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":"1"}"#, Some("n")),
+            (r#"{"model":"m","model":"m","messages":[{"role":"user","content":"x"}],"n":0}"#, Some("n")),
+        ] {
+            assert_eq!(refused(body).as_deref(), param, "{body}");
+        }
+        assert!(check(b"{\"model\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn model_ids_lead_to_agent_or_model() {
+        let read = |id: &str| answerer(id, || "main".into());
+        let model = |provider: &str, model: &str| Target::Model { provider: provider.into(), model: model.into() };
+        assert_eq!(read("haia"), Ok(Answerer::Agent(Target::Route("main".into()))));
+        assert_eq!(read("haia/fast"), Ok(Answerer::Agent(Target::Route("fast".into()))));
+        assert_eq!(read("builtin/offline"), Ok(Answerer::Agent(model("builtin", "offline"))));
+        assert_eq!(read("builtin/other"), Ok(Answerer::Plain(model("builtin", "other"))));
+        assert_eq!(read("openrouter/a/b:free"), Ok(Answerer::Plain(model("openrouter", "a/b:free"))));
+        for id in ["", "gpt-4", "haia/", "/x", "x/", "/"] {
+            let failure = read(id).expect_err(id);
+            assert_eq!(failure.code.as_deref(), Some("model_not_found"), "{id}");
+            assert_eq!(failure.param.as_deref(), Some("model"), "{id}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `GET /metrics`: the figures of `/status` and the gateway's own, in Prometheus' text format.
+
+use super::{About, Endpoint, Verb};
+use crate::answers;
+use crate::openai::error::Refusal;
+use crate::thread::Call;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use contract::alerts::Severity;
+use contract::caller::Scope;
+use contract::provider::{ProviderState, Quantiles};
+use contract::status::Status;
+use std::fmt::{Display, Write as _};
+
+pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint {
+    method: Verb::Get,
+    path: "/metrics",
+    scope: Some(Scope::Read),
+    starts_work: false,
+    handler: |call| Box::pin(metrics(call)),
+    about: About {
+        summary: "Figures for Prometheus",
+        parameters: &[],
+        takes: None,
+        gives: ("text/plain", None),
+        status: 200,
+    },
+}];
+
+const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+async fn metrics(call: Call) -> Result<HttpResponse, Refusal> {
+    let status = call.ports().status.status().await;
+    let mut text = call.thread.gateway.metrics.text();
+    text.push_str(&page(&status));
+    Ok(answers::bytes(StatusCode::OK, KIND, text.into()))
+}
+
+/// A page of metrics as it grows.
+struct Page(String);
+
+/// The labels of one sample, and its value.
+type Sample<'a> = (&'a [(&'a str, &'a str)], f64);
+
+impl Page {
+    fn family<'a>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (Vec<(&'a str, &'a str)>, f64)>,
+    ) {
+        let mut samples = samples.into_iter().peekable();
+        if samples.peek().is_none() {
+            return;
+        }
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+        for (labels, value) in samples {
+            self.sample(name, (&labels, value));
+        }
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: f64) {
+        self.family(name, kind, help, [(Vec::new(), value)]);
+    }
+
+    fn sample(&mut self, name: &str, (labels, value): Sample<'_>) {
+        let mut written = String::new();
+        for (label, text) in labels {
+            let separator = if written.is_empty() { '{' } else { ',' };
+            let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            // Writing to a String cannot fail.
+            let _ = write!(written, "{separator}{label}=\"{escaped}\"");
+        }
+        if !written.is_empty() {
+            written.push('}');
+        }
+        self.line(format_args!("{name}{written} {value}"));
+    }
+
+    fn line(&mut self, line: impl Display) {
+        let _ = writeln!(self.0, "{line}");
+    }
+}
+
+/// Milliseconds as `/status` tells them, as seconds in three samples.
+fn quantiles<'a>(label: (&'a str, &'a str), ms: Quantiles) -> [(Vec<(&'a str, &'a str)>, f64); 3] {
+    [("0.5", ms.p50), ("0.99", ms.p99), ("1", ms.max)]
+        .map(|(quantile, ms)| (vec![label, ("quantile", quantile)], ms / 1000.0))
+}
+
+/// The figures of `/status`.
+fn page(status: &Status) -> String {
+    let mut page = Page(String::new());
+    let build = (vec![("version", status.version)], 1.0);
+    page.family("haia_build_info", "gauge", "HAIA's version", [build]);
+    page.single("haia_uptime_seconds", "gauge", "Seconds since the start", status.uptime_s as f64);
+    page.single(
+        "haia_config_generation",
+        "gauge",
+        "Configurations taken over since the start",
+        status.generation as f64,
+    );
+    let refused = f64::from(u8::from(status.reload_error.is_some()));
+    page.single("haia_config_reload_failed", "gauge", "1 if the last reload was refused", refused);
+    page.single("haia_turns_active", "gauge", "Turns of the agent that run", status.turns.active as f64);
+    page.single("haia_turns_queued", "gauge", "Turns that wait for a place", status.turns.queued as f64);
+    page.single("haia_streams_open", "gauge", "Streams open to clients", status.streams.open as f64);
+    let active = status.provider_connections.active as f64;
+    page.single("haia_provider_connections_active", "gauge", "Requests that providers work on", active);
+    actors(&mut page, status);
+    providers(&mut page, status);
+    rest(&mut page, status);
+    page.0
+}
+
+fn actors(page: &mut Page, status: &Status) {
+    let each = |figure: fn(&contract::status::ActorStatus) -> f64| {
+        status.actors.iter().map(move |actor| (vec![("actor", actor.name)], figure(actor)))
+    };
+    let running = each(|actor| f64::from(u8::from(actor.state == "running")));
+    page.family("haia_actor_running", "gauge", "1 while the actor handles messages", running);
+    page.family("haia_actor_restarts_total", "counter", "Restarts after a panic", each(|actor| actor.restarts as f64));
+    page.family("haia_mailbox_depth", "gauge", "Messages that wait", each(|actor| actor.mailbox_depth as f64));
+    page.family("haia_messages_handled_total", "counter", "Messages handled", each(|actor| actor.handled as f64));
+    let dead = each(|actor| actor.dead_letters as f64);
+    page.family("haia_dead_letters_total", "counter", "Messages that were never handled", dead);
+    let wait = status.actors.iter().flat_map(|actor| quantiles(("actor", actor.name), actor.wait_ms));
+    page.family("haia_mailbox_wait_seconds", "gauge", "How long messages waited; quantile 1 is the longest", wait);
+    let handle = status.actors.iter().flat_map(|actor| quantiles(("actor", actor.name), actor.handle_ms));
+    page.family("haia_handler_seconds", "gauge", "How long handlers took; quantile 1 is the longest", handle);
+}
+
+fn providers(page: &mut Page, status: &Status) {
+    let each = |figure: fn(&contract::provider::ProviderStatus) -> f64| {
+        status.providers.iter().map(move |provider| (vec![("provider", provider.name.as_ref())], figure(provider)))
+    };
+    let up = each(|provider| match provider.state {
+        ProviderState::Unknown | ProviderState::Ready => 1.0,
+        ProviderState::Limited | ProviderState::Failing | ProviderState::Refused => 0.0,
+    });
+    page.family("haia_provider_up", "gauge", "1 unless the provider is known to fail, to limit or to refuse", up);
+    page.family("haia_provider_requests_total", "counter", "Calls of the provider", each(|it| it.requests as f64));
+    page.family("haia_provider_errors_total", "counter", "Failed calls of the provider", each(|it| it.errors as f64));
+    page.family("haia_provider_active", "gauge", "Calls under way", each(|provider| provider.active as f64));
+    let tokens = status.providers.iter().flat_map(|provider| {
+        [("input", provider.input_tokens), ("output", provider.output_tokens)].map(|(direction, tokens)| {
+            (vec![("provider", provider.name.as_ref()), ("direction", direction)], tokens as f64)
+        })
+    });
+    page.family("haia_provider_tokens_total", "counter", "Tokens read (input) and written (output)", tokens);
+    let costs = status
+        .providers
+        .iter()
+        .filter_map(|provider| provider.cost.map(|cost| (vec![("provider", provider.name.as_ref())], cost)));
+    page.family("haia_provider_cost_usd_total", "counter", "USD spent, where prices are configured", costs);
+    let first = status.providers.iter().flat_map(|it| quantiles(("provider", &it.name), it.first_token_ms));
+    page.family(
+        "haia_provider_first_token_seconds",
+        "gauge",
+        "Time to the first event; quantile 1 is the longest",
+        first,
+    );
+    let total = status.providers.iter().flat_map(|it| quantiles(("provider", &it.name), it.total_ms));
+    page.family("haia_provider_seconds", "gauge", "Time to the end; quantile 1 is the longest", total);
+}
+
+fn rest(page: &mut Page, status: &Status) {
+    let severities = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
+    let alerts = severities.map(|(word, severity)| {
+        let open = status.alerts.iter().filter(|alert| alert.finding.severity == Some(severity)).count();
+        (vec![("severity", word)], open as f64)
+    });
+    page.family("haia_alerts_open", "gauge", "Open alerts", alerts);
+    let store = status.store.as_ref();
+    let healthy = store.is_some_and(|store| store.problem.is_none());
+    page.single("haia_store_up", "gauge", "1 while the store is well", f64::from(u8::from(healthy)));
+    if let Some(store) = store {
+        page.single("haia_store_bytes", "gauge", "Size of the store's file", store.bytes as f64);
+        page.single("haia_audit_waiting", "gauge", "Audit rows that wait to be written", store.audit_waiting as f64);
+        page.single("haia_audit_lost_total", "counter", "Audit rows that were lost", store.audit_lost as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::stage::status;
+
+    #[test]
+    fn the_names_of_all_metrics() {
+        let page = page(&status());
+        let names: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        insta::assert_snapshot!(names.join("\n"));
+    }
+
+    #[test]
+    fn labels_are_escaped_and_every_line_is_well_formed() {
+        let page = page(&status());
+        assert!(page.contains("haia_provider_up{provider=\"we\\\"ird\\\\\"} 0\n"), "{page}");
+        assert!(page.contains("haia_mailbox_wait_seconds{actor=\"store\",quantile=\"0.99\"} 0.002\n"), "{page}");
+        assert!(page.contains("haia_alerts_open{severity=\"critical\"} 0\n"), "{page}");
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            let value = line.rsplit(' ').next().unwrap_or_default();
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}

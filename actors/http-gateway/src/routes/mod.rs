@@ -1,0 +1,190 @@
+//! The table of routes. Each file of this folder is one family and gives its endpoints; the router, the scopes, the metrics' labels and
+//! `/openapi.json` are all made from them. A handler can only be reached through [`serve`], which checks the caller's scope first.
+
+mod audit;
+mod chat;
+mod check;
+mod config;
+mod faults;
+mod health;
+mod home;
+mod keys;
+mod metrics;
+mod models;
+mod openapi;
+mod schemas;
+mod status;
+
+use crate::answers;
+use crate::openai::error::Refusal;
+use crate::thread::{Arrival, Call, Thread};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use contract::LocalBoxFuture;
+use contract::caller::Scope;
+use std::rc::Rc;
+
+/// What a handler gives.
+pub(crate) type Answer = LocalBoxFuture<'static, Result<HttpResponse, Refusal>>;
+
+/// One method of one path.
+pub(crate) struct Endpoint {
+    pub(crate) method: Verb,
+    /// The path as `/openapi.json` and the metrics write it.
+    pub(crate) path: &'static str,
+    /// What the caller's key must allow; `None`: no key is needed.
+    pub(crate) scope: Option<Scope>,
+    /// Whether it begins work that a drain must not let in any more.
+    pub(crate) starts_work: bool,
+    pub(crate) handler: fn(Call) -> Answer,
+    /// What `/openapi.json` says of it.
+    pub(crate) about: About,
+}
+
+/// The methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Delete,
+}
+
+impl Verb {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "GET",
+            Verb::Post => "POST",
+            Verb::Delete => "DELETE",
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Delete => Method::DELETE,
+        }
+    }
+}
+
+/// An endpoint in words.
+pub(crate) struct About {
+    /// One line.
+    pub(crate) summary: &'static str,
+    /// Its parameters: where (`path`, `query`), name, what.
+    pub(crate) parameters: &'static [(&'static str, &'static str, &'static str)],
+    /// The name of the request body's schema.
+    pub(crate) takes: Option<&'static str>,
+    /// The answer's content type, and its schema's name if it is JSON.
+    pub(crate) gives: (&'static str, Option<&'static str>),
+    /// The status of a good answer.
+    pub(crate) status: u16,
+}
+
+/// Every endpoint, in the order in which paths are tried: the busiest first.
+pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    [
+        chat::ENDPOINTS,
+        models::ENDPOINTS,
+        health::ENDPOINTS,
+        status::ENDPOINTS,
+        metrics::ENDPOINTS,
+        audit::ENDPOINTS,
+        keys::ENDPOINTS,
+        config::ENDPOINTS,
+        check::ENDPOINTS,
+        faults::ENDPOINTS,
+        openapi::ENDPOINTS,
+        home::ENDPOINTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Registers every endpoint.
+pub(crate) fn register(config: &mut web::ServiceConfig) {
+    let mut paths: Vec<&'static str> = Vec::new();
+    for endpoint in endpoints() {
+        if !paths.contains(&endpoint.path) {
+            paths.push(endpoint.path);
+        }
+    }
+    for path in paths {
+        let mut resource = web::resource(pattern(path));
+        let mut allowed = String::from("OPTIONS");
+        for endpoint in endpoints().filter(|endpoint| endpoint.path == path) {
+            let handler = move |request: HttpRequest| serve(request, endpoint);
+            resource = resource.route(web::method(endpoint.method.method()).to(handler));
+            allowed.push_str(", ");
+            allowed.push_str(endpoint.method.as_str());
+            if endpoint.method == Verb::Get {
+                // Monitors like to ask without a body; actix leaves it out by itself.
+                resource = resource.route(web::head().to(handler));
+                allowed.push_str(", HEAD");
+            }
+        }
+        config.service(
+            resource.default_service(web::to(move |request: HttpRequest| wrong_method(request, path, allowed.clone()))),
+        );
+    }
+    config.default_service(web::to(unknown_path));
+}
+
+/// The router's pattern for a path: a model id may hold slashes.
+fn pattern(path: &'static str) -> String {
+    path.replace("{id}", "{id:.+}")
+}
+
+/// Checks and answers one request. The arrival was put there by the entry.
+async fn serve(request: HttpRequest, endpoint: &'static Endpoint) -> HttpResponse {
+    let Some((thread, arrival)) = arrived(&request) else { return lost() };
+    let access = Rc::clone(&arrival.access);
+    access.route.set(endpoint.path);
+    let answer = match Call::admit(thread, request, arrival, endpoint.scope) {
+        Ok(call) if endpoint.starts_work && call.shared().is_draining() => Err(Refusal::draining()),
+        Ok(call) => (endpoint.handler)(call).await,
+        Err(refusal) => Err(refusal),
+    };
+    answer.unwrap_or_else(|refusal| answers::refusal(&refusal, &access))
+}
+
+async fn wrong_method(request: HttpRequest, path: &'static str, allowed: String) -> HttpResponse {
+    let Some((_, arrival)) = arrived(&request) else { return lost() };
+    arrival.access.route.set(path);
+    let mut response = match (&arrival.identity, request.method()) {
+        (_, &Method::OPTIONS) => HttpResponse::new(StatusCode::NO_CONTENT),
+        (Err(refusal), _) => answers::refusal(refusal, &arrival.access),
+        (Ok(_), method) => {
+            let message = format!("{path} does not take {method}, but {allowed}");
+            answers::refusal(&Refusal::wrong_method(message), &arrival.access)
+        }
+    };
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    let Some((_, arrival)) = arrived(&request) else { return lost() };
+    match &arrival.identity {
+        Err(refusal) => answers::refusal(refusal, &arrival.access),
+        Ok(_) => {
+            let shown: String = request.path().chars().take(100).collect();
+            let message = format!("there is nothing at {shown:?}: GET /openapi.json lists what there is");
+            answers::refusal(&Refusal::not_found(message), &arrival.access)
+        }
+    }
+}
+
+fn arrived(request: &HttpRequest) -> Option<(Rc<Thread>, Arrival)> {
+    let thread = request.app_data::<Rc<Thread>>().cloned()?;
+    let arrival = request.extensions_mut().remove::<Arrival>()?;
+    Some((thread, arrival))
+}
+
+/// A request that came around the entry: cannot happen while the entry is the outermost layer.
+fn lost() -> HttpResponse {
+    answers::refusal_response(&Refusal::internal("the request did not come through the entry"))
+}

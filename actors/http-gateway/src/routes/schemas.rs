@@ -1,0 +1,127 @@
+//! The schemas that `/openapi.json` refers to: what programs rely on, member by member; what is open stays open.
+
+use serde_json::{Value, json};
+
+/// Every schema by name.
+pub(super) fn all() -> Value {
+    json!({
+        "Object": { "type": "object" },
+        "Error": object(&["error"], json!({
+            "error": object(&["message", "type", "param", "code"], json!({
+                "message": text("One or two sentences for people"),
+                "type": text("invalid_request_error, authentication_error, permission_error, rate_limit_error, provider_error, internal_error"),
+                "param": { "type": ["string", "null"], "description": "The field that is wrong" },
+                "code": { "type": ["string", "null"] },
+            })),
+        })),
+        "ChatRequest": object(&["model", "messages"], json!({
+            "model": text("haia, haia/<route> or <provider>/<model>"),
+            "messages": { "type": "array", "minItems": 1, "items": reference("ChatMessage") },
+            "stream": { "type": ["boolean", "null"] },
+            "stream_options": { "type": ["object", "null"], "properties": { "include_usage": { "type": "boolean" } } },
+            "tools": { "type": ["array", "null"], "items": { "type": "object" } },
+        })),
+        "ChatMessage": object(&["role"], json!({
+            "role": { "type": "string", "enum": ["system", "developer", "user", "assistant", "tool", "function"] },
+            "content": { "type": ["string", "array", "null"] },
+        })),
+        "ChatCompletion": object(&["id", "object", "created", "model", "choices"], json!({
+            "id": text("The id of the answer"),
+            "object": { "const": "chat.completion" },
+            "created": integer("Unix seconds"),
+            "model": text("The id that was asked for; of a relayed answer, the provider's own"),
+            "choices": { "type": "array", "items": { "type": "object" } },
+            "usage": { "type": "object", "description": "Only what the provider counted" },
+        })),
+        "Model": object(&["id", "object", "created", "owned_by"], json!({
+            "id": text("The id to ask for"),
+            "object": { "const": "model" },
+            "created": integer("Unix seconds; 0 if not known"),
+            "owned_by": text("The provider's name; haia for the agent"),
+            "context_length": integer("Tokens it takes, if known"),
+        })),
+        "ModelList": object(&["object", "data"], json!({
+            "object": { "const": "list" },
+            "data": { "type": "array", "items": reference("Model") },
+        })),
+        "Health": object(&["status"], json!({ "status": { "const": "ok" } })),
+        "Ready": object(&["ready", "degraded"], json!({
+            "ready": { "type": "boolean" },
+            "degraded": { "type": "boolean", "description": "Only the built-in model can answer" },
+            "reason": text("Why it is degraded or not ready"),
+        })),
+        "Status": object(
+            &["version", "uptime_s", "generation", "turns", "streams", "provider_connections", "actors", "providers", "clusters",
+              "alerts", "jobs", "channels", "mcp_servers"],
+            json!({
+                "version": text("HAIA's version"),
+                "uptime_s": integer("Seconds since the start"),
+                "generation": integer("Configurations taken over since the start"),
+                "turns": { "type": "object" },
+                "streams": { "type": "object" },
+                "provider_connections": { "type": "object" },
+                "actors": named_list(), "providers": named_list(), "clusters": named_list(), "alerts": named_list(),
+                "jobs": named_list(), "channels": named_list(), "mcp_servers": named_list(),
+            }),
+        ),
+        "Named": object(&["name", "state"], json!({ "name": text("Its name"), "state": text("Its state as a word") })),
+        "AuditRows": object(&["rows"], json!({ "rows": { "type": "array", "items": reference("AuditRow") } })),
+        "AuditRow": object(&["at", "kind", "request_id", "who", "what", "outcome"], json!({
+            "at": text("When it began"),
+            "kind": { "type": "string", "enum": ["tool", "provider", "admin"] },
+            "request_id": text("The request that caused it"),
+            "who": text("The caller's name"),
+            "origin": text("chat, cli, job, alert or internal"),
+            "what": text("The tool, <provider>/<model>, or the change"),
+            "digest": text("The beginning of the SHA-256 of the arguments"),
+            "bytes": integer("Size of the result"),
+            "ms": integer("How long it took"),
+            "outcome": text("ok, cancelled, or the class of the failure"),
+        })),
+        "Keys": object(&["keys"], json!({ "keys": { "type": "array", "items": reference("Key") } })),
+        "Key": object(&["name", "scope", "source"], json!({
+            "name": text("Its name"),
+            "scope": scope(),
+            "source": { "type": "string", "enum": ["config", "store"] },
+            "created": text("When it was made, for keys of the store"),
+        })),
+        "NewKey": object(&["name"], json!({ "name": text("1 to 64 letters, digits, '-', '_' or '.'"), "scope": scope() })),
+        "CreatedKey": object(&["name", "scope", "key", "created"], json!({
+            "name": text("Its name"),
+            "scope": scope(),
+            "key": text("The key itself, shown this once"),
+            "created": text("When it was made"),
+        })),
+        "RevokedKey": object(&["name", "revoked"], json!({ "name": text("Its name"), "revoked": { "const": true } })),
+        "Reloaded": object(&["generation"], json!({ "generation": integer("The configuration now in force") })),
+        "Checked": object(&["provider", "models"], json!({
+            "provider": text("The provider's name"),
+            "models": { "type": "array", "items": { "type": "object" } },
+        })),
+        "Fault": object(&["actor", "fault"], json!({ "actor": text("The actor's name"), "fault": { "const": "panic" } })),
+    })
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn text(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
+}
+
+fn integer(description: &str) -> Value {
+    json!({ "type": "integer", "description": description })
+}
+
+fn scope() -> Value {
+    json!({ "type": "string", "enum": ["read", "control", "admin"], "default": "control" })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+fn named_list() -> Value {
+    json!({ "type": "array", "items": reference("Named") })
+}

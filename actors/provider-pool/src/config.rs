@@ -1,0 +1,282 @@
+//! `[providers]` and `[routes]` of the configuration.
+//!
+//! Secrets come in resolved; nothing here reads a file or the environment.
+
+use contract::secret::Secret;
+use contract::units::Span;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Providers and routes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The providers, in the order of the file: it decides the default route.
+    pub providers: Ordered<ProviderConfig>,
+    /// The routes: `<provider>/<model>` entries in failover order.
+    pub routes: Ordered<Vec<String>>,
+}
+
+/// A table that keeps its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ordered<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Ordered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Ordered<T> {
+    /// The entry of that name.
+    pub fn get(&self, name: &str) -> Option<&T> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+            type Value = Ordered<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Ordered(entries))
+            }
+        }
+        deserializer.deserialize_map(Table(PhantomData))
+    }
+}
+
+/// One provider: `[providers.<name>]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    /// The wire format: `anthropic`, `openai` (any compatible server), `openrouter`, `ollama`.
+    pub kind: String,
+    /// Where it is; the kind's own address by default.
+    pub base_url: Option<String>,
+    /// The key, if it needs one.
+    pub api_key: Option<Secret>,
+    /// Its models; empty: discovered and cached.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// The deadline for connecting.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout: Span,
+    /// The deadline for the first piece of a streamed answer, and for a whole answer.
+    #[serde(default = "first_token_timeout")]
+    pub first_token_timeout: Span,
+    /// The longest silence between two pieces.
+    #[serde(default = "idle_timeout")]
+    pub idle_timeout: Span,
+    /// Requests at once.
+    #[serde(default = "max_concurrent")]
+    pub max_concurrent: usize,
+    /// Members of the request body (for ollama: of its `options`, beside `keep_alive`), sent as they are.
+    #[serde(default)]
+    pub options: Map<String, Value>,
+    /// Settings of single models.
+    #[serde(default)]
+    pub model: BTreeMap<String, ModelConfig>,
+}
+
+/// One model of a provider: `[providers.<name>.model.<model>]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Overrides the provider's key.
+    pub api_key: Option<Secret>,
+    /// The most tokens to write, where the caller sets none.
+    pub max_tokens: Option<u64>,
+    /// The sampling temperature, where the caller sets none.
+    pub temperature: Option<f64>,
+    /// The tokens it takes, where the provider does not tell.
+    pub context_tokens: Option<u64>,
+    /// USD per million tokens, for cost figures.
+    pub price: Option<Price>,
+}
+
+/// USD per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// For tokens read.
+    pub input: f64,
+    /// For tokens written.
+    pub output: f64,
+}
+
+fn connect_timeout() -> Span {
+    Span::seconds(5)
+}
+
+fn first_token_timeout() -> Span {
+    Span::seconds(120)
+}
+
+fn idle_timeout() -> Span {
+    Span::seconds(60)
+}
+
+fn max_concurrent() -> usize {
+    16
+}
+
+impl ProviderConfig {
+    /// A provider of `kind` with every default.
+    pub fn of_kind(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            base_url: None,
+            api_key: None,
+            models: Vec::new(),
+            connect_timeout: connect_timeout(),
+            first_token_timeout: first_token_timeout(),
+            idle_timeout: idle_timeout(),
+            max_concurrent: max_concurrent(),
+            options: Map::new(),
+            model: BTreeMap::new(),
+        }
+    }
+
+    /// Where it is.
+    pub fn base_url(&self) -> &str {
+        let default = || crate::kind(&self.kind).map_or("", |kind| kind.base_url);
+        self.base_url.as_deref().unwrap_or_else(default).trim_end_matches('/')
+    }
+}
+
+impl Config {
+    /// What is wrong beyond types: key and message.
+    pub fn validate(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for (name, provider) in &self.providers.0 {
+            let at = |key: &str| format!("providers.{name}.{key}");
+            if name == contract::provider::BUILTIN || name == "haia" || name.contains('/') || name.is_empty() {
+                let reason = "a provider needs a name other than \"builtin\" and \"haia\", without \"/\"";
+                problems.push((format!("providers.{name}"), reason.to_owned()));
+            }
+            if crate::kind(&provider.kind).is_none() {
+                let known: Vec<&str> = crate::KINDS.iter().map(|kind| kind.name).collect();
+                let reason = format!(
+                    "the kind {:?} is not available in this version; known: {}",
+                    provider.kind,
+                    known.join(", ")
+                );
+                problems.push((at("kind"), reason));
+            } else if let Err(reason) = check_url(provider.base_url()) {
+                problems.push((at("base_url"), reason));
+            }
+            if provider.max_concurrent == 0 {
+                problems.push((at("max_concurrent"), "at least 1 request must be allowed".to_owned()));
+            }
+            for (key, span) in [
+                ("connect_timeout", provider.connect_timeout),
+                ("first_token_timeout", provider.first_token_timeout),
+                ("idle_timeout", provider.idle_timeout),
+            ] {
+                if span.0.is_zero() {
+                    problems.push((at(key), "a deadline must be longer than nothing".to_owned()));
+                }
+            }
+        }
+        for (route, entries) in &self.routes.0 {
+            let key = format!("routes.{route}");
+            if entries.is_empty() {
+                problems.push((key.clone(), "a route needs at least one \"<provider>/<model>\" entry".to_owned()));
+            }
+            for entry in entries {
+                match entry.split_once('/') {
+                    Some((provider, model)) if !model.is_empty() => {
+                        let is_builtin = entry == contract::provider::BUILTIN_OFFLINE;
+                        if !is_builtin && self.providers.get(provider).is_none() {
+                            let known: Vec<&str> = self.providers.0.iter().map(|(name, _)| name.as_str()).collect();
+                            let reason =
+                                format!("{entry:?} names no configured provider; known: builtin, {}", known.join(", "));
+                            problems.push((key.clone(), reason.trim_end_matches([',', ' ']).to_owned()));
+                        }
+                    }
+                    _ => problems.push((key.clone(), format!("{entry:?} is not of the form \"<provider>/<model>\""))),
+                }
+            }
+        }
+        problems
+    }
+}
+
+fn check_url(url: &str) -> Result<(), String> {
+    let wrong = |why: &str| Err(format!("{url:?} {why}; write for example \"http://127.0.0.1:11434\""));
+    let Some((scheme, rest)) = url.split_once("://") else { return wrong("is not a URL") };
+    if scheme != "http" && scheme != "https" {
+        return wrong("is neither http nor https");
+    }
+    if url.parse::<awc::http::Uri>().is_err() || rest.is_empty() || rest.starts_with('/') {
+        return wrong("is not a usable URL");
+    }
+    if rest.contains('@') {
+        return wrong("holds a user or password: write the key as api_key");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(providers: Vec<(&str, ProviderConfig)>, routes: Vec<(&str, Vec<&str>)>) -> Vec<String> {
+        let config = Config {
+            providers: Ordered(providers.into_iter().map(|(name, provider)| (name.to_owned(), provider)).collect()),
+            routes: Ordered(
+                routes
+                    .into_iter()
+                    .map(|(name, to)| (name.to_owned(), to.into_iter().map(str::to_owned).collect()))
+                    .collect(),
+            ),
+        };
+        config.validate().into_iter().map(|(key, message)| format!("{key}: {message}")).collect()
+    }
+
+    #[test]
+    fn a_sound_configuration_has_no_problems() {
+        let providers =
+            vec![("ollama", ProviderConfig::of_kind("ollama")), ("or", ProviderConfig::of_kind("openrouter"))];
+        let routes = vec![("default", vec!["ollama/qwen2.5-coder:7b", "or/a/b", "builtin/offline"])];
+        assert_eq!(problems(providers, routes), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let mut odd = ProviderConfig::of_kind("gemini2");
+        odd.max_concurrent = 0;
+        let mut far = ProviderConfig::of_kind("openai");
+        far.base_url = Some("ftp://x".to_owned());
+        far.idle_timeout = Span::seconds(0);
+        let found = problems(
+            vec![("odd", odd), ("builtin", ProviderConfig::of_kind("openai")), ("far", far)],
+            vec![("empty", vec![]), ("r", vec!["nobody/x", "far"])],
+        );
+        for (found, expected) in found.iter().zip([
+            "providers.odd.kind: the kind \"gemini2\" is not available",
+            "providers.odd.max_concurrent: at least 1",
+            "providers.builtin: a provider needs a name",
+            "providers.far.base_url: \"ftp://x\" is neither http nor https",
+            "providers.far.idle_timeout: a deadline",
+            "routes.empty: a route needs",
+            "routes.r: \"nobody/x\" names no configured provider; known: builtin, odd, builtin, far",
+            "routes.r: \"far\" is not of the form",
+        ]) {
+            assert!(found.starts_with(expected), "{found}\n{expected}");
+        }
+        assert_eq!(found.len(), 8);
+    }
+}

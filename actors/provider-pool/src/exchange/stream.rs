@@ -1,0 +1,178 @@
+//! An answer on its way from a provider: network pieces in, events out, polled by whoever reads it.
+//!
+//! Dropping it closes the provider's connection. It never spawns: only the rest of a finished connection is handed to its thread to be read.
+
+use super::account::Account;
+use super::buffer::Buffer;
+use crate::formats::Decoder;
+use actix_http::Payload;
+use contract::BoxFuture;
+use contract::chat::{EventSink, EventStream};
+use contract::clock::SharedClock;
+use contract::failure::{Failure, FailureClass};
+use futures_util::Stream;
+use runtime::TaskSet;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A streamed answer.
+pub struct ProviderStream {
+    pub(super) buffer: Buffer,
+    pub(super) body: Option<Payload>,
+    pub(super) decoder: Box<dyn Decoder>,
+    pub(super) account: Account,
+    pub(super) idle: Idle,
+    pub(super) rests: Rc<TaskSet>,
+    pub(super) provider: Arc<str>,
+}
+
+/// Notices a stream that fell silent. The timer is moved only when it fires, so a piece costs one look at the clock.
+pub struct Idle {
+    clock: SharedClock,
+    limit: Duration,
+    last: Duration,
+    timer: BoxFuture<'static, ()>,
+}
+
+impl Idle {
+    /// Begins to count.
+    pub fn new(clock: &SharedClock, limit: Duration) -> Self {
+        Self { clock: Arc::clone(clock), limit, last: clock.monotonic(), timer: clock.pause(limit) }
+    }
+
+    fn touch(&mut self) {
+        self.last = self.clock.monotonic();
+    }
+
+    /// Ready when nothing came for the whole limit.
+    fn poll_silent(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(context).is_ready() {
+            let silent = self.clock.monotonic().saturating_sub(self.last);
+            if silent >= self.limit {
+                return Poll::Ready(());
+            }
+            self.timer = self.clock.pause(self.limit - silent);
+        }
+        Poll::Pending
+    }
+}
+
+impl ProviderStream {
+    /// Reads on until something of substance came or the answer ended.
+    pub(super) fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let relays = self.buffer.relays();
+        let mut buffer = std::mem::replace(&mut self.buffer, Buffer::new(relays, false));
+        let outcome = loop {
+            if buffer.has_substance() {
+                break Poll::Ready(Ok(()));
+            }
+            match self.poll_piece(context, &mut buffer) {
+                Poll::Pending => break Poll::Pending,
+                Poll::Ready(None) => break Poll::Ready(Ok(())),
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err(failure))) => break Poll::Ready(Err(failure)),
+            }
+        };
+        self.buffer = buffer;
+        outcome
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>, sink: &mut dyn EventSink) -> Poll<Option<Result<(), Failure>>> {
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        match Pin::new(body).poll_next(context) {
+            Poll::Pending if self.decoder.is_complete() => {
+                self.leave_rest();
+                self.account.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending => match self.idle.poll_silent(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(()) => {
+                    let seconds = self.idle.limit.as_secs_f64();
+                    let message = format!("{} fell silent for {seconds} s in the middle of its answer", self.provider);
+                    self.fail(Failure::new(FailureClass::Timeout, message))
+                }
+            },
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.idle.touch();
+                self.account.received(bytes.len());
+                let decoder = &mut self.decoder;
+                match self.account.counting(sink, |sink| decoder.feed(&bytes, sink)) {
+                    Ok(()) => Poll::Ready(Some(Ok(()))),
+                    Err(failure) => self.fail(failure),
+                }
+            }
+            Poll::Ready(Some(Err(error))) if !self.decoder.is_complete() => {
+                tracing::debug!(provider = %self.provider, %error, "the connection broke");
+                let message = format!("the connection to {} broke in the middle of its answer", self.provider);
+                self.fail(Failure::new(FailureClass::Truncated, message))
+            }
+            Poll::Ready(None | Some(Err(_))) => {
+                self.body = None;
+                let decoder = &mut self.decoder;
+                match self.account.counting(sink, |sink| decoder.end(sink)) {
+                    Ok(()) => {
+                        self.account.complete();
+                        // What the end itself gave must reach the sink before the stream says that it is over.
+                        Poll::Ready(Some(Ok(())))
+                    }
+                    Err(failure) => self.fail(failure),
+                }
+            }
+        }
+    }
+
+    /// The end mark came, the connection's own end did not yet: reading it gives the connection back to the pool. The reader shall not wait
+    /// for that.
+    fn leave_rest(&mut self) {
+        let Some(mut body) = self.body.take() else { return };
+        let limit = self.idle.clock.pause(Duration::from_secs(1));
+        self.rests.spawn("rest of an answer", async move {
+            let rest = async {
+                while let Some(Ok(_)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {}
+            };
+            tokio::select! { () = rest => {}, () = limit => {} }
+        });
+    }
+
+    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<(), Failure>>> {
+        self.body = None;
+        let failure = failure.from_provider(Arc::clone(&self.provider));
+        self.account.fail(&failure);
+        Poll::Ready(Some(Err(failure)))
+    }
+}
+
+impl EventStream for ProviderStream {
+    fn poll_events(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Poll<Option<Result<(), Failure>>> {
+        if !self.buffer.is_empty() {
+            self.buffer.replay(sink);
+            return Poll::Ready(Some(Ok(())));
+        }
+        self.poll_piece(context, sink)
+    }
+}
+
+/// A whole answer that is already there.
+pub struct WholeAnswer(pub Buffer);
+
+impl EventStream for WholeAnswer {
+    fn poll_events(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Poll<Option<Result<(), Failure>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        self.0.replay(sink);
+        Poll::Ready(Some(Ok(())))
+    }
+}

@@ -1,0 +1,61 @@
+//! Anthropic's messages.
+
+mod content;
+mod encode;
+mod model;
+mod models;
+mod stream;
+mod whole;
+
+use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, errors};
+use bytes::Bytes;
+use contract::chat::EventSink;
+use contract::failure::Failure;
+use contract::secret::Secret;
+use std::sync::Arc;
+
+/// The format `anthropic`.
+pub struct Anthropic;
+
+impl Format for Anthropic {
+    fn kind(&self) -> &'static str {
+        "anthropic"
+    }
+
+    fn default_base_url(&self) -> &'static str {
+        "https://api.anthropic.com"
+    }
+
+    fn chat_path(&self) -> &'static str {
+        "/v1/messages"
+    }
+
+    fn models_path(&self) -> &'static str {
+        "/v1/models?limit=1000"
+    }
+
+    fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)> {
+        let version = ("anthropic-version", Secret::new("2023-06-01"));
+        key.map(|key| ("x-api-key", key.clone())).into_iter().chain([version]).collect()
+    }
+
+    fn encode(&self, call: &Encode<'_>) -> Result<Encoded, Failure> {
+        encode::encode(call)
+    }
+
+    fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
+        Box::new(stream::AnthropicStream::new(Arc::clone(&call.model)))
+    }
+
+    fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        whole::read(body, call, sink)
+    }
+
+    fn failure(&self, answer: &ErrorAnswer<'_>) -> Failure {
+        errors::answered(answer)
+    }
+
+    fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure> {
+        models::read(body)
+    }
+}

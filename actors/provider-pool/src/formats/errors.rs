@@ -1,0 +1,387 @@
+//! What a provider's error means: status, headers and body of any shape to one [`Failure`] (FACTS-providers section 6).
+//!
+//! The formats differ little here, so all of them share this reader. It reads any body, and never passes one on: only the message in
+//! it, without control characters, keys and stack traces.
+
+use super::wire::{self, Raw};
+use super::wording::readable;
+use contract::failure::{Failure, FailureClass};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// An answer with an error status.
+pub struct ErrorAnswer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, names in lower case.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The body, as far as it was read.
+    pub body: &'a [u8],
+    /// The time, for waits that are told as a date.
+    pub now: Timestamp,
+}
+
+/// Longer waits than this are taken for a mistake.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// What an answer with an error status means.
+pub fn answered(answer: &ErrorAnswer<'_>) -> Failure {
+    let told = Told::read(&wire::utf8(answer.body), 3);
+    failure(answer.status, told).with_retry_after(retry_after(answer))
+}
+
+/// What an error inside a stream, or in a whole answer with a good status, means. `json` is the body or the event's data.
+pub fn inside(json: &str) -> Failure {
+    let told = Told::read(json, 3);
+    let status = told.status.filter(|status| (400..=599).contains(status)).unwrap_or(500);
+    failure(status, told)
+}
+
+/// What a body says, whatever its shape.
+#[derive(Default)]
+struct Told {
+    message: Option<String>,
+    kind: String,
+    code: String,
+    param: Option<String>,
+    status: Option<u16>,
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    error: Raw<'a>,
+    #[serde(borrow)]
+    detail: Raw<'a>,
+    #[serde(borrow)]
+    message: Raw<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Raw<'a>,
+    #[serde(borrow)]
+    code: Raw<'a>,
+    #[serde(borrow)]
+    param: Raw<'a>,
+    #[serde(borrow)]
+    status: Raw<'a>,
+    #[serde(borrow)]
+    status_code: Raw<'a>,
+}
+
+impl Told {
+    /// `{"error":{…}}`, `{"error":"text"}`, `{"detail":"text"}`, `{"detail":[{"msg":…}]}`, `{"message":…}`, any of them in an array.
+    /// `depth` bounds how far errors within errors are followed.
+    fn read(json: &str, depth: u32) -> Self {
+        let Ok(wire) = serde_json::from_str::<Wire<'_>>(json) else {
+            return match serde_json::from_str::<Vec<&RawValue>>(json) {
+                Ok(items) if !items.is_empty() && depth > 0 => Self::read(items[0].get(), depth - 1),
+                _ => Self::default(),
+            };
+        };
+        let mut told = Self {
+            message: wire::filled(wire.message).map(Cow::into_owned),
+            kind: word(wire.kind),
+            code: word(wire.code),
+            param: wire::filled(wire.param).map(Cow::into_owned),
+            status: [wire.status, wire.status_code, wire.code].into_iter().find_map(status),
+        };
+        if let Some(detail) = wire.detail {
+            told.message = told.message.or_else(|| detail_text(detail));
+        }
+        if let Some(inner) = wire.error {
+            if inner.get().starts_with('{') && depth > 0 {
+                let inner = Self::read(inner.get(), depth - 1);
+                told = Self {
+                    message: inner.message.or(told.message),
+                    kind: if inner.kind.is_empty() { told.kind } else { inner.kind },
+                    code: if inner.code.is_empty() { told.code } else { inner.code },
+                    param: inner.param.or(told.param),
+                    status: inner.status.or(told.status),
+                };
+            } else {
+                told.message = wire::filled(Some(inner)).map(Cow::into_owned).or(told.message);
+            }
+        }
+        told
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.kind == *word || self.code == *word)
+    }
+}
+
+fn word(raw: Raw<'_>) -> String {
+    let text = wire::text(raw).unwrap_or_default();
+    let sane = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if text.len() <= 64 && text.chars().all(sane) { text.to_ascii_lowercase() } else { String::new() }
+}
+
+fn status(raw: Raw<'_>) -> Option<u16> {
+    wire::count(raw).or_else(|| wire::text(raw)?.parse().ok()).and_then(|figure| u16::try_from(figure).ok())
+}
+
+/// FastAPI's `detail`: a text, or a list of objects with `msg` and the path `loc`.
+fn detail_text(detail: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        msg: Raw<'a>,
+        #[serde(borrow)]
+        loc: Raw<'a>,
+    }
+    if let Some(text) = wire::filled(Some(detail)) {
+        return Some(text.into_owned());
+    }
+    let items: Vec<Item<'_>> = serde_json::from_str(detail.get()).ok()?;
+    let texts: Vec<String> = items
+        .iter()
+        .filter_map(|item| {
+            let message = wire::filled(item.msg)?;
+            let path: Vec<serde_json::Value> =
+                item.loc.and_then(|loc| serde_json::from_str(loc.get()).ok()).unwrap_or_default();
+            let path: Vec<String> = path.iter().map(|step| step.to_string().replace('"', "")).collect();
+            Some(if path.is_empty() { message.into_owned() } else { format!("{}: {message}", path.join(".")) })
+        })
+        .collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
+
+fn failure(status: u16, told: Told) -> Failure {
+    let lower = told.message.as_deref().unwrap_or_default().to_lowercase();
+    let class = classify(status, &told, &lower);
+    let message: Cow<'static, str> = match (class, told.message.as_deref().and_then(readable)) {
+        // What providers say here repeats the key, or asks the reader to do what only the operator can.
+        (FailureClass::Authentication, _) => "the provider refuses the API key: check api_key".into(),
+        (_, Some(message)) => message.into(),
+        (FailureClass::NotFound, None) => {
+            format!("the provider knows no such path or model (HTTP {status}): check base_url and the model's name")
+                .into()
+        }
+        (FailureClass::RateLimit, None) => "the provider limits the rate".into(),
+        (FailureClass::Overloaded, None) => "the provider is overloaded".into(),
+        (_, None) => format!("the provider answered with HTTP status {status}").into(),
+    };
+    let mut failure = Failure::new(class, message);
+    failure.code = code(class, &told, &lower);
+    if matches!(class, FailureClass::InvalidRequest | FailureClass::ContextLength) {
+        failure.param = told.param.and_then(|param| readable(&param));
+    }
+    failure
+}
+
+fn classify(status: u16, told: &Told, lower: &str) -> FailureClass {
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
+    let too_long = told.says(&["context_length_exceeded", "exceed_context_size_error"])
+        || any(&[
+            "prompt is too long",
+            "maximum context length",
+            "context length exceeded",
+            "exceeds the context",
+            "exceeds the available context",
+            "exceed context limit",
+            "exceeds the model's context",
+        ]);
+    match status {
+        401 => FailureClass::Authentication,
+        402 => FailureClass::Billing,
+        403 => FailureClass::Permission,
+        404 => FailureClass::NotFound,
+        408 | 504 | 524 => FailureClass::Timeout,
+        413 if !too_long => FailureClass::TooLarge,
+        429 => FailureClass::RateLimit,
+        529 => FailureClass::Overloaded,
+        _ if told.says(&["authentication_error", "invalid_api_key"]) => FailureClass::Authentication,
+        _ if told.says(&["permission_error"]) => FailureClass::Permission,
+        _ if told.says(&["billing_error"]) => FailureClass::Billing,
+        _ if told.says(&["overloaded_error", "overloaded"]) => FailureClass::Overloaded,
+        _ if told.says(&["rate_limit_error", "rate_limit_exceeded"]) => FailureClass::RateLimit,
+        _ if told.says(&["not_found_error", "model_not_found"]) => FailureClass::NotFound,
+        _ if told.says(&["request_too_large"]) => FailureClass::TooLarge,
+        _ if too_long => FailureClass::ContextLength,
+        _ if told.says(&["invalid_request_error"]) => FailureClass::InvalidRequest,
+        400..=499 => FailureClass::InvalidRequest,
+        _ => FailureClass::ServerError,
+    }
+}
+
+fn code(class: FailureClass, told: &Told, lower: &str) -> Option<Cow<'static, str>> {
+    // Servers that speak of tools in other words than Ollama's: OpenRouter, vLLM, llama.cpp.
+    let tools =
+        ["does not support tool", "support tool use", "does not support function calling", "tools param requires"];
+    if tools.iter().any(|phrase| lower.contains(phrase)) {
+        return Some("tools_unsupported".into());
+    }
+    if lower.contains("does not support thinking") {
+        return Some("thinking_unsupported".into());
+    }
+    match class {
+        FailureClass::ContextLength => Some("context_length_exceeded".into()),
+        FailureClass::NotFound => Some("model_not_found".into()),
+        FailureClass::InvalidRequest | FailureClass::RateLimit | FailureClass::Billing => {
+            let worded = told.code.chars().any(|c| c.is_ascii_alphabetic());
+            worded.then(|| Cow::Owned(told.code.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// How long to wait, in the order that the official clients read the headers.
+fn retry_after(answer: &ErrorAnswer<'_>) -> Option<Duration> {
+    let header = |name: &str| {
+        let value = answer.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
+        std::str::from_utf8(value).ok().map(str::trim)
+    };
+    let figure = |text: &str| text.parse::<f64>().ok().filter(|figure| figure.is_finite() && *figure >= 0.0);
+    let milliseconds = header("retry-after-ms").and_then(figure).map(|ms| ms / 1000.0);
+    let seconds = milliseconds.or_else(|| {
+        let text = header("retry-after")?;
+        figure(text).or_else(|| {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Some(date.duration_since(answer.now).as_secs_f64().max(0.0))
+        })
+    })?;
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
+    (wait <= MAX_WAIT).then_some(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn read(status: u16, body: &str) -> Failure {
+        answered(&ErrorAnswer { status, headers: &[], body: body.as_bytes(), now: NOW })
+    }
+
+    #[test]
+    fn bodies_of_every_shape_are_read() {
+        for (status, body, class, message) in [
+            (400, r#"{"error":{"message":"no","type":"invalid_request_error"}}"#, FailureClass::InvalidRequest, "no"),
+            (400, r#"{"error":"no"}"#, FailureClass::InvalidRequest, "no"),
+            (
+                400,
+                r#"{"type":"error","error":{"type":"x","message":"no"},"request_id":"r"}"#,
+                FailureClass::InvalidRequest,
+                "no",
+            ),
+            (
+                400,
+                r#"[{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT"}}]"#,
+                FailureClass::InvalidRequest,
+                "no",
+            ),
+            (400, r#"{"message":"no"}"#, FailureClass::InvalidRequest, "no"),
+            (
+                422,
+                r#"{"detail":[{"loc":["body","messages",0],"msg":"field required"}]}"#,
+                FailureClass::InvalidRequest,
+                "body.messages.0: field required",
+            ),
+            (404, r#"{"detail":"Not Found"}"#, FailureClass::NotFound, "Not Found"),
+            (500, r#"{"error":{"message":"a\n\tb","code":500}}"#, FailureClass::ServerError, "a b"),
+            (502, "<html>bad</html>", FailureClass::ServerError, "the provider answered with HTTP status 502"),
+            (
+                500,
+                r#"{"error":{"message":"<html>bad"}}"#,
+                FailureClass::ServerError,
+                "the provider answered with HTTP status 500",
+            ),
+            (429, "", FailureClass::RateLimit, "the provider limits the rate"),
+            (529, "{}", FailureClass::Overloaded, "the provider is overloaded"),
+            (504, "null", FailureClass::Timeout, "the provider answered with HTTP status 504"),
+            (402, r#"{"error":{"message":"no credits"}}"#, FailureClass::Billing, "no credits"),
+            (
+                400,
+                r#"{"error":{"message":"This model's maximum context length is 8192 tokens."}}"#,
+                FailureClass::ContextLength,
+                "This model's maximum context length is 8192 tokens.",
+            ),
+            (503, r#"{"error":{"type":"overloaded_error","message":"busy"}}"#, FailureClass::Overloaded, "busy"),
+            (413, "too big", FailureClass::TooLarge, "the provider answered with HTTP status 413"),
+            (
+                500,
+                r#"{"error":{"message":"Traceback (most recent call last): File x"}}"#,
+                FailureClass::ServerError,
+                "the provider answered with HTTP status 500",
+            ),
+        ] {
+            let failure = read(status, body);
+            assert_eq!((failure.class, failure.message.as_ref()), (class, message), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn codes_and_fields_are_told() {
+        let failure = read(
+            400,
+            r#"{"error":{"message":"bad","code":"unsupported_value","param":"messages[0].role","type":"invalid_request_error"}}"#,
+        );
+        assert_eq!(
+            (failure.code.as_deref(), failure.param.as_deref()),
+            (Some("unsupported_value"), Some("messages[0].role"))
+        );
+        let code = |status, body| read(status, body).code.map(Cow::into_owned);
+        assert_eq!(code(400, r#"{"error":"gemma:2b does not support tools"}"#).as_deref(), Some("tools_unsupported"));
+        assert_eq!(code(400, r#"{"error":{"code":400,"message":"x"}}"#), None);
+        assert_eq!(code(404, "").as_deref(), Some("model_not_found"));
+        assert_eq!(code(400, r#"{"error":{"message":"x","code":"a b<script>"}}"#), None);
+    }
+
+    #[test]
+    fn a_refused_key_is_told_in_own_words() {
+        let failure = read(401, r#"{"error":{"message":"invalid key hunter2"}}"#);
+        assert_eq!(failure.message, "the provider refuses the API key: check api_key");
+    }
+
+    #[test]
+    fn deep_nesting_ends() {
+        for (open, close) in [("{\"error\":", "}"), ("[", "]")] {
+            let body = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+            assert_eq!(read(400, &body).class, FailureClass::InvalidRequest);
+        }
+    }
+
+    #[test]
+    fn waits_are_read_in_order() {
+        let wait = |headers: &[(&str, &[u8])]| {
+            retry_after(&ErrorAnswer { status: 429, headers, body: b"", now: NOW }).map(|wait| wait.as_secs_f64())
+        };
+        assert_eq!(wait(&[("retry-after", b"9"), ("Retry-After-Ms", b"1500")]), Some(1.5));
+        assert_eq!(wait(&[("retry-after", b" 2.5 ")]), Some(2.5));
+        assert_eq!(wait(&[("retry-after", b"Thu, 01 Jan 1970 00:01:30 GMT")]), Some(90.0));
+        assert_eq!(wait(&[("retry-after", b"Wed, 31 Dec 1969 00:01:30 GMT")]), Some(0.0));
+        for nonsense in [&b"soon"[..], b"-5", b"inf", b"NaN", b"999999999", b"\xff"] {
+            assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense:?}");
+        }
+        assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn errors_inside_a_stream_tell_their_own_status() {
+        for (json, class) in [
+            (r#"{"error":{"message":"x","code":429}}"#, FailureClass::RateLimit),
+            (r#"{"error":{"message":"x","status_code":400}}"#, FailureClass::InvalidRequest),
+            (r#"{"error":"x","status":503}"#, FailureClass::ServerError),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                FailureClass::Overloaded,
+            ),
+            (r#"{"error":"x"}"#, FailureClass::ServerError),
+            ("garbage", FailureClass::ServerError),
+        ] {
+            assert_eq!(inside(json).class, class, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_is_too_odd(status in 0u16..1000, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let failure = answered(&ErrorAnswer { status, headers: &[], body: &body, now: NOW });
+            prop_assert!(!failure.message.is_empty());
+        }
+    }
+}

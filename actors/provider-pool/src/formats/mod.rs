@@ -1,0 +1,170 @@
+//! The wire formats: how a chat request is written for a provider, and how its answer is read.
+//!
+//! Everything here is a function of its input: bytes in, events or bytes out. Nothing here opens a connection, reads a clock or knows a
+//! provider's address beyond its usual one. A format is one module with an encoder and a decoder, and one line in [`by_kind`].
+//!
+//! What a decoder promises beyond [`Event`](contract::chat::Event)'s own order:
+//!
+//! - [`Event::Head`](contract::chat::Event::Head) comes before everything else, relayed bytes included.
+//! - `Finish` comes when the provider's end mark came, so that an answer that fails at the very end has no finish reason.
+//! - Relayed bytes carry `delta.role` before any text unless neutral text, thinking, a refusal or a tool call came before them: whoever
+//!   prints neutral events gives the role with the first of those.
+//! - A tool call whose beginning was relayed gets no `ToolEnd`; if it came without arguments, `{}` follows as `ToolArguments`.
+
+mod anthropic;
+mod errors;
+mod ndjson;
+mod ollama;
+mod openai;
+mod prompt;
+mod sse;
+mod wire;
+mod wording;
+
+pub use errors::ErrorAnswer;
+
+use bytes::Bytes;
+use contract::chat::EventSink;
+use contract::failure::Failure;
+use contract::provider::{CallBody, ModelEntry};
+use contract::secret::Secret;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The most bytes of one event of a stream, or of what is kept of one answer: more is a fault of the provider.
+pub const MAX_EVENT: usize = 16 * 1024 * 1024;
+
+/// A wire format.
+pub trait Format: Send + Sync + 'static {
+    /// The format's name: `openai`, `anthropic`, `ollama`.
+    fn kind(&self) -> &'static str;
+
+    /// The usual address: with `/v1` for `openai`, the root for `anthropic` and `ollama`.
+    fn default_base_url(&self) -> &'static str;
+
+    /// Where chats go, after the base URL.
+    fn chat_path(&self) -> &'static str;
+
+    /// Where the models are listed, after the base URL: a GET, the probe that costs nothing.
+    fn models_path(&self) -> &'static str;
+
+    /// The headers that carry the key, and those the provider insists on.
+    fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)>;
+
+    /// Writes the request's body.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with `param` where the format cannot express what is asked.
+    fn encode(&self, call: &Encode<'_>) -> Result<Encoded, Failure>;
+
+    /// A decoder for one streamed answer.
+    fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder>;
+
+    /// Reads a whole answer and hands its events to `sink`.
+    ///
+    /// # Errors
+    /// The failure that the body tells, whatever its HTTP status; `Truncated` if the body is not an answer.
+    fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure>;
+
+    /// What an answer with an error status means. Reads any body.
+    fn failure(&self, answer: &ErrorAnswer<'_>) -> Failure;
+
+    /// Reads one page of the list of models. The entries' `provider` is empty: the format does not know it.
+    ///
+    /// # Errors
+    /// `Truncated` if the body is not such a list.
+    fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure>;
+
+    /// How to ask what a model can do, where the list does not tell: path after the base URL and body of a POST.
+    fn describe_model(&self, model: &str) -> Option<(&'static str, Bytes)> {
+        let _ = model;
+        None
+    }
+
+    /// Adds what the answer to [`Format::describe_model`] tells. What it does not tell, or tells unreadably, stays as it was.
+    fn decode_description(&self, body: &[u8], entry: &mut ModelEntry) {
+        let _ = (body, entry);
+    }
+}
+
+/// The format of that name.
+pub fn by_kind(kind: &str) -> Option<&'static dyn Format> {
+    match kind {
+        "openai" => Some(&openai::OpenAi),
+        "anthropic" => Some(&anthropic::Anthropic),
+        "ollama" => Some(&ollama::Ollama),
+        _ => None,
+    }
+}
+
+/// What is to be written.
+pub struct Encode<'a> {
+    /// What is asked.
+    pub body: &'a CallBody,
+    /// The model by the provider's own name.
+    pub model: &'a str,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// What is known and configured of the model.
+    pub settings: &'a ModelSettings,
+}
+
+/// What is known and configured of a model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelSettings {
+    /// The most tokens to write, where the caller gives none.
+    pub max_tokens: Option<u64>,
+    /// Sampling temperature, where the caller gives none.
+    pub temperature: Option<f64>,
+    /// Members of the request, as configured, added where the caller has none of that name; for `ollama` members of its `options`, but
+    /// for `keep_alive` and `think`.
+    pub options: Map<String, Value>,
+    /// `Some(false)`: the model refuses tools, so it is offered none.
+    pub tools: Option<bool>,
+    /// The tokens it takes, if known.
+    pub context_tokens: Option<u64>,
+}
+
+/// A request as it goes out.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// The body: JSON.
+    pub body: Bytes,
+    /// What was left out or changed to suit the model, for the person to know.
+    pub notices: Vec<String>,
+}
+
+/// What an answer is read for.
+#[derive(Clone, Debug)]
+pub struct Decoding {
+    /// The model that was asked, for answers that do not name theirs.
+    pub model: Arc<str>,
+}
+
+/// Reads one streamed answer, fed as the bytes arrive, in pieces of any size.
+pub trait Decoder {
+    /// Takes the next bytes and hands the events in them to `sink`.
+    ///
+    /// # Errors
+    /// The failure that the stream tells, or `Truncated` if it was not understood. The events before it were handed over; nothing may be
+    /// fed after it.
+    fn feed(&mut self, bytes: &Bytes, sink: &mut dyn EventSink) -> Result<(), Failure>;
+
+    /// The connection ended. What is still held back is handed over.
+    ///
+    /// # Errors
+    /// `Truncated` unless the provider's end mark was seen.
+    fn end(&mut self, sink: &mut dyn EventSink) -> Result<(), Failure>;
+
+    /// Whether the end mark was seen: nothing more will come, and the connection's end need not be waited for.
+    fn is_complete(&self) -> bool;
+}
+
+/// A page of the list of models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelsPage {
+    /// The models, in the provider's order, their `provider` empty.
+    pub entries: Vec<ModelEntry>,
+    /// Where the next page is, after the base URL.
+    pub next: Option<String>,
+}

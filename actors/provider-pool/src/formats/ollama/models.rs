@@ -1,0 +1,117 @@
+//! The list of models, and what `/api/show` tells of one.
+
+use crate::formats::ModelsPage;
+use crate::formats::wire::{self, Raw};
+use bytes::Bytes;
+use contract::failure::Failure;
+use contract::provider::ModelEntry;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+struct Tags<'a> {
+    #[serde(borrow)]
+    models: Option<Vec<Tag<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Tag<'a> {
+    #[serde(borrow)]
+    name: Raw<'a>,
+    #[serde(borrow)]
+    model: Raw<'a>,
+    #[serde(borrow)]
+    modified_at: Raw<'a>,
+}
+
+/// Reads `/api/tags`.
+///
+/// # Errors
+/// `Truncated` if it is no such list.
+pub fn read(body: &[u8]) -> Result<ModelsPage, Failure> {
+    let tags: Tags<'_> = serde_json::from_slice(body).map_err(|_| wire::not_understood("the list of models"))?;
+    // A server without any model says null.
+    let entries = tags.models.unwrap_or_default().iter().filter_map(entry).collect();
+    Ok(ModelsPage { entries, next: None })
+}
+
+fn entry(tag: &Tag<'_>) -> Option<ModelEntry> {
+    let modified: Option<Timestamp> = wire::filled(tag.modified_at).and_then(|at| at.parse().ok());
+    Some(ModelEntry {
+        provider: Arc::from(""),
+        model: Arc::from(wire::filled(tag.model).or_else(|| wire::filled(tag.name))?),
+        created: modified.map(Timestamp::as_second).filter(|at| *at > 0),
+        context_tokens: None,
+        tools: None,
+    })
+}
+
+/// The question what a model can do.
+pub fn show_request(model: &str) -> Bytes {
+    json!({ "model": model }).to_string().into()
+}
+
+/// What a model can do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Whether it takes tools; older servers do not tell.
+    pub tools: Option<bool>,
+    /// The tokens it was made for.
+    pub context_tokens: Option<u64>,
+}
+
+/// Reads the answer to [`show_request`]; what is not there or not readable is `None`.
+pub fn decode_show(body: &[u8]) -> Shown {
+    #[derive(Deserialize)]
+    struct Show<'a> {
+        #[serde(borrow)]
+        capabilities: Raw<'a>,
+        #[serde(borrow)]
+        model_info: Raw<'a>,
+    }
+    let Ok(show) = serde_json::from_slice::<Show<'_>>(body) else { return Shown::default() };
+    let capabilities: Option<Vec<String>> = show.capabilities.and_then(|list| serde_json::from_str(list.get()).ok());
+    let info: BTreeMap<String, &RawValue> =
+        show.model_info.and_then(|info| serde_json::from_str(info.get()).ok()).unwrap_or_default();
+    // `<architecture>.context_length`; a vision part has figures of its own.
+    let architecture = info.get("general.architecture").and_then(|name| wire::filled(Some(name)));
+    let length = architecture.and_then(|name| info.get(&format!("{name}.context_length")));
+    Shown {
+        tools: capabilities.map(|list| list.iter().any(|name| name == "tools")),
+        context_tokens: wire::count(length.copied()).filter(|tokens| *tokens > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read() {
+        let body = br#"{"models":[{"name":"qwen3:8b","model":"qwen3:8b","modified_at":"2025-05-04T17:37:44.706015396-07:00","size":1},
+            {"name":"old"},{"size":2}]}"#;
+        let page = read(body).expect("a list");
+        let told: Vec<_> = page.entries.iter().map(|entry| (entry.model.as_ref(), entry.created)).collect();
+        assert_eq!(told, [("qwen3:8b", Some(1_746_405_464)), ("old", None)]);
+        assert_eq!(read(br#"{"models":null}"#).expect("a list"), ModelsPage::default());
+        assert!(read(b"404 page not found").is_err());
+    }
+
+    #[test]
+    fn capabilities_are_read() {
+        let body = br#"{"capabilities":["completion","tools"],"model_info":{"general.architecture":"qwen3","clip.vision.context_length":7,"qwen3.context_length":40960}}"#;
+        assert_eq!(decode_show(body), Shown { tools: Some(true), context_tokens: Some(40960) });
+        assert_eq!(
+            decode_show(br#"{"capabilities":["completion"]}"#),
+            Shown { tools: Some(false), context_tokens: None }
+        );
+        for odd in [&b"{}"[..], b"x", b"{\"capabilities\":5,\"model_info\":[]}"] {
+            assert_eq!(decode_show(odd), Shown::default());
+        }
+        assert_eq!(show_request("a\"b"), &br#"{"model":"a\"b"}"#[..]);
+    }
+}

@@ -1,0 +1,239 @@
+//! A chunk of an OpenAI stream and what compatible servers make of it, borrowed from the event's bytes.
+//!
+//! It only reads: what a chunk means is `stream`'s business.
+
+use crate::formats::wire::{self, Raw};
+use contract::chat::{FinishReason, Usage};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// `chat.completion.chunk`.
+#[derive(Deserialize)]
+pub struct Chunk<'a> {
+    #[serde(borrow)]
+    pub id: Raw<'a>,
+    #[serde(borrow)]
+    pub object: Raw<'a>,
+    #[serde(borrow)]
+    pub created: Raw<'a>,
+    #[serde(borrow)]
+    pub model: Raw<'a>,
+    #[serde(borrow)]
+    pub choices: Option<Choices<'a>>,
+    #[serde(borrow)]
+    usage: Raw<'a>,
+    #[serde(borrow)]
+    x_groq: Raw<'a>,
+    #[serde(borrow)]
+    pub error: Raw<'a>,
+}
+
+impl Chunk<'_> {
+    /// The counts it tells, wherever they stand.
+    pub fn usage(&self) -> Option<Usage> {
+        #[derive(Deserialize)]
+        struct Groq<'a> {
+            #[serde(borrow)]
+            usage: Raw<'a>,
+        }
+        if let Some(usage) = self.usage {
+            return read_usage(usage);
+        }
+        let groq: Groq<'_> = serde_json::from_str(self.x_groq?.get()).ok()?;
+        read_usage(groq.usage?)
+    }
+}
+
+/// The choices of a chunk: the one answer that HAIA asks for, and how many there were.
+pub struct Choices<'a> {
+    /// The choice with index 0, or without an index.
+    pub first: Option<Choice<'a>>,
+    /// How many there were.
+    pub count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Choices<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of choices")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut choices = Choices { first: None, count: 0 };
+                while choices.first.is_none() {
+                    let Some(choice) = seq.next_element::<Choice<'de>>()? else { return Ok(choices) };
+                    choices.count += 1;
+                    choices.first = Some(choice).filter(|choice| wire::count(choice.index).unwrap_or(0) == 0);
+                }
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    choices.count += 1;
+                }
+                Ok(choices)
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// One choice.
+#[derive(Deserialize)]
+pub struct Choice<'a> {
+    #[serde(borrow)]
+    pub index: Raw<'a>,
+    #[serde(borrow)]
+    pub delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    pub finish_reason: Raw<'a>,
+}
+
+/// What a chunk adds; also the shape of a whole answer's message.
+#[derive(Default, Deserialize)]
+pub struct Delta<'a> {
+    #[serde(borrow)]
+    pub role: Raw<'a>,
+    #[serde(borrow)]
+    pub content: Raw<'a>,
+    #[serde(borrow)]
+    pub reasoning_content: Raw<'a>,
+    #[serde(borrow)]
+    pub reasoning: Raw<'a>,
+    #[serde(borrow)]
+    pub reasoning_details: Raw<'a>,
+    #[serde(borrow)]
+    pub refusal: Raw<'a>,
+    #[serde(borrow)]
+    pub tool_calls: Option<Vec<CallDelta<'a>>>,
+    #[serde(borrow)]
+    pub function_call: Option<FunctionDelta<'a>>,
+}
+
+/// A piece of a tool call, or a whole one.
+#[derive(Deserialize)]
+pub struct CallDelta<'a> {
+    #[serde(borrow)]
+    pub index: Raw<'a>,
+    #[serde(borrow)]
+    pub id: Raw<'a>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Raw<'a>,
+    #[serde(borrow)]
+    pub function: Option<FunctionDelta<'a>>,
+}
+
+/// The function of a call.
+#[derive(Clone, Copy, Default, Deserialize)]
+pub struct FunctionDelta<'a> {
+    #[serde(borrow)]
+    pub name: Raw<'a>,
+    #[serde(borrow)]
+    pub arguments: Raw<'a>,
+}
+
+impl<'a> Delta<'a> {
+    /// The reasoning, under whichever name; once, if it came under both.
+    pub fn thinking(&self) -> Option<Cow<'a, str>> {
+        wire::filled(self.reasoning_content).or_else(|| wire::filled(self.reasoning))
+    }
+
+    /// The reasoning details one by one.
+    pub fn details(&self) -> Vec<&'a RawValue> {
+        self.reasoning_details.and_then(|details| serde_json::from_str(details.get()).ok()).unwrap_or_default()
+    }
+
+    /// Whether there are reasoning details.
+    pub fn has_details(&self) -> bool {
+        self.reasoning_details.is_some_and(|details| details.get() != "[]")
+    }
+}
+
+/// Text and thinking of a content that came as parts (Mistral).
+pub fn parts<'a>(content: Raw<'a>, mut take: impl FnMut(bool, &str)) {
+    #[derive(Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow)]
+        text: Raw<'a>,
+        #[serde(borrow)]
+        thinking: Raw<'a>,
+    }
+    let list = |raw: &'a RawValue| serde_json::from_str::<Vec<Part<'a>>>(raw.get()).unwrap_or_default();
+    for part in content.map(list).unwrap_or_default() {
+        if let Some(text) = wire::filled(part.text) {
+            take(false, &text);
+        }
+        if let Some(thinking) = wire::filled(part.thinking) {
+            take(true, &thinking);
+        } else {
+            let inner = part.thinking.map(list).unwrap_or_default();
+            inner.iter().filter_map(|part| wire::filled(part.text)).for_each(|text| take(true, &text));
+        }
+    }
+}
+
+/// Why the model stopped, in the words that servers use; `None` for null, "" or nothing.
+pub fn finish_reason(raw: Raw<'_>) -> Option<Finish> {
+    Some(match wire::filled(raw)?.as_ref() {
+        "length" | "max_tokens" | "model_length" => Finish::Reason(FinishReason::Length),
+        "tool_calls" | "function_call" | "tool_use" => Finish::Reason(FinishReason::ToolCalls),
+        "content_filter" => Finish::Reason(FinishReason::ContentFilter),
+        "error" => Finish::Error,
+        // `stop`, `eos` (Together), and words that are yet to be invented: the model has ended by itself.
+        _ => Finish::Reason(FinishReason::Stop),
+    })
+}
+
+/// A finish reason as servers give it.
+pub enum Finish {
+    /// One of OpenAI's four.
+    Reason(FinishReason),
+    /// OpenRouter's `error`: not an end but a failure.
+    Error,
+}
+
+/// The reason that fits the calls that were made: some servers say `stop` after calls.
+pub fn fitting(reason: FinishReason, calls: bool) -> FinishReason {
+    match reason {
+        FinishReason::Stop if calls => FinishReason::ToolCalls,
+        FinishReason::ToolCalls if !calls => FinishReason::Stop,
+        reason => reason,
+    }
+}
+
+/// OpenAI's `usage`, with DeepSeek's name for cached tokens.
+pub fn read_usage(raw: &RawValue) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        prompt_tokens: Raw<'a>,
+        #[serde(borrow)]
+        completion_tokens: Raw<'a>,
+        #[serde(borrow)]
+        prompt_tokens_details: Option<Details<'a>>,
+        #[serde(borrow)]
+        completion_tokens_details: Option<Details<'a>>,
+        #[serde(borrow)]
+        prompt_cache_hit_tokens: Raw<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Details<'a> {
+        #[serde(borrow)]
+        cached_tokens: Raw<'a>,
+        #[serde(borrow)]
+        reasoning_tokens: Raw<'a>,
+    }
+    let wire: Wire<'_> = serde_json::from_str(raw.get()).ok()?;
+    let usage = Usage {
+        input: wire::count(wire.prompt_tokens),
+        output: wire::count(wire.completion_tokens),
+        cached_input: wire
+            .prompt_tokens_details
+            .and_then(|details| wire::count(details.cached_tokens))
+            .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
+        reasoning: wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens)),
+    };
+    (!usage.is_empty()).then_some(usage)
+}

@@ -1,0 +1,275 @@
+//! Writes an OpenAI request: the client's own bytes with as little changed as possible, or a request that HAIA built.
+//!
+//! It changes `model`, `stream` and `stream_options`, adds configured defaults where the client has none, and takes away what servers are known to
+//! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name.
+
+use crate::formats::prompt::{self, Members, Object};
+use crate::formats::{Encode, Encoded};
+use contract::chat::{ChatRequest, Message, Role};
+use contract::failure::{Failure, FailureClass};
+use contract::provider::CallBody;
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// Writes the body.
+///
+/// # Errors
+/// `InvalidRequest` if the client's body is no JSON object, or asks for several answers.
+pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
+    match call.body {
+        CallBody::Raw(bytes) => raw(call, bytes),
+        CallBody::Request(request) => built(call, request),
+    }
+}
+
+fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
+    let Members(members) = serde_json::from_slice(bytes).map_err(|error| {
+        Failure::new(FailureClass::InvalidRequest, format!("the body is not a JSON object: {error}"))
+    })?;
+    let given = |name: &str| {
+        members.iter().find(|(known, value)| known == name && value.get() != "null").map(|(_, value)| *value)
+    };
+    let offers_tools = given("tools").is_some_and(|tools| !is_empty_list(tools));
+    let takes_tools = call.settings.tools != Some(false);
+    let newer = is_newer(call.model);
+    let renames = newer && given("max_completion_tokens").is_none();
+    let mut object = Object::with_capacity(bytes.len() + 256);
+    object.add("model", call.model);
+    for (name, value) in &members {
+        prompt::check_single(name, value)?;
+        match name.as_ref() {
+            "model" | "stream" | "stream_options" => {}
+            "tools" | "tool_choice" | "parallel_tool_calls" if !offers_tools || !takes_tools => {}
+            "max_tokens" if newer && value.get() != "null" => {
+                if renames {
+                    object.add("max_completion_tokens", value);
+                }
+            }
+            // A null stands for nothing: a configured default takes its place.
+            "max_tokens" | "max_completion_tokens" | "temperature" if value.get() == "null" => {}
+            _ => object.add(name, value),
+        }
+    }
+    let stream_options = given("stream_options").map_or("{}", RawValue::get);
+    add_stream(&mut object, call.stream, stream_options);
+    add_defaults(&mut object, call);
+    let notices = if offers_tools && !takes_tools { vec![prompt::without_tools(call.model)] } else { Vec::new() };
+    Ok(Encoded { body: object.finish().into(), notices })
+}
+
+fn built(call: &Encode<'_>, request: &ChatRequest) -> Result<Encoded, Failure> {
+    let mut object = Object::with_capacity(4096);
+    object.add("model", call.model);
+    let messages: Vec<WithDetails<'_>> = request.messages.iter().map(WithDetails).collect();
+    object.add("messages", &messages);
+    let takes_tools = call.settings.tools != Some(false);
+    if takes_tools && !request.tools.is_empty() {
+        object.add("tools", &request.tools);
+        object.add_some("tool_choice", request.tool_choice.as_ref());
+        object.add_some("parallel_tool_calls", request.parallel_tool_calls.as_ref());
+    }
+    let newer = request.max_tokens_is_completion || is_newer(call.model);
+    let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
+    object.add_some(limit, request.max_tokens.as_ref());
+    object.add_some("temperature", request.temperature.as_ref());
+    object.add_some("top_p", request.top_p.as_ref());
+    if !request.stop.is_empty() {
+        object.add("stop", &request.stop);
+    }
+    object.add_some("response_format", request.response_format.as_ref());
+    object.add_some("reasoning_effort", request.reasoning_effort.as_ref());
+    for (name, value) in &request.extra {
+        prompt::check_single(name, value)?;
+        object.add(name, value);
+    }
+    add_stream(&mut object, call.stream, "{}");
+    add_defaults(&mut object, call);
+    let left_out = !takes_tools && !request.tools.is_empty();
+    let notices = if left_out { vec![prompt::without_tools(call.model)] } else { Vec::new() };
+    Ok(Encoded { body: object.finish().into(), notices })
+}
+
+/// `stream`, and the request for usage, which HAIA always wants to know. Servers refuse `stream_options` without a stream.
+fn add_stream(object: &mut Object, stream: bool, given: &str) {
+    object.add("stream", &stream);
+    if stream {
+        let mut options: BTreeMap<String, Box<RawValue>> = serde_json::from_str(given).unwrap_or_default();
+        options.insert("include_usage".to_owned(), RawValue::TRUE.to_owned());
+        object.add("stream_options", &options);
+    }
+}
+
+fn add_defaults(object: &mut Object, call: &Encode<'_>) {
+    let settings = call.settings;
+    let newer = is_newer(call.model);
+    if !object.has("max_tokens") && !object.has("max_completion_tokens") {
+        let name = if newer { "max_completion_tokens" } else { "max_tokens" };
+        object.add_some(name, settings.max_tokens.as_ref());
+    }
+    if !newer {
+        object.add_some("temperature", settings.temperature.as_ref());
+    }
+    for (name, value) in &settings.options {
+        object.add(name, value);
+    }
+}
+
+/// OpenAI's reasoning models: they refuse `max_tokens` and any `temperature` but their own.
+fn is_newer(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let numbered = |rest: &str| {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        digits > 0 && matches!(rest.as_bytes().get(digits), None | Some(b'-'))
+    };
+    name.starts_with("gpt-5") || name.strip_prefix('o').is_some_and(numbered)
+}
+
+fn is_empty_list(raw: &RawValue) -> bool {
+    raw.get().strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
+}
+
+/// A message, with the proof of thinking that its provider wants back.
+struct WithDetails<'a>(&'a Message);
+
+impl Serialize for WithDetails<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        let details: Vec<&RawValue> = self
+            .0
+            .opaque
+            .iter()
+            .filter(|part| part.format == "openai" && self.0.role == Role::Assistant)
+            .filter_map(|part| serde_json::from_slice(&part.json).ok())
+            .collect();
+        if details.is_empty() {
+            return self.0.serialize(serializer);
+        }
+        let printed = serde_json::to_string(self.0).map_err(S::Error::custom)?;
+        let Members(members) = serde_json::from_str(&printed).map_err(S::Error::custom)?;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in members {
+            map.serialize_entry(&name, value)?;
+        }
+        map.serialize_entry("reasoning_details", &details)?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::ModelSettings;
+    use bytes::Bytes;
+    use contract::chat::OpaquePart;
+    use serde_json::{Value, json};
+    use std::rc::Rc;
+
+    fn written(body: &CallBody, model: &str, stream: bool, settings: &ModelSettings) -> (String, Vec<String>) {
+        let encoded = encode(&Encode { body, model, stream, settings }).expect("encodes");
+        (String::from_utf8(encoded.body.to_vec()).expect("text"), encoded.notices)
+    }
+
+    fn raw(body: &str, model: &str, stream: bool, settings: &ModelSettings) -> String {
+        written(&CallBody::Raw(Bytes::copy_from_slice(body.as_bytes())), model, stream, settings).0
+    }
+
+    #[test]
+    fn a_clients_body_stays_as_it_is() {
+        let body = r#"{"model":"haia","messages":[ {"role":"user", "content":"\u00e9 1.0"} ],"seed":7.00,"user":null,"stream":false,"x":{"b":1,"a":[]}}"#;
+        assert_eq!(
+            raw(body, "gpt-4o", true, &ModelSettings::default()),
+            r#"{"model":"gpt-4o","messages":[ {"role":"user", "content":"\u00e9 1.0"} ],"seed":7.00,"user":null,"x":{"b":1,"a":[]},"stream":true,"stream_options":{"include_usage":true}}"#
+        );
+    }
+
+    #[test]
+    fn stream_options_are_kept_and_completed() {
+        let body = r#"{"messages":[],"stream_options":{"include_usage":false,"include_obfuscation":false}}"#;
+        let value: Value = serde_json::from_str(&raw(body, "m", true, &ModelSettings::default())).expect("JSON");
+        assert_eq!(value["stream_options"], json!({"include_usage": true, "include_obfuscation": false}));
+        let value: Value = serde_json::from_str(&raw(body, "m", false, &ModelSettings::default())).expect("JSON");
+        assert_eq!((&value["stream"], value.get("stream_options")), (&json!(false), None));
+    }
+
+    #[test]
+    fn what_servers_refuse_is_taken_away() {
+        let none = ModelSettings::default();
+        let body = r#"{"messages":[],"tools":[ ],"tool_choice":"auto","max_tokens":5}"#;
+        assert_eq!(raw(body, "m", false, &none), r#"{"model":"m","messages":[],"max_tokens":5,"stream":false}"#);
+        for (model, name) in [
+            ("o3-mini", "max_completion_tokens"),
+            ("openai/gpt-5.2", "max_completion_tokens"),
+            ("o1", "max_completion_tokens"),
+            ("gpt-4o", "max_tokens"),
+            ("olmo-2", "max_tokens"),
+            ("o-lama", "max_tokens"),
+        ] {
+            let value: Value = serde_json::from_str(&raw(body, model, false, &none)).expect("JSON");
+            assert_eq!(value[name], 5, "{model}");
+        }
+        let both = r#"{"messages":[],"max_tokens":5,"max_completion_tokens":6}"#;
+        assert_eq!(
+            raw(both, "o1", false, &none),
+            r#"{"model":"o1","messages":[],"max_completion_tokens":6,"stream":false}"#
+        );
+    }
+
+    #[test]
+    fn defaults_fill_gaps_only() {
+        let settings = ModelSettings {
+            max_tokens: Some(9),
+            temperature: Some(0.5),
+            options: json!({"top_k": 3, "seed": 1}).as_object().cloned().unwrap_or_default(),
+            ..ModelSettings::default()
+        };
+        let value: Value =
+            serde_json::from_str(&raw(r#"{"messages":[],"seed":2,"temperature":null}"#, "m", false, &settings))
+                .expect("JSON");
+        assert_eq!(
+            value,
+            json!({"model": "m", "messages": [], "stream": false, "seed": 2, "max_tokens": 9, "temperature": 0.5, "top_k": 3})
+        );
+        let value: Value =
+            serde_json::from_str(&raw(r#"{"messages":[],"max_tokens":1,"temperature":1}"#, "o1", false, &settings))
+                .expect("JSON");
+        assert_eq!((&value["max_completion_tokens"], &value["temperature"]), (&json!(1), &json!(1)));
+        let value: Value = serde_json::from_str(&raw(r#"{"messages":[]}"#, "o1", false, &settings)).expect("JSON");
+        assert_eq!((&value["max_completion_tokens"], value.get("temperature")), (&json!(9), None));
+    }
+
+    #[test]
+    fn a_model_without_tools_gets_none() {
+        let settings = ModelSettings { tools: Some(false), ..ModelSettings::default() };
+        let body = r#"{"messages":[],"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"}"#;
+        let (text, notices) = written(&CallBody::Raw(Bytes::from_static(body.as_bytes())), "m", false, &settings);
+        assert_eq!(text, r#"{"model":"m","messages":[],"stream":false}"#);
+        assert_eq!(notices, ["the model m takes no tools; answered without them"]);
+    }
+
+    #[test]
+    fn wrong_bodies_are_named() {
+        let settings = ModelSettings::default();
+        let refused = |body: &'static str| {
+            let body = CallBody::Raw(Bytes::from_static(body.as_bytes()));
+            encode(&Encode { body: &body, model: "m", stream: false, settings: &settings }).expect_err("refused")
+        };
+        assert_eq!(refused(r#"{"messages":[],"n":2}"#).param.as_deref(), Some("n"));
+        assert_eq!(refused("[]").class, FailureClass::InvalidRequest);
+    }
+
+    #[test]
+    fn proof_of_thinking_goes_back() {
+        let mut message = Message::text(Role::Assistant, "x");
+        let part =
+            |format, json: &'static str| OpaquePart { format, json: Bytes::from_static(json.as_bytes()), call: None };
+        message.opaque = vec![part("openai", r#"{"b":1.0,"a":2}"#), part("anthropic", r#"{"type":"thinking"}"#)];
+        let request = ChatRequest { messages: vec![message], ..ChatRequest::default() };
+        let (text, _) = written(&CallBody::Request(Rc::new(request)), "m", false, &ModelSettings::default());
+        assert_eq!(
+            text,
+            r#"{"model":"m","messages":[{"role":"assistant","content":"x","reasoning_details":[{"b":1.0,"a":2}]}],"stream":false}"#
+        );
+    }
+}

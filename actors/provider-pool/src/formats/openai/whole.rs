@@ -1,0 +1,152 @@
+//! Reads a whole OpenAI answer: relayed as it came if it is right for clients, else as neutral events.
+
+use super::calls::Calls;
+use super::chunk::{self, CallDelta, Delta, Finish};
+use super::details;
+use crate::formats::wire::{self, Raw};
+use crate::formats::{Decoding, errors};
+use bytes::Bytes;
+use contract::chat::{Event, EventSink, FinishReason, Head};
+use contract::failure::{Failure, FailureClass};
+use serde::Deserialize;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+struct Whole<'a> {
+    #[serde(borrow)]
+    id: Raw<'a>,
+    #[serde(borrow)]
+    object: Raw<'a>,
+    #[serde(borrow)]
+    created: Raw<'a>,
+    #[serde(borrow)]
+    model: Raw<'a>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    usage: Raw<'a>,
+    #[serde(borrow)]
+    error: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    index: Raw<'a>,
+    #[serde(borrow)]
+    message: Option<Delta<'a>>,
+    #[serde(borrow)]
+    finish_reason: Raw<'a>,
+}
+
+/// Reads a body and hands its events to `sink`.
+///
+/// # Errors
+/// The failure that the body tells, or `Truncated` if it is no answer.
+pub fn read(body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+    let text = wire::utf8(body);
+    let whole: Whole<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
+    if whole.error.is_some() {
+        return Err(errors::inside(&text));
+    }
+    let choices = whole.choices.as_deref().unwrap_or_default();
+    let choice = choices
+        .iter()
+        .find(|choice| wire::count(choice.index).unwrap_or(0) == 0)
+        .ok_or_else(|| wire::not_understood("the answer"))?;
+    let none = Delta::default();
+    let message = choice.message.as_ref().unwrap_or(&none);
+    let told = match chunk::finish_reason(choice.finish_reason) {
+        Some(Finish::Error) => {
+            return Err(Failure::new(FailureClass::ServerError, "the provider ended its answer with an error"));
+        }
+        Some(Finish::Reason(reason)) => reason,
+        None => FinishReason::Stop,
+    };
+    let has_calls =
+        message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) || message.function_call.is_some();
+    let reason = chunk::fitting(told, has_calls);
+    sink.event(Event::Head(head(&whole, call)));
+    if sink.relays()
+        && matches!(text, Cow::Borrowed(_))
+        && choices.len() == 1
+        && is_right(&whole, choice, message, reason)
+    {
+        sink.relay_whole(body.clone());
+    } else {
+        tell(message, sink)?;
+    }
+    if let Some(usage) = whole.usage.and_then(chunk::read_usage) {
+        sink.event(Event::Usage(usage));
+    }
+    sink.event(Event::Finish(reason));
+    Ok(())
+}
+
+fn head(whole: &Whole<'_>, call: &Decoding) -> Head {
+    Head {
+        id: wire::filled(whole.id).map(Arc::from),
+        created: wire::count(whole.created)
+            .filter(|created| *created > 0)
+            .and_then(|created| i64::try_from(created).ok()),
+        model: Some(wire::filled(whole.model).map_or_else(|| Arc::clone(&call.model), Arc::from)),
+    }
+}
+
+/// Whether clients can read the answer as it is.
+fn is_right(whole: &Whole<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason: FinishReason) -> bool {
+    let is = |member: Raw<'_>, json: &str| member.is_some_and(|member| member.get() == json);
+    let textual = |member: Raw<'_>| member.is_none_or(|member| member.get().starts_with('"'));
+    let nothing = |member: Raw<'_>| member.is_none_or(|member| member.get() == "\"\"");
+    wire::filled(whole.id).is_some()
+        && is(whole.object, "\"chat.completion\"")
+        && wire::count(whole.created).is_some_and(|created| created > 0)
+        && wire::filled(whole.model).is_some()
+        && is(choice.index, "0")
+        && is(choice.finish_reason, &format!("\"{}\"", reason.as_str()))
+        && choice.message.is_some()
+        && is(message.role, "\"assistant\"")
+        && textual(message.content)
+        && textual(message.reasoning_content)
+        && nothing(message.reasoning)
+        && !message.has_details()
+        && nothing(message.refusal)
+        && message.function_call.is_none()
+        && message.tool_calls.iter().flatten().all(call_is_right)
+}
+
+fn call_is_right(call: &CallDelta<'_>) -> bool {
+    let function = call.function.unwrap_or_default();
+    wire::filled(call.id).is_some()
+        && call.kind.is_some_and(|kind| kind.get() == "\"function\"")
+        && wire::filled(function.name).is_some()
+        && wire::filled(function.arguments).is_some()
+}
+
+fn tell(message: &Delta<'_>, sink: &mut dyn EventSink) -> Result<(), Failure> {
+    if let Some(thinking) = message.thinking() {
+        sink.event(Event::Thinking(&thinking));
+    }
+    for detail in message.details() {
+        sink.event(Event::Opaque(details::opaque(Bytes::copy_from_slice(detail.get().as_bytes()))));
+    }
+    if let Some(text) = wire::filled(message.content) {
+        sink.event(Event::Text(&text));
+    } else {
+        chunk::parts(message.content, |is_thinking, text| {
+            sink.event(if is_thinking { Event::Thinking(text) } else { Event::Text(text) });
+        });
+    }
+    if let Some(refusal) = wire::filled(message.refusal) {
+        sink.event(Event::Refusal(&refusal));
+    }
+    let mut calls = Calls::default();
+    let first_form =
+        message.function_call.map(|function| CallDelta { index: None, id: None, kind: None, function: Some(function) });
+    for call in message.tool_calls.iter().flatten().chain(&first_form) {
+        calls.take_whole(call, |event| sink.event(event))?;
+    }
+    calls.end(|event| sink.event(event));
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! Small readers of JSON that providers write loosely: members of any type, borrowed from the event's bytes.
+//!
+//! A member that is not what it should be reads as absent; nothing here fails on a type.
+
+use contract::failure::{Failure, FailureClass};
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+/// A member as it stands in the JSON, unread. Null reads as absent.
+pub type Raw<'a> = Option<&'a RawValue>;
+
+/// The member's text, if it is a string. Borrowed unless it holds escapes.
+pub fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
+    let raw = raw?.get();
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(inner));
+    }
+    // As bytes first: half a surrogate pair, which servers that cut UTF-16 send, must not lose the rest of the text.
+    let bytes: Unescaped = serde_json::from_str(raw).ok()?;
+    Some(Cow::Owned(String::from_utf8(bytes.0).unwrap_or_else(|error| utf8(error.as_bytes()).into_owned())))
+}
+
+struct Unescaped(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Unescaped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Unescaped;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Unescaped, E> {
+                Ok(Unescaped(bytes.to_vec()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+/// The member's text, if it is a string and not empty.
+pub fn filled<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
+    text(raw).filter(|text| !text.is_empty())
+}
+
+/// The member's figure, if it is a number that counts something.
+pub fn count(raw: Raw<'_>) -> Option<u64> {
+    let text = raw?.get();
+    text.parse().ok().or_else(|| {
+        let figure: f64 = text.parse().ok()?;
+        // Some servers write counts as floats; what is beyond 2^53 is no count.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        (figure.is_finite() && (0.0..9.0e15).contains(&figure)).then_some(figure as u64)
+    })
+}
+
+/// Arguments of a call as JSON text, whether they came as such a text or as the object itself; `None` for nothing.
+pub fn arguments<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
+    let json = raw?.get();
+    if json.starts_with('"') { filled(raw) } else { Some(Cow::Borrowed(json)) }
+}
+
+/// The bytes as text; what is not UTF-8 is replaced. For a whole event only, never for a piece of one.
+pub fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}
+
+/// Something came that is not of the format.
+pub fn not_understood(what: &str) -> Failure {
+    Failure::new(FailureClass::Truncated, format!("{what} of the provider was not understood"))
+}
+
+/// The stream ended too early.
+pub fn cut_off() -> Failure {
+    Failure::new(FailureClass::Truncated, "the provider's answer broke off before its end")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Box<RawValue> {
+        RawValue::from_string(json.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn members_of_any_type_are_read() {
+        assert_eq!(text(Some(&raw("\"a\\n\\u00e9\""))).as_deref(), Some("a\né"));
+        assert!(matches!(text(Some(&raw("\"a\""))), Some(Cow::Borrowed("a"))));
+        let json = raw("\"a\\ud83d b\"");
+        let half = text(Some(&json)).expect("text");
+        assert!(half.starts_with('a') && half.ends_with(" b"), "{half:?}");
+        assert_eq!((text(Some(&raw("5"))), text(None), filled(Some(&raw("\"\"")))), (None, None, None));
+        let counts = ["7", "7.0", "-1", "\"7\"", "null", "1e300"].map(|json| count(Some(&raw(json))));
+        assert_eq!(counts, [Some(7), Some(7), None, None, None, None]);
+        let read = |json: &str| arguments(Some(&raw(json))).map(Cow::into_owned);
+        assert_eq!(read("{\"a\": 1}").as_deref(), Some("{\"a\": 1}"));
+        assert_eq!(read("\"{\\\"a\\\"\"").as_deref(), Some("{\"a\""));
+        assert_eq!(read("\"\""), None);
+    }
+}

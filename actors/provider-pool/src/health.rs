@@ -1,0 +1,121 @@
+//! How a provider does: counters that every thread writes, and the state that follows from outcomes.
+//!
+//! Pure bookkeeping: it decides nothing about routing and never talks to a provider.
+
+use contract::failure::{Failure, FailureClass};
+use contract::provider::ProviderState;
+use jiff::Timestamp;
+use runtime::Histogram;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// Figures of one provider since the start; they outlast a reload.
+#[derive(Debug, Default)]
+pub struct Health {
+    state: AtomicU8,
+    /// Calls begun.
+    pub requests: AtomicU64,
+    /// Calls failed.
+    pub errors: AtomicU64,
+    /// Calls under way.
+    pub active: AtomicU64,
+    /// Time to the first event.
+    pub first_token: Histogram,
+    /// Time to the end.
+    pub total: Histogram,
+    /// Tokens read.
+    pub input_tokens: AtomicU64,
+    /// Tokens written.
+    pub output_tokens: AtomicU64,
+    /// Cost in millionths of a USD.
+    pub cost_micros: AtomicU64,
+    last_error: Mutex<Option<(Timestamp, String)>>,
+}
+
+impl Health {
+    /// The state that the last outcomes led to.
+    pub fn state(&self) -> ProviderState {
+        match self.state.load(Relaxed) {
+            0 => ProviderState::Unknown,
+            1 => ProviderState::Ready,
+            2 => ProviderState::Limited,
+            3 => ProviderState::Failing,
+            _ => ProviderState::Refused,
+        }
+    }
+
+    fn set(&self, state: ProviderState) {
+        let code = match state {
+            ProviderState::Unknown => 0,
+            ProviderState::Ready => 1,
+            ProviderState::Limited => 2,
+            ProviderState::Failing => 3,
+            ProviderState::Refused => 4,
+        };
+        self.state.store(code, Relaxed);
+    }
+
+    /// A call, or a probe, worked. `true` if the provider was not known to work before.
+    pub fn worked(&self) -> bool {
+        let news = self.state() != ProviderState::Ready;
+        if news {
+            self.set(ProviderState::Ready);
+        }
+        news
+    }
+
+    /// A call failed. `true` if that changes the provider's state: a wrong request says nothing of the provider.
+    pub fn failed(&self, failure: &Failure, at: Timestamp) -> bool {
+        let text = format!("{}: {}", failure.class.as_str(), failure.message);
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, text));
+        let Some(state) = state_after(failure.class) else { return false };
+        let news = self.state() != state;
+        self.set(state);
+        news
+    }
+
+    /// The last failure.
+    pub fn last_error(&self) -> Option<(Timestamp, String)> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What a failure says of the provider itself; `None` where it speaks of the request only.
+fn state_after(class: FailureClass) -> Option<ProviderState> {
+    match class {
+        FailureClass::Authentication | FailureClass::Permission | FailureClass::Billing => Some(ProviderState::Refused),
+        FailureClass::RateLimit | FailureClass::Overloaded => Some(ProviderState::Limited),
+        FailureClass::Timeout | FailureClass::ServerError | FailureClass::Unreachable | FailureClass::Truncated => {
+            Some(ProviderState::Failing)
+        }
+        FailureClass::InvalidRequest
+        | FailureClass::ContextLength
+        | FailureClass::NotFound
+        | FailureClass::TooLarge
+        | FailureClass::Busy
+        | FailureClass::ShuttingDown
+        | FailureClass::Internal => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_speaks_of_the_provider_changes_its_state() {
+        let health = Health::default();
+        let fail = |class| health.failed(&Failure::new(class, "x"), Timestamp::UNIX_EPOCH);
+        assert_eq!(health.state(), ProviderState::Unknown);
+        assert!(!fail(FailureClass::InvalidRequest) && !fail(FailureClass::NotFound));
+        assert_eq!(health.state(), ProviderState::Unknown);
+        assert!(health.worked() && !health.worked());
+        assert!(fail(FailureClass::Unreachable) && !fail(FailureClass::Timeout));
+        assert_eq!(health.state(), ProviderState::Failing);
+        assert!(fail(FailureClass::RateLimit));
+        assert!(fail(FailureClass::Authentication));
+        assert_eq!(health.state(), ProviderState::Refused);
+        assert!(health.worked());
+        assert_eq!(health.last_error().map(|(_, text)| text).as_deref(), Some("authentication: x"));
+    }
+}

@@ -1,0 +1,374 @@
+//! The coordinator: discovers models, keeps the health of providers, answers what there is, and publishes the table that calls use.
+
+use crate::config::{Config, ProviderConfig};
+use crate::discovery;
+use crate::exchange::client_of;
+use crate::health::Health;
+use crate::provider::Provider;
+use crate::table::{SharedTable, Table};
+use contract::clock::SharedClock;
+use contract::failure::{Failure, FailureClass};
+use contract::message::{Drain, Lane, Msg, Reconfigure};
+use contract::provider::{
+    ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderStatus, Readiness, RouteReadiness,
+};
+use contract::store::{CacheModels, LoadModels, StoreError};
+use runtime::{Context, Handle, Port, Reply, Service};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How often the models of a provider that answers are asked for again.
+const REFRESH: Duration = Duration::from_secs(600);
+/// How often a provider that does not answer is asked again.
+const RETRY: Duration = Duration::from_secs(30);
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the coordinator needs of others.
+#[derive(Clone)]
+pub struct PoolPorts {
+    /// Time.
+    pub clock: SharedClock,
+    /// Reads the models known before the start.
+    pub load_models: Port<LoadModels>,
+    /// Keeps the models for the next start.
+    pub cache_models: Port<CacheModels>,
+    /// Where the table is published.
+    pub table: SharedTable,
+}
+
+/// The coordinator.
+pub struct ProviderPool {
+    config: Arc<Config>,
+    ports: PoolPorts,
+    providers: Vec<Arc<Provider>>,
+    models: BTreeMap<Arc<str>, Vec<ModelEntry>>,
+    /// The newest discovery of each provider: what an older one reports is dropped, so that reloads leave no second chain of timers.
+    rounds: BTreeMap<Arc<str>, u64>,
+    draining: bool,
+}
+
+/// What the coordinator tells of itself.
+#[derive(Serialize)]
+pub struct PoolState {
+    providers: usize,
+    models: usize,
+    draining: bool,
+}
+
+/// Models were found, or not, at one provider.
+struct Discovered {
+    provider: Arc<str>,
+    round: u64,
+    found: Result<Vec<ModelEntry>, Failure>,
+}
+
+impl Msg for Discovered {
+    type Reply = ();
+    const NAME: &'static str = "Discovered";
+}
+
+/// The store's cache was read.
+struct Loaded(Result<Vec<ModelEntry>, StoreError>);
+
+impl Msg for Loaded {
+    type Reply = ();
+    const NAME: &'static str = "Loaded";
+}
+
+/// It is time to ask a provider for its models.
+struct Discover {
+    provider: Arc<str>,
+    round: u64,
+}
+
+impl Msg for Discover {
+    type Reply = ();
+    const NAME: &'static str = "Discover";
+}
+
+/// An exchange tells that a provider's state changed for the worse.
+pub struct CallFailed {
+    /// The provider.
+    pub provider: Arc<str>,
+    /// Why.
+    pub failure: Failure,
+}
+
+impl Msg for CallFailed {
+    type Reply = ();
+    const NAME: &'static str = "CallFailed";
+}
+
+/// An exchange tells that a provider works again.
+pub struct CallRecovered {
+    /// The provider.
+    pub provider: Arc<str>,
+}
+
+impl Msg for CallRecovered {
+    type Reply = ();
+    const NAME: &'static str = "CallRecovered";
+}
+
+impl ProviderPool {
+    /// A coordinator with `config`.
+    pub fn new(config: Arc<Config>, ports: PoolPorts) -> Self {
+        // After a crash the published table still holds what was known of the providers.
+        let before = ports.table.load();
+        let mut models: BTreeMap<Arc<str>, Vec<ModelEntry>> = BTreeMap::new();
+        for entry in &before.models {
+            models.entry(Arc::clone(&entry.provider)).or_default().push(entry.clone());
+        }
+        let providers = build(&config, &before.providers);
+        drop(before);
+        Self { config, ports, providers, models, rounds: BTreeMap::new(), draining: false }
+    }
+
+    fn publish(&self) {
+        let models = self.providers.iter().flat_map(|provider| {
+            let configured = &provider.config.models;
+            let known = self.models.get(&provider.name);
+            let listed = configured.iter().map(|model| {
+                let known = known.and_then(|known| known.iter().find(|entry| entry.model.as_ref() == model));
+                known.cloned().unwrap_or_else(|| ModelEntry {
+                    provider: Arc::clone(&provider.name),
+                    model: Arc::from(model.as_str()),
+                    created: None,
+                    context_tokens: None,
+                    tools: None,
+                })
+            });
+            let discovered = known.filter(|_| configured.is_empty()).into_iter().flatten().cloned();
+            listed.chain(discovered).collect::<Vec<_>>()
+        });
+        let table = Table {
+            providers: self.providers.clone(),
+            models: models.collect(),
+            routes: self.config.routes.0.iter().map(|(name, to)| (Arc::from(name.as_str()), to.clone())).collect(),
+        };
+        self.ports.table.store(Arc::new(table));
+    }
+
+    fn discover(&mut self, provider: &Arc<Provider>, context: &Context<Self>) {
+        if self.draining {
+            return;
+        }
+        let round = self.rounds.entry(Arc::clone(&provider.name)).or_default();
+        *round += 1;
+        let round = *round;
+        let client = client_of(provider);
+        let (provider, clock) = (Arc::clone(provider), Arc::clone(&self.ports.clock));
+        let report = context.mailbox().port::<Discovered>(Lane::Background);
+        context.spawn(async move {
+            let name = Arc::clone(&provider.name);
+            let found = discovery::models(provider, client, clock).await;
+            if let Err(fault) = report.tell(Discovered { provider: name, round, found }) {
+                tracing::warn!(%fault, "discovered models were not taken");
+            }
+        });
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.providers.iter().find(|provider| provider.name.as_ref() == name)
+    }
+}
+
+/// Providers of a configuration; those of the same name keep their figures.
+fn build(config: &Config, before: &[Arc<Provider>]) -> Vec<Arc<Provider>> {
+    let health = |name: &str| {
+        let old = before.iter().find(|provider| provider.name.as_ref() == name);
+        old.map_or_else(|| Arc::new(Health::default()), |provider| Arc::clone(&provider.health))
+    };
+    let unchanged = |name: &str, config: &ProviderConfig| {
+        before.iter().find(|old| old.name.as_ref() == name && old.config == *config)
+    };
+    let built = config.providers.0.iter().filter_map(|(name, config)| match unchanged(name, config) {
+        Some(provider) => Some(Arc::clone(provider)),
+        None => Provider::new(name, config, health(name)).map(Arc::new),
+    });
+    built.collect()
+}
+
+impl Service for ProviderPool {
+    type Observed = PoolState;
+
+    fn started(&mut self, context: &Context<Self>) {
+        self.publish();
+        let load = self.ports.load_models.clone();
+        let loaded = context.mailbox().port::<Loaded>(Lane::Background);
+        context.spawn(async move {
+            let cached = load.ask(LoadModels, STORE_DEADLINE).await;
+            let cached = cached.unwrap_or_else(|fault| Err(StoreError(fault.to_string())));
+            if let Err(fault) = loaded.tell(Loaded(cached)) {
+                tracing::warn!(%fault, "cached models were not taken");
+            }
+        });
+        for provider in self.providers.clone() {
+            self.discover(&provider, context);
+        }
+    }
+
+    fn observe(&self) -> PoolState {
+        let models = self.models.values().map(Vec::len).sum();
+        PoolState { providers: self.providers.len(), models, draining: self.draining }
+    }
+}
+
+impl Handle<Loaded> for ProviderPool {
+    fn handle(&mut self, Loaded(cached): Loaded, _: &Context<Self>) -> Reply<()> {
+        match cached {
+            Ok(entries) => {
+                let mut by_provider: BTreeMap<Arc<str>, Vec<ModelEntry>> = BTreeMap::new();
+                for entry in entries {
+                    by_provider.entry(Arc::clone(&entry.provider)).or_default().push(entry);
+                }
+                for (provider, entries) in by_provider {
+                    // What a provider said itself since the start is newer.
+                    self.models.entry(provider).or_insert(entries);
+                }
+                self.publish();
+            }
+            Err(error) => tracing::warn!(%error, "the cache of models could not be read"),
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Discovered> for ProviderPool {
+    fn handle(&mut self, found: Discovered, context: &Context<Self>) -> Reply<()> {
+        let newest = self.rounds.get(&found.provider) == Some(&found.round);
+        let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
+        let again = match found.found {
+            Ok(models) => {
+                if provider.health.worked() {
+                    tracing::info!(provider = %provider.name, models = models.len(), "provider is reachable");
+                }
+                let news = self.models.get(&provider.name) != Some(&models);
+                if news {
+                    let cache = CacheModels { provider: Arc::clone(&provider.name), models: models.clone() };
+                    self.models.insert(Arc::clone(&provider.name), models);
+                    self.publish();
+                    if let Err(fault) = self.ports.cache_models.tell(cache) {
+                        tracing::debug!(%fault, "models were not cached");
+                    }
+                }
+                REFRESH
+            }
+            Err(failure) => {
+                if provider.health.failed(&failure, self.ports.clock.now()) {
+                    tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
+                }
+                RETRY
+            }
+        };
+        context.tell_after(again, Lane::Background, Discover { provider: found.provider, round: found.round });
+        Reply::Now(())
+    }
+}
+
+impl Handle<Discover> for ProviderPool {
+    fn handle(&mut self, due: Discover, context: &Context<Self>) -> Reply<()> {
+        let newest = self.rounds.get(&due.provider) == Some(&due.round);
+        if let Some(provider) = self.find(&due.provider).cloned().filter(|_| newest) {
+            self.discover(&provider, context);
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<ListModels> for ProviderPool {
+    fn handle(&mut self, _: ListModels, _: &Context<Self>) -> Reply<Arc<ModelList>> {
+        Reply::Now(Arc::new(self.ports.table.load().list()))
+    }
+}
+
+impl Handle<ListProviders> for ProviderPool {
+    fn handle(&mut self, _: ListProviders, _: &Context<Self>) -> Reply<Vec<ProviderStatus>> {
+        let table = self.ports.table.load();
+        let status = |provider: &Arc<Provider>| {
+            let health = &provider.health;
+            let models = table.models.iter().filter(|entry| entry.provider == provider.name);
+            let last_error = health.last_error();
+            let priced = provider.config.model.values().any(|model| model.price.is_some());
+            ProviderStatus {
+                name: Arc::clone(&provider.name),
+                state: health.state(),
+                kind: provider.kind,
+                models: models.map(|entry| Arc::clone(&entry.model)).collect(),
+                requests: health.requests.load(Relaxed),
+                errors: health.errors.load(Relaxed),
+                last_error_at: last_error.as_ref().map(|(at, _)| *at),
+                last_error: last_error.map(|(_, text)| text),
+                first_token_ms: health.first_token.quantiles_ms(),
+                total_ms: health.total.quantiles_ms(),
+                input_tokens: health.input_tokens.load(Relaxed),
+                output_tokens: health.output_tokens.load(Relaxed),
+                cost: priced.then(|| health.cost_micros.load(Relaxed) as f64 / 1e6),
+                active: health.active.load(Relaxed),
+            }
+        };
+        Reply::Now(self.providers.iter().map(status).collect())
+    }
+}
+
+impl Handle<RouteReadiness> for ProviderPool {
+    fn handle(&mut self, question: RouteReadiness, _: &Context<Self>) -> Reply<Readiness> {
+        Reply::Now(self.ports.table.load().readiness(&question.route))
+    }
+}
+
+impl Handle<ProbeProvider> for ProviderPool {
+    fn handle(&mut self, probe: ProbeProvider, _: &Context<Self>) -> Reply<Result<Vec<ModelEntry>, Failure>> {
+        let Some(provider) = self.find(&probe.provider).cloned() else {
+            let message = format!("there is no provider {:?}", probe.provider);
+            return Reply::Now(Err(Failure::new(FailureClass::NotFound, message)));
+        };
+        let client = client_of(&provider);
+        Reply::later(discovery::models(provider, client, Arc::clone(&self.ports.clock)))
+    }
+}
+
+impl Handle<CallFailed> for ProviderPool {
+    fn handle(&mut self, call: CallFailed, _: &Context<Self>) -> Reply<()> {
+        tracing::warn!(provider = %call.provider, class = call.failure.class.as_str(), reason = %call.failure, "provider fails");
+        Reply::Now(())
+    }
+}
+
+impl Handle<CallRecovered> for ProviderPool {
+    fn handle(&mut self, call: CallRecovered, context: &Context<Self>) -> Reply<()> {
+        tracing::info!(provider = %call.provider, "provider works");
+        if self.models.get(&call.provider).is_none_or(Vec::is_empty)
+            && let Some(provider) = self.find(&call.provider).cloned()
+        {
+            self.discover(&provider, context);
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Reconfigure<Config>> for ProviderPool {
+    fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, context: &Context<Self>) -> Reply<()> {
+        let before = std::mem::take(&mut self.providers);
+        self.providers = build(&config, &before);
+        self.config = config;
+        self.models.retain(|name, _| self.providers.iter().any(|provider| provider.name == *name));
+        self.publish();
+        for provider in self.providers.clone() {
+            if !before.iter().any(|old| Arc::ptr_eq(old, &provider)) {
+                self.discover(&provider, context);
+            }
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Drain> for ProviderPool {
+    fn handle(&mut self, _: Drain, _: &Context<Self>) -> Reply<()> {
+        self.draining = true;
+        Reply::Now(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Requests for Anthropic: order of blocks, what the API refuses, thinking, and what cannot be expressed.
+
+use bytes::Bytes;
+use contract::chat::{ChatRequest, Message, OpaquePart, Role, ToolCall};
+use contract::failure::Failure;
+use contract::provider::CallBody;
+use provider_pool::formats::{self, Encode, ModelSettings};
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+const OLDER: &str = "claude-haiku-4-5";
+const NEWER: &str = "claude-opus-4-6";
+
+fn encode(body: &CallBody, model: &str, settings: &ModelSettings) -> Result<(Value, Vec<String>), Failure> {
+    let format = formats::by_kind("anthropic").expect("the format");
+    let encoded = format.encode(&Encode { body, model, stream: true, settings })?;
+    Ok((serde_json::from_slice(&encoded.body).expect("JSON"), encoded.notices))
+}
+
+fn raw(request: &Value) -> CallBody {
+    let mut request = request.clone();
+    request["model"] = json!("p/m");
+    CallBody::Raw(Bytes::from(request.to_string()))
+}
+
+fn written(request: &Value, model: &str) -> (Value, Vec<String>) {
+    encode(&raw(request), model, &ModelSettings::default()).expect("can be expressed")
+}
+
+/// A request of one question with these further members.
+fn asking(members: Value) -> Value {
+    let mut request = json!({"messages": [{"role": "user", "content": "hi"}]});
+    for (name, value) in members.as_object().expect("members") {
+        request[name] = value.clone();
+    }
+    request
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+#[test]
+fn a_conversation_takes_the_apis_form() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}});
+    let request = json!({"messages": [
+        {"role": "system", "content": "be brief"},
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "one"},
+        {"role": "developer", "content": [{"type": "text", "text": "be kind"}]},
+        {"role": "user", "content": [{"type": "text", "text": ""}, {"type": "text", "text": "two"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]},
+        {"role": "assistant", "content": "", "tool_calls": [call("a"), call("b")]},
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "user", "content": "go on"},
+        {"role": "tool", "tool_call_id": "b", "content": ""},
+        {"role": "user", "content": "  "},
+        {"role": "assistant", "content": "so "}]});
+    let (written, notices) = written(&request, OLDER);
+    assert_eq!(written["system"], "be brief\n\nbe kind");
+    assert_eq!(
+        written["messages"],
+        json!([
+            {"role": "user", "content": [text("(The conversation begins with the assistant.)")]},
+            {"role": "assistant", "content": [text("hello")]},
+            {"role": "user", "content": [text("one"), text("two"), {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}}]},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "a", "name": "f", "input": {"a": 1}},
+                {"type": "tool_use", "id": "b", "name": "f", "input": {"a": 1}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "a", "content": [text("1")]},
+                {"type": "tool_result", "tool_use_id": "b"},
+                text("go on")]},
+            {"role": "assistant", "content": [text("so")]},
+        ])
+    );
+    assert_eq!((&written["max_tokens"], &written["stream"], notices.len()), (&json!(8192), &json!(true), 0));
+}
+
+#[test]
+fn proof_of_thinking_goes_back_byte_for_byte_before_the_call() {
+    let part =
+        |format, json: &'static str| OpaquePart { format, json: Bytes::from_static(json.as_bytes()), call: None };
+    let thinking = r#"{"type":"thinking","thinking":"h\u00e9","signature":"s/+="}"#;
+    let redacted = r#"{"data":"x","type":"redacted_thinking"}"#;
+    let mut assistant = Message::text(Role::Assistant, "let me see");
+    assistant.tool_calls = vec![ToolCall::new("a", "f", "")];
+    assistant.opaque = vec![part("anthropic", thinking), part("openai", "{}"), part("anthropic", redacted)];
+    let messages = vec![Message::text(Role::User, "q"), assistant, Message::tool_result("a", "f", "r")];
+    let request = ChatRequest {
+        messages,
+        reasoning_effort: Some(contract::chat::Effort("low".into())),
+        ..ChatRequest::default()
+    };
+    let body = CallBody::Request(Rc::new(request));
+    let format = formats::by_kind("anthropic").expect("the format");
+    let settings = ModelSettings::default();
+    let encoded =
+        format.encode(&Encode { body: &body, model: OLDER, stream: false, settings: &settings }).expect("encodes");
+    let written = std::str::from_utf8(&encoded.body).expect("text");
+    let blocks = format!(
+        r#"[{thinking},{redacted},{{"type":"text","text":"let me see"}},{{"type":"tool_use","id":"a","name":"f","input":{{}}}}]"#
+    );
+    assert!(written.contains(&blocks), "{written}");
+    assert!(written.contains(r#""thinking":{"budget_tokens":2048,"type":"enabled"}"#), "{written}");
+}
+
+#[test]
+fn sampling_and_limits_are_brought_into_range() {
+    let settings = ModelSettings {
+        max_tokens: Some(99),
+        temperature: Some(0.3),
+        options: json!({"service_tier": "auto", "temperature": 7, "top_k": 4}).as_object().cloned().unwrap_or_default(),
+        ..ModelSettings::default()
+    };
+    let with = |members: Value| encode(&raw(&asking(members)), OLDER, &settings).expect("encodes").0;
+    let told = with(json!({"max_tokens": 5, "temperature": 1.7, "top_p": 0.5, "stop": ["x", " "]}));
+    assert_eq!((&told["max_tokens"], &told["temperature"], &told["top_p"]), (&json!(5), &json!(1.0), &json!(0.5)));
+    assert_eq!(
+        (&told["stop_sequences"], &told["service_tier"], &told["top_k"]),
+        (&json!(["x"]), &json!("auto"), &json!(4))
+    );
+    let untold = with(json!({}));
+    assert_eq!((&untold["max_tokens"], &untold["temperature"]), (&json!(99), &json!(0.3)));
+    assert_eq!(untold.get("stop_sequences"), None);
+}
+
+#[test]
+fn tools_and_their_choice() {
+    let tools = json!([{"type": "function", "function": {"name": "f", "description": ""}}]);
+    for (choice, parallel, expected) in [
+        (Value::Null, Value::Null, None),
+        (json!("auto"), Value::Null, Some(json!({"type": "auto"}))),
+        (json!("none"), json!(false), Some(json!({"type": "none"}))),
+        (json!("required"), Value::Null, Some(json!({"type": "any"}))),
+        (
+            json!({"type": "function", "function": {"name": "f"}}),
+            json!(false),
+            Some(json!({"type": "tool", "name": "f", "disable_parallel_tool_use": true})),
+        ),
+        (Value::Null, json!(false), Some(json!({"type": "auto", "disable_parallel_tool_use": true}))),
+        (Value::Null, json!(true), None),
+    ] {
+        let request = asking(json!({"tools": tools, "tool_choice": choice, "parallel_tool_calls": parallel}));
+        let (written, _) = written(&request, OLDER);
+        assert_eq!(written["tools"], json!([{"name": "f", "input_schema": {"type": "object", "properties": {}}}]));
+        assert_eq!(written.get("tool_choice"), expected.as_ref(), "{choice} {parallel}");
+    }
+    let (written, _) = written(&asking(json!({"tools": [], "tool_choice": "auto"})), OLDER);
+    assert_eq!((written.get("tools"), written.get("tool_choice")), (None, None));
+    let settings = ModelSettings { tools: Some(false), ..ModelSettings::default() };
+    let (written, notices) = encode(&raw(&asking(json!({"tools": tools}))), OLDER, &settings).expect("encodes");
+    assert_eq!((written.get("tools"), notices.len()), (None, 1));
+}
+
+#[test]
+fn the_form_of_the_answer() {
+    let schema = json!({"type": "object", "properties": {}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let (told, _) = written(&asking(json!({"response_format": format, "reasoning_effort": "high"})), NEWER);
+    assert_eq!(told["output_config"], json!({"format": {"type": "json_schema", "schema": schema}, "effort": "high"}));
+    let (told, _) = written(&asking(json!({"response_format": {"type": "json_object"}})), OLDER);
+    assert_eq!(told["system"], "Answer with one JSON object and nothing else.");
+    let (told, _) = written(&asking(json!({"response_format": {"type": "text"}})), OLDER);
+    assert_eq!((told.get("system"), told.get("output_config")), (None, None));
+}
+
+#[test]
+fn thinking_is_asked_for_in_the_models_way() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let adaptive = Some(json!({"type": "adaptive"}));
+    let budget = |tokens: u64| Some(json!({"type": "enabled", "budget_tokens": tokens}));
+    for (model, members, thinking, limit, noticed) in [
+        (NEWER, json!({"reasoning_effort": "medium", "temperature": 0.5}), adaptive.clone(), 8192, false),
+        (NEWER, json!({"reasoning_effort": "none"}), None, 8192, false),
+        (NEWER, json!({}), None, 8192, false),
+        (OLDER, json!({"reasoning_effort": "minimal"}), budget(1024), 8192 + 1024, false),
+        (OLDER, json!({"reasoning_effort": "xhigh"}), budget(16_384), 8192 + 16_384, false),
+        (OLDER, json!({"reasoning_effort": "high", "max_tokens": 4096}), budget(2048), 4096, false),
+        (OLDER, json!({"reasoning_effort": "high", "max_tokens": 1500}), budget(1024), 1500, false),
+        (OLDER, json!({"reasoning_effort": "high", "max_tokens": 1024}), None, 1024, true),
+        ("claude-3-haiku-20240307", json!({"reasoning_effort": "low"}), None, 8192, true),
+        (NEWER, json!({"reasoning_effort": "low", "tools": tools, "tool_choice": "required"}), None, 8192, true),
+    ] {
+        let (written, notices) = written(&asking(members.clone()), model);
+        assert_eq!(written.get("thinking"), thinking.as_ref(), "{model} {members}");
+        assert_eq!((&written["max_tokens"], notices.is_empty()), (&json!(limit), !noticed), "{model} {members}");
+        assert!(written.get("temperature").is_none() || thinking.is_none(), "{model} {members}");
+    }
+    // The client's own tool round: OpenAI's form has no place for the proof, and the API refuses to think on without it.
+    let mut request = asking(json!({"reasoning_effort": "low"}));
+    request["messages"] = json!([
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]},
+        {"role": "tool", "tool_call_id": "a", "content": "r"}]);
+    let (told, notices) = written(&request, NEWER);
+    assert_eq!((told.get("thinking"), notices.len()), (None, 1));
+}
+
+#[test]
+fn what_cannot_be_sent_names_its_field() {
+    let at_second = |content: Value| json!({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": content}]});
+    for (request, param) in [
+        (at_second(json!([{"type": "input_audio", "input_audio": {}}])), "messages[1].content"),
+        (at_second(json!([{"type": "image_url", "image_url": {"url": "file:///x"}}])), "messages[1].content"),
+        (at_second(json!("")), "messages"),
+        (asking(json!({"reasoning_effort": "banana"})), "reasoning_effort"),
+        (asking(json!({"n": 2})), "n"),
+        (asking(json!({"temperature": "hot"})), "temperature"),
+    ] {
+        let failure = encode(&raw(&request), OLDER, &ModelSettings::default()).expect_err("refused");
+        assert_eq!(failure.param.as_deref(), Some(param), "{failure}");
+    }
+}
+
+#[test]
+fn the_key_goes_into_its_own_header() {
+    let format = formats::by_kind("anthropic").expect("the format");
+    let key = contract::secret::Secret::new("k");
+    let told = |key| -> Vec<(&str, String)> {
+        format.headers(key).iter().map(|(name, value)| (*name, value.expose().to_owned())).collect()
+    };
+    let version = ("anthropic-version", "2023-06-01".to_owned());
+    assert_eq!(told(Some(&key)), [("x-api-key", "k".to_owned()), version.clone()]);
+    assert_eq!(told(None), [version]);
+}

@@ -1,0 +1,203 @@
+//! Every exchange means what its `expected.json` says: fed whole, byte by byte, and cut at every place; as neutral events and relayed.
+
+use crate::client::Client;
+use crate::kit::{self, Exchange};
+use contract::chat::{Answer, Usage};
+use contract::failure::{Failure, FailureClass};
+use serde_json::{Value, json};
+
+type MakeClient = fn() -> Client;
+
+/// The three ways to read an answer.
+fn clients() -> [(&'static str, MakeClient); 3] {
+    [
+        ("neutral", Client::neutral),
+        ("relaying", || Client::relaying(false)),
+        ("relaying usage", || Client::relaying(true)),
+    ]
+}
+
+/// An answer in the words of `expected.json`.
+fn told(answer: &Answer, outcome: &Result<(), Failure>) -> Value {
+    let calls: Vec<Value> = answer
+        .calls
+        .iter()
+        .map(|call| {
+            let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+            json!({"id": call.id, "name": call.name, "arguments": serde_json::from_str::<Value>(arguments).ok()})
+        })
+        .collect();
+    let proofs: Vec<Value> = answer
+        .opaque
+        .iter()
+        .filter(|part| part.format == "anthropic")
+        .map(|part| serde_json::from_slice(&part.json).expect("a part is JSON"))
+        .collect();
+    let proofs = |key: &str| -> Vec<Value> { proofs.iter().filter_map(|part| part.get(key).cloned()).collect() };
+    let refusal = Some(&answer.refusal).filter(|text| !text.is_empty());
+    json!({
+        "text": answer.text,
+        "thinking": answer.thinking,
+        "tool_calls": calls,
+        "finish_reason": answer.finish,
+        "refusal": refusal,
+        "signatures": proofs("signature"),
+        "redacted": proofs("data"),
+        "complete": outcome.is_ok(),
+    })
+}
+
+fn expected(exchange: &Exchange) -> Value {
+    let mut expected = exchange.expected.clone();
+    let members = expected.as_object_mut().expect("an object");
+    for beside in ["usage", "error"] {
+        members.remove(beside);
+    }
+    for call in members["tool_calls"].as_array_mut().expect("calls") {
+        call.as_object_mut().expect("a call").remove("arguments_raw");
+    }
+    if !exchange.expected["error"].is_null() {
+        // A failed answer has no finish reason (INTERFACE, errors), even where the provider gave one before it failed; and
+        // what came after the failure is not read, so it cannot be complete.
+        members.insert("finish_reason".to_owned(), Value::Null);
+        members.insert("complete".to_owned(), json!(false));
+    }
+    expected
+}
+
+fn check_usage(exchange: &Exchange, usage: Usage, label: &str) {
+    let wanted = &exchange.expected["usage"];
+    for (name, figure) in [
+        ("input", usage.input),
+        ("output", usage.output),
+        ("cached_input", usage.cached_input),
+        ("reasoning", usage.reasoning),
+    ] {
+        if let Some(wanted) = wanted.get(name) {
+            assert_eq!(wanted.as_u64(), figure, "{} {label}: usage.{name}", exchange.name);
+        }
+    }
+}
+
+fn check(exchange: &Exchange, client: &Client, outcome: &Result<(), Failure>, label: &str) {
+    let name = &exchange.name;
+    assert_eq!(told(&client.answer, outcome), expected(exchange), "{name} {label}: {outcome:?}");
+    check_usage(exchange, client.answer.usage, label);
+    let error = &exchange.expected["error"];
+    let Err(failure) = outcome else { return };
+    assert_eq!(error["mid_stream"], true, "{name} {label}: {failure:?}");
+    let truncated = error["class"] == "truncated";
+    assert_eq!(failure.class == FailureClass::Truncated, truncated, "{name} {label}: {failure:?}");
+    if let Some(message) = error["message"].as_str() {
+        assert!(message.starts_with(failure.message.as_ref()), "{name} {label}: {failure:?}");
+    }
+}
+
+#[test]
+fn the_fixtures_are_there() {
+    let count = |kind: &str, streamed: bool| {
+        kit::exchanges()
+            .iter()
+            .filter(|exchange| exchange.format.kind() == kind && exchange.streamed == streamed)
+            .count()
+    };
+    assert!(count("openai", true) >= 25 && count("openai", false) >= 15);
+    assert!(count("anthropic", true) >= 13 && count("anthropic", false) >= 10);
+    assert!(count("ollama", true) >= 8 && count("ollama", false) >= 4);
+}
+
+#[test]
+fn streams_mean_what_is_expected() {
+    for exchange in kit::exchanges().iter().filter(|exchange| exchange.streamed) {
+        for (label, client) in clients() {
+            let (client, outcome) = exchange.feed(client(), std::slice::from_ref(&exchange.body));
+            check(exchange, &client, &outcome, label);
+            if label == "neutral" {
+                // What a call is made of comes through unchanged.
+                for (call, wanted) in
+                    client.answer.calls.iter().zip(exchange.expected["tool_calls"].as_array().expect("calls"))
+                {
+                    let raw = wanted["arguments_raw"].as_str().expect("raw arguments");
+                    // Ollama sends an object, which `arguments_raw` prints in another spelling.
+                    if exchange.format.kind() != "ollama" {
+                        assert_eq!(call.arguments, raw, "{}", exchange.name);
+                    }
+                    assert!(call.complete || outcome.is_err(), "{}", exchange.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whole_answers_mean_what_is_expected() {
+    for exchange in kit::exchanges().iter().filter(|exchange| !exchange.streamed && exchange.status == 200) {
+        for (label, client) in clients() {
+            let (client, outcome) = exchange.whole(client());
+            check(exchange, &client, &outcome, label);
+        }
+    }
+}
+
+#[test]
+fn error_answers_have_their_class_and_wait() {
+    for exchange in kit::exchanges().iter().filter(|exchange| exchange.status >= 400) {
+        let failure = exchange.failure();
+        let error = &exchange.expected["error"];
+        let name = &exchange.name;
+        assert_eq!(Some(failure.class.as_str()), error["class"].as_str(), "{name}");
+        assert_eq!(failure.retry_after.map(|wait| wait.as_secs_f64()), error["retry_after_s"].as_f64(), "{name}");
+        assert!(!failure.message.is_empty() && !failure.message.contains('<'), "{name}: {}", failure.message);
+        if failure.class != FailureClass::Authentication
+            && let Some(message) = error["message"].as_str()
+        {
+            let message: Vec<&str> = message.split_whitespace().collect();
+            assert_eq!(failure.message, message.join(" "), "{name}");
+        }
+    }
+}
+
+#[test]
+fn no_cut_changes_an_answer() {
+    for exchange in kit::exchanges().iter().filter(|exchange| exchange.streamed) {
+        for (label, client) in clients() {
+            let (whole, outcome) = exchange.feed(client(), std::slice::from_ref(&exchange.body));
+            let single = kit::cut(&exchange.body, 0..exchange.body.len());
+            for pieces in kit::every_cut(&exchange.body).iter().chain([&single]) {
+                let (cut, cut_outcome) = exchange.feed(client(), pieces);
+                let places: Vec<usize> = pieces.iter().map(|piece| piece.len()).take(3).collect();
+                let label = format!("{} {label} {places:?}", exchange.name);
+                assert_eq!(cut.answer, whole.answer, "{label}");
+                assert_eq!(cut_outcome, outcome, "{label}");
+                assert_eq!(cut.relayed, whole.relayed, "{label}");
+                assert_eq!(cut.neutral.contains(&"Text"), whole.neutral.contains(&"Text"), "{label}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_cut_off_anywhere_is_no_success() {
+    for exchange in kit::exchanges().iter().filter(|exchange| exchange.streamed) {
+        let body = &exchange.body;
+        let (_, outcome) = exchange.feed(Client::neutral(), std::slice::from_ref(body));
+        let step = (body.len() / 400).max(1);
+        for length in (0..body.len()).step_by(step) {
+            let (client, cut) = exchange.feed(Client::neutral(), &[body.slice(..length)]);
+            match cut {
+                Ok(()) => {
+                    // An error may come after the finish reason; a connection that ends well between the two tells nothing of it.
+                    let ended = outcome.is_ok() || exchange.expected["finish_reason"].is_string();
+                    assert!(ended, "{} at {length}", exchange.name);
+                    assert_eq!(
+                        told(&client.answer, &Ok(()))["text"],
+                        exchange.expected["text"],
+                        "{} at {length}",
+                        exchange.name
+                    );
+                }
+                Err(_) => assert_eq!(client.answer.finish, None, "{} at {length}", exchange.name),
+            }
+        }
+    }
+}

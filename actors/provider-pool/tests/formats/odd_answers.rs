@@ -1,0 +1,131 @@
+//! Answers of Anthropic and Ollama that no recording shows, and that servers in their clothes send.
+
+use crate::client::Client;
+use crate::kit;
+use bytes::Bytes;
+use contract::chat::FinishReason;
+use contract::failure::{Failure, FailureClass};
+use provider_pool::formats;
+use serde_json::{Value, json};
+
+fn anthropic(events: &[Value]) -> (Client, Result<(), Failure>) {
+    let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    kit::feed(formats::by_kind("anthropic").expect("the format"), Client::neutral(), &[stream.into()])
+}
+
+fn ollama(lines: &[Value]) -> (Client, Result<(), Failure>) {
+    let stream: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    kit::feed(formats::by_kind("ollama").expect("the format"), Client::neutral(), &[stream.into()])
+}
+
+fn class(outcome: Result<(), Failure>) -> Option<FailureClass> {
+    outcome.err().map(|failure| failure.class)
+}
+
+#[test]
+fn a_call_whose_input_stands_in_its_start() {
+    let (client, outcome) = anthropic(&[
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1}}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "b", "name": "g", "input": {"x": 1}}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{}"}}),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}),
+        json!({"type": "message_stop"}),
+    ]);
+    assert_eq!(outcome, Ok(()));
+    let calls: Vec<(&str, &str)> =
+        client.answer.calls.iter().map(|call| (call.name.as_str(), call.arguments.as_str())).collect();
+    assert_eq!(calls, [("f", "{\"x\":1}"), ("g", "{}")]);
+    assert_eq!(client.answer.finish, Some(FinishReason::ToolCalls), "calls were made, whatever the reason says");
+    assert_eq!(client.answer.head.model.as_deref(), Some("asked-model"));
+}
+
+#[test]
+fn unknown_blocks_and_unsigned_thinking() {
+    let (client, outcome) = anthropic(&[
+        json!({"type": "message_start", "message": {"id": "m", "model": "c"}}),
+        json!({"type": "hologram", "index": 0}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "h"}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "m"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block": {"type": "hologram"}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "not text"}}),
+        json!({"type": "content_block_start", "index": 2, "content_block": {"type": "text", "text": "a"}}),
+        json!({"type": "content_block_delta", "index": 2, "delta": {"type": "text_delta", "text": "b"}}),
+        json!({"type": "message_stop"}),
+    ]);
+    assert_eq!((outcome, client.answer.opaque.len()), (Ok(()), 0), "without a signature there is no proof");
+    assert_eq!((client.answer.thinking.as_str(), client.answer.text.as_str()), ("hm", "ab"));
+    assert_eq!(client.answer.finish, Some(FinishReason::Stop));
+}
+
+#[test]
+fn stop_reasons_in_openais_words() {
+    for (reason, finish) in [
+        ("end_turn", FinishReason::Stop),
+        ("stop_sequence", FinishReason::Stop),
+        ("pause_turn", FinishReason::Stop),
+        ("tool_use", FinishReason::Stop),
+        ("max_tokens", FinishReason::Length),
+        ("model_context_window_exceeded", FinishReason::Length),
+        ("refusal", FinishReason::ContentFilter),
+        ("invented", FinishReason::Stop),
+    ] {
+        let delta = json!({"type": "message_delta", "delta": {"stop_reason": reason}});
+        let (client, outcome) = anthropic(&[delta, json!({"type": "message_stop"})]);
+        assert_eq!((outcome, client.answer.finish), (Ok(()), Some(finish)), "{reason}");
+        let body = json!({"type": "message", "content": [], "stop_reason": reason}).to_string();
+        let mut client = Client::neutral();
+        let format = formats::by_kind("anthropic").expect("the format");
+        format.decode_whole(&body.into(), &kit::decoding(), &mut client).expect("an answer");
+        assert_eq!(client.answer.finish, Some(finish), "{reason}, whole");
+    }
+}
+
+#[test]
+fn errors_in_any_dress() {
+    for event in [
+        json!({"type": "error", "error": {"type": "rate_limit_error", "message": "m"}}),
+        json!({"error": {"type": "rate_limit_error", "message": "m"}}),
+    ] {
+        assert_eq!(class(anthropic(&[event]).1), Some(FailureClass::RateLimit));
+    }
+    let named = Bytes::from_static(b"event: error\ndata: {\"message\":\"m\",\"code\":429}\n\n");
+    let format = formats::by_kind("anthropic").expect("the format");
+    assert_eq!(class(kit::feed(format, Client::neutral(), &[named]).1), Some(FailureClass::RateLimit));
+    let body = Bytes::from_static(b"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}");
+    let whole = format.decode_whole(&body, &kit::decoding(), &mut Client::neutral());
+    assert_eq!(class(whole), Some(FailureClass::Overloaded));
+    assert_eq!(class(ollama(&[json!({"error": "x", "status": 404})]).1), Some(FailureClass::NotFound));
+    assert_eq!(class(ollama(&[json!({"message": {"content": "a"}, "done": false})]).1), Some(FailureClass::Truncated));
+}
+
+#[test]
+fn calls_of_ollama_are_numbered_anew() {
+    let call = |name: &str, arguments: Value| json!({"id": "", "function": {"index": 0, "name": name, "arguments": arguments}});
+    let (client, outcome) = ollama(&[
+        json!({"model": "m", "created_at": "2026-01-02T03:04:05Z", "message": {"tool_calls": [call("f", json!({})), call("g", json!("{\"a\":1}"))]}}),
+        json!({"message": {"content": "", "tool_calls": [call("h", Value::Null)]}, "done": true, "done_reason": "stop", "eval_count": 3, "prompt_eval_cached_count": 2}),
+    ]);
+    assert_eq!(outcome, Ok(()));
+    let calls: Vec<(&str, &str, bool)> = client
+        .answer
+        .calls
+        .iter()
+        .map(|call| (call.name.as_str(), call.arguments.as_str(), call.id.is_none()))
+        .collect();
+    assert_eq!(calls, [("f", "{}", true), ("g", "{\"a\":1}", true), ("h", "", true)]);
+    assert_eq!(client.answer.finish, Some(FinishReason::ToolCalls));
+    assert_eq!((client.answer.usage.input, client.answer.usage.cached_input), (None, Some(2)));
+    assert_eq!(client.answer.head.created, Some(1_767_323_045));
+}
+
+#[test]
+fn answers_without_bounds_are_refused() {
+    let start = |index: u64| json!({"type": "content_block_start", "index": index, "content_block": {"type": "tool_use", "id": "a", "name": "f"}});
+    let open: Vec<Value> = (0..300).map(start).collect();
+    assert_eq!(class(anthropic(&open).1), Some(FailureClass::Truncated));
+    let calls: Vec<Value> = (0..300).map(|_| json!({"function": {"name": "f", "arguments": {}}})).collect();
+    assert_eq!(class(ollama(&[json!({"message": {"tool_calls": calls}})]).1), Some(FailureClass::Truncated));
+}

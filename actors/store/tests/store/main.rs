@@ -1,0 +1,12 @@
+//! The store as its neighbours see it: messages in, answers and files out.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod life;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod surroundings;

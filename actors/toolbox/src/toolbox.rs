@@ -1,0 +1,317 @@
+//! The actor: keeps the catalogue up to date and routes each call to whoever runs the tool.
+//!
+//! It waits for nobody in a handler; owners are asked from detached futures, each with a deadline.
+
+use crate::arguments;
+use crate::audit::Entry;
+use crate::catalogue::{Merged, Rejected, Runner, merge, near_names};
+use crate::config::Config;
+use crate::tools::{OWN, Surroundings};
+use arc_swap::ArcSwap;
+use contract::clock::SharedClock;
+use contract::failure::Failure;
+use contract::message::{Fault, Lane, Msg, Reconfigure};
+use contract::status::StatusSource;
+use contract::store::SharedAudit;
+use contract::tools::{CallTool, ListTools, Risk, SharedCatalogue, Tool, ToolResult};
+use contract::units::Span;
+use futures_util::future::join_all;
+use jiff::tz::TimeZone;
+use runtime::{Context, Handle, Port, Reply, Service};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long an owner may take to list its tools.
+const LIST_WITHIN: Duration = Duration::from_secs(5);
+/// When to ask again an owner that did not list its tools.
+const LIST_AGAIN: Duration = Duration::from_secs(5);
+
+/// The configuration as the composition root publishes it: a crashed toolbox starts again with the newest.
+pub type SharedConfig = Arc<ArcSwap<Config>>;
+
+/// Somebody else who offers tools.
+#[derive(Clone)]
+pub struct Owner {
+    /// The owner's name, for logs and `/status`.
+    pub name: &'static str,
+    /// Which tools it offers.
+    pub list: Port<ListTools>,
+    /// Calls one of them.
+    pub call: Port<CallTool>,
+}
+
+/// Everything the toolbox needs of others.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who offers tools beside the toolbox, in order of precedence: of two tools with one name the earlier owner's stays, and the
+    /// toolbox's own come first.
+    pub owners: Vec<Owner>,
+    /// Where the merged catalogue is published.
+    pub catalogue: SharedCatalogue,
+    /// Takes one row per call.
+    pub audit: SharedAudit,
+    /// The time.
+    pub clock: SharedClock,
+    /// HAIA's own time zone.
+    pub timezone: TimeZone,
+    /// How HAIA does.
+    pub status: Arc<dyn StatusSource>,
+}
+
+/// Asks the toolbox to ask every owner again. Answered when the new catalogue is published.
+#[derive(Clone, Debug)]
+pub struct RefreshCatalogue;
+
+impl Msg for RefreshCatalogue {
+    type Reply = ();
+    const NAME: &'static str = "RefreshCatalogue";
+}
+
+/// What the owners answered, in their order.
+struct Listed(Vec<Result<Vec<Tool>, Fault>>);
+
+impl Msg for Listed {
+    type Reply = ();
+    const NAME: &'static str = "Listed";
+}
+
+/// What each owner listed last. Immutable and published, so that a crash of the toolbox does not forget it.
+type Offers = Arc<ArcSwap<Vec<Vec<Tool>>>>;
+
+/// The actor.
+pub struct Toolbox {
+    config: Arc<Config>,
+    ports: Ports,
+    surroundings: Surroundings,
+    own: Vec<Tool>,
+    offers: Offers,
+    silent: Vec<&'static str>,
+    /// Whether a timer to ask silent owners again is set.
+    asks_again: bool,
+    merged: Merged,
+}
+
+impl Toolbox {
+    /// What supervision builds the actor with.
+    pub fn factory(config: SharedConfig, ports: Ports) -> impl Fn() -> Self + Send + 'static {
+        let offers = Offers::new(ArcSwap::from_pointee(vec![Vec::new(); ports.owners.len()]));
+        move || {
+            let surroundings = Surroundings {
+                clock: Arc::clone(&ports.clock),
+                timezone: ports.timezone.clone(),
+                status: Arc::clone(&ports.status),
+            };
+            Self {
+                config: config.load_full(),
+                ports: ports.clone(),
+                surroundings,
+                own: OWN.iter().map(crate::tools::OwnTool::offer).collect(),
+                offers: Arc::clone(&offers),
+                silent: Vec::new(),
+                asks_again: false,
+                merged: Merged::default(),
+            }
+        }
+    }
+
+    /// Merges what is known of everybody's tools and publishes it.
+    fn publish(&mut self) {
+        let offers = self.offers.load();
+        let own = self.own.iter().enumerate().map(|(at, tool)| ("toolbox", Runner::Own(at), tool));
+        let others = self.ports.owners.iter().zip(offers.iter()).enumerate();
+        let others =
+            others.flat_map(|(at, (owner, tools))| tools.iter().map(move |tool| (owner.name, Runner::Owner(at), tool)));
+        let merged = merge(own.chain(others), |name| self.config.disables(name));
+        for Rejected { owner, tool, reason } in merged.rejected.iter().filter(|new| !self.merged.rejected.contains(new))
+        {
+            tracing::warn!(owner, tool, reason, "a tool cannot be offered");
+        }
+        self.ports.catalogue.store(Arc::new(merged.catalogue.clone()));
+        self.merged = merged;
+    }
+
+    /// Asks every owner, and tells the toolbox itself what they said.
+    fn gather(&self, context: &Context<Self>) -> impl Future<Output = ()> + 'static {
+        let owners = self.ports.owners.clone();
+        let listed = context.mailbox().port::<Listed>(Lane::Control);
+        async move {
+            let answers = join_all(owners.iter().map(|owner| owner.list.ask(ListTools, LIST_WITHIN))).await;
+            if let Err(fault) = listed.ask(Listed(answers), LIST_WITHIN).await {
+                tracing::warn!(%fault, "the catalogue of tools could not be refreshed");
+            }
+        }
+    }
+
+    /// Who runs the call; or why nobody does: the outcome for the audit trail, and the sentence for the model.
+    fn admit(&self, call: &CallTool) -> Result<Runner, (&'static str, String)> {
+        let name = shown(&call.name);
+        let Some((runner, tool)) = self.merged.runners.get(&call.name).zip(self.merged.catalogue.get(&call.name))
+        else {
+            let near = near_names(&name, self.merged.runners.keys().map(|name| &**name));
+            let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
+            return Err(("unknown_tool", format!("there is no tool named \"{name}\"{hint}")));
+        };
+        if tool.risk != Risk::Read {
+            return Err((
+                "refused",
+                format!(
+                    "{name} would change something, so it needs an approval by a person; HAIA cannot give one here. Nothing was done."
+                ),
+            ));
+        }
+        let most = self.config.max_arguments;
+        if call.arguments.len() > most.0 {
+            return Err(("invalid_arguments", format!("the arguments of {name} are longer than {most}")));
+        }
+        match arguments::check_object(&call.arguments) {
+            Ok(()) => Ok(*runner),
+            Err(said) => Err(("invalid_arguments", format!("{name}: {said}"))),
+        }
+    }
+}
+
+/// A tool's name for a sentence: whoever calls can make up any.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+/// How a call ended: the outcome for the audit trail, and the answer.
+type Ended = (&'static str, Result<ToolResult, Failure>);
+
+fn of_tool(result: ToolResult) -> Ended {
+    (if result.is_error { "error" } else { "ok" }, Ok(result))
+}
+
+fn failed(outcome: &'static str, said: String) -> Ended {
+    (outcome, Ok(ToolResult::error(said)))
+}
+
+fn too_late(name: &str, timeout: Duration) -> Ended {
+    failed("timeout", format!("{name} did not answer within {}", Span(timeout)))
+}
+
+async fn call_own(at: usize, surroundings: Surroundings, arguments: String) -> Ended {
+    let Some(tool) = OWN.get(at) else { return failed("unknown_tool", "there is no such tool".to_owned()) };
+    match (tool.begin)(&surroundings, &arguments) {
+        Ok(begun) => of_tool(begun.await),
+        Err(said) => failed("invalid_arguments", format!("{}: {said}", tool.name)),
+    }
+}
+
+async fn call_owner(owner: Owner, call: CallTool) -> Ended {
+    let (name, timeout) = (Arc::clone(&call.name), call.timeout);
+    match owner.call.ask(call, timeout).await {
+        Ok(Ok(result)) => of_tool(result),
+        Ok(Err(failure)) => (failure.class.as_str(), Err(failure)),
+        Err(Fault::Expired { .. }) => too_late(&name, timeout),
+        Err(fault @ Fault::Panicked { .. }) => failed(fault.reason(), format!("{name} crashed on this call")),
+        Err(fault) => failed(fault.reason(), format!("{name} cannot be called now: {fault}")),
+    }
+}
+
+impl Handle<CallTool> for Toolbox {
+    fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        let entry = Entry::open(&call, &self.ports.audit, &self.ports.clock);
+        let runner = match self.admit(&call) {
+            Ok(runner) => runner,
+            Err((outcome, said)) => {
+                entry.close(outcome, said.len());
+                return Reply::Now(Ok(ToolResult::error(said)));
+            }
+        };
+        let deadline = self.ports.clock.pause(call.timeout);
+        let (name, timeout) = (Arc::clone(&call.name), call.timeout);
+        let work: contract::LocalBoxFuture<'static, Ended> = match runner {
+            Runner::Own(at) => Box::pin(call_own(at, self.surroundings.clone(), call.arguments)),
+            Runner::Owner(at) => match self.ports.owners.get(at) {
+                Some(owner) => Box::pin(call_owner(owner.clone(), call)),
+                None => Box::pin(std::future::ready(failed("unknown_tool", format!("there is no tool named {name}")))),
+            },
+        };
+        Reply::later(async move {
+            let (outcome, answer) = tokio::select! {
+                biased;
+                ended = work => ended,
+                () = deadline => too_late(&name, timeout),
+            };
+            entry.close(outcome, answer.as_ref().map_or(0, |result| result.text.len()));
+            answer
+        })
+    }
+}
+
+impl Handle<ListTools> for Toolbox {
+    fn handle(&mut self, _: ListTools, _: &Context<Self>) -> Reply<Vec<Tool>> {
+        Reply::Now(self.merged.catalogue.tools.clone())
+    }
+}
+
+impl Handle<RefreshCatalogue> for Toolbox {
+    fn handle(&mut self, _: RefreshCatalogue, context: &Context<Self>) -> Reply<()> {
+        self.asks_again = false;
+        Reply::later(self.gather(context))
+    }
+}
+
+impl Handle<Listed> for Toolbox {
+    fn handle(&mut self, Listed(answers): Listed, context: &Context<Self>) -> Reply<()> {
+        let mut offers = (**self.offers.load()).clone();
+        self.silent.clear();
+        for ((owner, offer), answer) in self.ports.owners.iter().zip(&mut offers).zip(answers) {
+            match answer {
+                Ok(tools) => *offer = tools,
+                // What it listed before stays on offer: calls are answered by the owner itself, or with its fault.
+                Err(fault) => {
+                    tracing::warn!(owner = owner.name, %fault, "tools could not be listed; asking again");
+                    self.silent.push(owner.name);
+                }
+            }
+        }
+        self.offers.store(Arc::new(offers));
+        self.publish();
+        if !self.silent.is_empty() && !self.asks_again {
+            self.asks_again = true;
+            context.tell_after(LIST_AGAIN, Lane::Background, RefreshCatalogue);
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Reconfigure<Config>> for Toolbox {
+    fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, _: &Context<Self>) -> Reply<()> {
+        self.config = config;
+        self.publish();
+        Reply::Now(())
+    }
+}
+
+/// What the toolbox tells of itself.
+#[derive(Debug, Serialize)]
+pub struct Observed {
+    /// Tools on offer.
+    tools: usize,
+    /// Tools that cannot be offered, and why.
+    rejected: Vec<Rejected>,
+    /// Owners that did not list their tools when last asked.
+    silent: Vec<&'static str>,
+}
+
+impl Service for Toolbox {
+    type Observed = Observed;
+
+    fn started(&mut self, context: &Context<Self>) {
+        self.publish();
+        if !self.ports.owners.is_empty() {
+            context.spawn(self.gather(context));
+        }
+    }
+
+    fn observe(&self) -> Observed {
+        Observed {
+            tools: self.merged.catalogue.tools.len(),
+            rejected: self.merged.rejected.clone(),
+            silent: self.silent.clone(),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! `haia status`: what the running daemon reports of itself, as tables.
+
+use super::Exit;
+use super::output::Output;
+use super::socket::Socket;
+use super::table::{Cell, Table};
+use super::text::{Style, bytes, duration, milliseconds, one_line};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Lists of `/status` whose members have a name and a state, and what people call them.
+const LISTS: [(&str, &str); 5] = [
+    ("clusters", "CLUSTER"),
+    ("alerts", "ALERT"),
+    ("jobs", "JOB"),
+    ("channels", "CHANNEL"),
+    ("mcp_servers", "MCP SERVER"),
+];
+
+/// Asks the daemon and shows what it says.
+///
+/// # Errors
+/// The daemon cannot be asked, or stdout is closed.
+pub fn run(socket: &Socket, json: bool, output: &mut Output) -> anyhow::Result<Exit> {
+    let answer = socket.ask("GET", "/status", None)?;
+    anyhow::ensure!(answer.is_success(), "{}", answer.refusal());
+    let status = answer.json()?;
+    if json {
+        output.json(&status)?;
+    } else {
+        output.write(&render(&status, output.colour()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The status as text.
+pub fn render(status: &Value, colour: bool) -> String {
+    let mut text = summary(status, colour);
+    for table in [actors(status), providers(status)].into_iter().flatten() {
+        text.push('\n');
+        text.push_str(&table.render(colour));
+    }
+    for (list, title) in LISTS {
+        let members = members(status, list);
+        if !members.is_empty() {
+            let mut table = Table::new([title, "STATE"]);
+            for member in members {
+                table.row([Cell::from(word(member, "name")), Cell::state(word(member, "state"))]);
+            }
+            text.push('\n');
+            text.push_str(&table.render(colour));
+        }
+    }
+    text
+}
+
+fn summary(status: &Value, colour: bool) -> String {
+    let figure = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let up = duration(Duration::from_secs(figure("/uptime_s")));
+    let title = Style::Strong.paint(&format!("HAIA {}", one_line(word(status, "version"))), colour);
+    let mut text = format!("{title}, up {up}, configuration {}\n", figure("/generation"));
+    text.push_str(&format!(
+        "turns: {} running, {} waiting; streams: {}; provider connections: {}\n",
+        figure("/turns/active"),
+        figure("/turns/queued"),
+        figure("/streams/open"),
+        figure("/provider_connections/active"),
+    ));
+    let bad = |text: String| format!("{}\n", Style::Bad.paint(&one_line(&text), colour));
+    match &status["store"] {
+        Value::Object(store) => {
+            let path = store.get("path").and_then(Value::as_str).unwrap_or_default();
+            text.push_str(&format!("store: {}, {}\n", one_line(path), bytes(figure("/store/bytes"))));
+            if let Some(problem) = store.get("problem").and_then(Value::as_str) {
+                text.push_str(&bad(format!("store: {problem}")));
+            }
+            if figure("/store/audit_lost") > 0 {
+                text.push_str(&bad(format!("store: {} audit rows were lost", figure("/store/audit_lost"))));
+            }
+        }
+        _ => text.push_str(&bad("store: it did not answer".to_owned())),
+    }
+    if let Some(error) = status["reload_error"].as_str() {
+        for line in error.lines() {
+            text.push_str(&bad(format!("the last reload was refused: {line}")));
+        }
+    }
+    text
+}
+
+fn actors(status: &Value) -> Option<Table> {
+    let actors = members(status, "actors");
+    let mut table = Table::new(["ACTOR", "STATE", "RESTARTS", "WAITING", "HANDLED", "LOST", "WAIT p99", "HANDLE p99"]);
+    for actor in actors {
+        let count = |name: &str| actor[name].as_u64().unwrap_or(0);
+        let marked = |name: &str| match count(name) {
+            0 => Cell::from(0),
+            some => Cell::styled(some.to_string(), Style::Middling),
+        };
+        table.row([
+            Cell::from(word(actor, "name")),
+            Cell::state(word(actor, "state")),
+            marked("restarts"),
+            Cell::from(count("mailbox_depth")),
+            Cell::from(count("handled")),
+            marked("dead_letters"),
+            Cell::from(milliseconds(actor["wait_ms"]["p99"].as_f64().unwrap_or(0.0))),
+            Cell::from(milliseconds(actor["handle_ms"]["p99"].as_f64().unwrap_or(0.0))),
+        ]);
+    }
+    (!actors.is_empty()).then_some(table)
+}
+
+fn providers(status: &Value) -> Option<Table> {
+    let providers = members(status, "providers");
+    let mut table =
+        Table::new(["PROVIDER", "STATE", "KIND", "MODELS", "CALLS", "ERRORS", "FIRST p50", "TOKENS", "LAST ERROR"]);
+    for provider in providers {
+        let count = |name: &str| provider[name].as_u64().unwrap_or(0);
+        let errors = Style::of_state(if count("errors") > 0 { "warning" } else { "" });
+        table.row([
+            Cell::from(word(provider, "name")),
+            Cell::state(word(provider, "state")),
+            Cell::from(word(provider, "kind")),
+            Cell::from(members(provider, "models").len()),
+            Cell::from(count("requests")),
+            Cell::styled(count("errors").to_string(), errors),
+            Cell::from(milliseconds(provider["first_token_ms"]["p50"].as_f64().unwrap_or(0.0))),
+            Cell::from(format!("{} in, {} out", count("input_tokens"), count("output_tokens"))),
+            Cell::from(word(provider, "last_error")),
+        ]);
+    }
+    (!providers.is_empty()).then_some(table)
+}
+
+fn members<'a>(value: &'a Value, list: &str) -> &'a [Value] {
+    value[list].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::testing::output;
+    use super::super::socket::testing::{Daemon, json as answer};
+    use super::*;
+    use serde_json::json;
+
+    fn status() -> Value {
+        let quantiles = json!({"p50": 0.1, "p99": 12.0, "max": 40.0});
+        json!({
+            "version": "0.1.0", "uptime_s": 90_061, "generation": 2, "reload_error": "haia.toml:1: wrong",
+            "turns": {"active": 1, "queued": 2}, "streams": {"open": 3}, "provider_connections": {"active": 4},
+            "actors": [{"name": "store", "state": "running", "required": true, "restarts": 1, "mailbox_depth": 0, "handled": 77,
+                "dead_letters": 0, "wait_ms": quantiles, "handle_ms": quantiles}],
+            "providers": [{"name": "ollama", "state": "failing", "kind": "ollama", "models": ["a", "b"], "requests": 5, "errors": 2,
+                "last_error": "unreachable: no\nroute", "first_token_ms": quantiles, "total_ms": quantiles, "input_tokens": 10,
+                "output_tokens": 20}],
+            "clusters": [], "alerts": [], "jobs": [{"name": "morning", "state": "paused"}], "channels": [], "mcp_servers": [],
+            "store": {"path": "haia.db", "schema": 1, "problem": null, "bytes": 2048, "audit_waiting": 0, "audit_lost": 0}
+        })
+    }
+
+    #[test]
+    fn a_person_sees_tables() {
+        let expected = "\
+HAIA 0.1.0, up 1d 1h, configuration 2
+turns: 1 running, 2 waiting; streams: 3; provider connections: 4
+store: haia.db, 2.0 KiB
+the last reload was refused: haia.toml:1: wrong
+
+ACTOR  STATE    RESTARTS  WAITING  HANDLED  LOST  WAIT p99  HANDLE p99
+store  running  1         0        77       0     12ms      12ms
+
+PROVIDER  STATE    KIND    MODELS  CALLS  ERRORS  FIRST p50  TOKENS         LAST ERROR
+ollama    failing  ollama  2       5      2       0.1ms      10 in, 20 out  unreachable: no route
+
+JOB      STATE
+morning  paused
+";
+        assert_eq!(render(&status(), false), expected);
+    }
+
+    #[test]
+    fn an_odd_status_is_shown_as_far_as_it_goes() {
+        let text = render(&json!({"version": "\u{1b}[2J", "actors": "?"}), false);
+        assert!(text.contains("store: it did not answer") && !text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_program_gets_it_as_it_is() {
+        let daemon = Daemon::start(vec![answer("200 OK", &status().to_string()), answer("403 Forbidden", "{}")]);
+        let (mut output, out, _) = output();
+        assert_eq!(run(&daemon.socket(), true, &mut output).expect("asked"), Exit::Done);
+        assert_eq!(serde_json::from_str::<Value>(&out.text()).ok(), Some(status()));
+        assert!(run(&daemon.socket(), false, &mut output).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! The sum of the sections that this version uses. Each actor's crate owns its section; here they are only read and checked together.
+
+use super::node::{Node, Value};
+use super::origin::Origin;
+use super::problem::Problem;
+use super::section;
+use super::texts;
+use std::path::Path;
+
+/// What the actors are started with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `[server]`, with `[mcp] allowed_hosts`.
+    pub server: http_gateway::Config,
+    /// `[store]`.
+    pub store: store::Config,
+    /// `[agent]`.
+    pub agent: agent_supervisor::Config,
+    /// The texts of the files that `[agent]` names.
+    pub prompts: agent_supervisor::Prompts,
+    /// `[tools]`.
+    pub tools: toolbox::Config,
+    /// `[providers]` and `[routes]`.
+    pub providers: provider_pool::Config,
+}
+
+impl Settings {
+    /// Reads and checks every section of the merged document.
+    pub fn read(document: &Node, folder: &Path, problems: &mut Vec<Problem>) -> Self {
+        let mut server: http_gateway::Config =
+            checked(document, &["server"], problems, |server| server_problems(server).into_iter().collect());
+        server.allowed_hosts = section::read::<Hosts>(document, &["mcp"], problems).allowed_hosts;
+        let hosts =
+            http_gateway::Config { allowed_hosts: server.allowed_hosts.clone(), ..http_gateway::Config::default() };
+        problems.extend(section::place(document, "mcp", server_problems(&hosts)));
+        let before = problems.len();
+        let agent = checked(document, &["agent"], problems, agent_supervisor::Config::validate);
+        let sound = problems.len() == before;
+        let prompts = if sound { texts::read(document, &agent, folder, problems) } else { Default::default() };
+        let store = checked(document, &["store"], problems, store::Config::validate);
+        let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
+        let providers = providers(document, problems);
+        if sound {
+            problems.extend(unknown_route(document, &agent, &providers));
+        }
+        Self { server, store, agent, prompts, tools, providers }
+    }
+
+    /// Adds to the document what the sections themselves fill in, so that `haia config print` shows it.
+    pub fn complete(&self, document: &mut Node) {
+        if self.prompts.profile.is_some() && self.agent.profile.is_none() {
+            let name = Value::Text(texts::PROFILE.to_owned());
+            document.set(&["agent".to_owned(), "profile".to_owned()], Node::new(name, Origin::Default));
+        }
+        for (name, provider) in &self.providers.providers.0 {
+            let path = ["providers".to_owned(), name.clone(), "base_url".to_owned()];
+            if document.at(&path).is_none() {
+                document.set(&path, Node::new(Value::Text(provider.base_url().to_owned()), Origin::Default));
+            }
+        }
+    }
+}
+
+/// The one key of `[mcp]` that this version uses.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Hosts {
+    allowed_hosts: Vec<String>,
+}
+
+/// Reads a section; judges its values only where all of them could be read, so that no problem is told twice.
+fn checked<T: serde::de::DeserializeOwned + Default>(
+    document: &Node,
+    path: &[&str],
+    problems: &mut Vec<Problem>,
+    validate: impl Fn(&T) -> Vec<(String, String)>,
+) -> T {
+    let before = problems.len();
+    let read = section::read(document, path, problems);
+    if problems.len() == before
+        && let Some(name) = path.first()
+    {
+        problems.extend(section::place(document, name, validate(&read)));
+    }
+    read
+}
+
+fn providers(document: &Node, problems: &mut Vec<Problem>) -> provider_pool::Config {
+    let before = problems.len();
+    let config = provider_pool::Config {
+        providers: section::read(document, &["providers"], problems),
+        routes: section::read(document, &["routes"], problems),
+    };
+    if problems.len() == before {
+        for (key, message) in config.validate() {
+            let section = if key.starts_with("routes.") { "routes" } else { "providers" };
+            problems.extend(section::place(document, section, vec![(key, message)]));
+        }
+    }
+    config
+}
+
+/// The agent's route must exist, but for `default`, which HAIA makes itself where it is not written.
+fn unknown_route(
+    document: &Node,
+    agent: &agent_supervisor::Config,
+    providers: &provider_pool::Config,
+) -> Option<Problem> {
+    const DEFAULT: &str = "default";
+    let mut known: Vec<&str> = providers.routes.0.iter().map(|(name, _)| name.as_str()).collect();
+    if agent.route == DEFAULT || known.contains(&agent.route.as_str()) {
+        return None;
+    }
+    known.retain(|name| *name != DEFAULT);
+    let known: Vec<&str> = [DEFAULT].into_iter().chain(known).collect();
+    let message = format!("\"agent.route\": there is no route {:?}; known: {}", agent.route, known.join(", "));
+    Some(Problem::at(&document.nearest(&["agent", "route"]).origin, message))
+}
+
+/// What `[server]` finds wrong with itself, except for missing keys: whether the store holds some is not known here ([`needs_keys`]).
+fn server_problems(server: &http_gateway::Config) -> Vec<(String, String)> {
+    let mut judged = server.clone();
+    if needs_keys(server) {
+        judged.listen = http_gateway::Config::default().listen;
+    }
+    judged.validate().into_iter().map(|problem| (problem.key, problem.message)).collect()
+}
+
+/// Whether HAIA would listen beyond loopback and the configuration itself holds no key: then the store must hold one.
+pub fn needs_keys(server: &http_gateway::Config) -> bool {
+    let host = server.listen.rsplit_once(':').map(|(host, _)| host.trim_start_matches('[').trim_end_matches(']'));
+    let loopback = host.is_none_or(|host| match host.parse::<std::net::IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    });
+    server.keys.is_empty() && !loopback
+}
+
+/// The problem to tell when [`needs_keys`] holds and the store has no key either.
+pub fn keys_missing(document: &Node, server: &http_gateway::Config) -> Problem {
+    let origin = document.at(&["server", "listen"]).map_or(Origin::Default, |node| node.origin.clone());
+    let message = format!(
+        "\"server.listen\": {:?} is reachable from other machines, but there is no key: add [server.keys.NAME], make one with \
+         \"haia keys new NAME --scope control\", or listen on 127.0.0.1",
+        server.listen
+    );
+    Problem::at(&origin, message)
+}

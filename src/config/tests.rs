@@ -1,0 +1,317 @@
+//! The layers together, as a person meets them: files in a folder, variables, options; and the shipped `haia.toml`.
+
+mod shipped;
+
+use super::*;
+use contract::caller::Scope;
+use contract::units::{Size, Span};
+use tempfile::TempDir;
+
+struct Place {
+    folder: TempDir,
+    options: Options,
+}
+
+fn place<const N: usize>(file: &str, variables: [(&str, &str); N]) -> Place {
+    let folder = tempfile::tempdir().expect("a folder");
+    if !file.is_empty() {
+        std::fs::write(folder.path().join("haia.toml"), file).expect("written");
+    }
+    let options = Options {
+        // Without a file of its own a test must not meet the machine's /etc/haia/haia.toml.
+        file: file.is_empty().then(|| {
+            std::fs::write(folder.path().join("empty.toml"), "").expect("written");
+            PathBuf::from("empty.toml")
+        }),
+        overrides: Vec::new(),
+        environment: Environment::of(variables),
+        directory: folder.path().to_owned(),
+    };
+    Place { folder, options }
+}
+
+fn problems<const N: usize>(file: &str, variables: [(&str, &str); N]) -> Vec<String> {
+    match load(&place(file, variables).options) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn loaded<const N: usize>(file: &str, variables: [(&str, &str); N]) -> Loaded {
+    load(&place(file, variables).options).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+#[test]
+fn nothing_at_all_gives_the_defaults() {
+    let loaded = loaded("", []);
+    assert_eq!(loaded.settings, Settings::default());
+    assert_eq!((loaded.time_factor, loaded.faults, loaded.warnings.len()), (1.0, false, 0));
+}
+
+#[test]
+fn each_layer_lies_over_the_one_before() {
+    let file = "[server]\nlisten = '127.0.0.1:1'\nmax_body = '1MiB'\nworkers = 1\n[store]\npath = 'file.db'\n";
+    let mut place = place(
+        file,
+        [("HAIA_SERVER__LISTEN", "127.0.0.1:2"), ("HAIA_SERVER__MAX_BODY", "2MiB"), ("HAIA_AGENT__ROUTE", "default")],
+    );
+    std::fs::write(place.folder.path().join(".env"), "HAIA_SERVER__MAX_BODY=9MiB\nHAIA_STORE__PATH=dotenv.db\n")
+        .expect("written");
+    place.options.overrides =
+        vec![Override { option: "--listen", path: &["server", "listen"], text: "127.0.0.1:3".to_owned() }];
+    let loaded = load(&place.options).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let settings = &loaded.settings;
+    assert_eq!(settings.server.listen, "127.0.0.1:3");
+    assert_eq!(settings.server.max_body, Size(2 << 20));
+    assert_eq!(settings.server.workers, 1);
+    assert_eq!(settings.store.path, PathBuf::from("dotenv.db"));
+    let printed = text(&lines(&loaded.document));
+    for (key, origin) in [
+        ("listen", "--listen"),
+        ("max_body", "HAIA_SERVER__MAX_BODY"),
+        ("workers", "haia.toml:4"),
+        ("path", "HAIA_STORE__PATH (in .env)"),
+        ("max_tool_rounds", "default"),
+    ] {
+        let line = printed.lines().find(|line| line.starts_with(&format!("{key} = "))).expect(key);
+        assert!(line.ends_with(&format!("# {origin}")), "{line}");
+    }
+}
+
+#[test]
+fn a_provider_is_read_whole_and_in_order() {
+    let file = "[providers.zoo]\nkind = 'openai'\nbase_url = 'http://zoo:1/v1'\napi_key = 'env:ZOO'\nidle_timeout = '5s'\n\
+                options = { top_k = 4, nested = { a = [1, 2.5, true] } }\nmodels = ['m']\n\
+                [providers.zoo.model.m]\nmax_tokens = 7\nprice = { input = 1, output = 2.5 }\n\
+                [providers.ape]\nkind = 'ollama'\n[routes]\ndefault = ['zoo/m', 'builtin/offline']\n";
+    let loaded = loaded(file, [("ZOO", "key-of-the-zoo")]);
+    let providers = &loaded.settings.providers.providers;
+    let names: Vec<&str> = providers.0.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["zoo", "ape"]);
+    let zoo = providers.get("zoo").expect("zoo");
+    assert_eq!(zoo.api_key.as_ref().map(|key| key.expose()), Some("key-of-the-zoo"));
+    assert_eq!(zoo.idle_timeout, Span::seconds(5));
+    assert_eq!(serde_json::to_string(&zoo.options).expect("JSON"), r#"{"nested":{"a":[1,2.5,true]},"top_k":4}"#);
+    assert_eq!(zoo.model["m"].price.map(|price| (price.input, price.output)), Some((1.0, 2.5)));
+    let printed = text(&lines(&loaded.document));
+    assert!(printed.contains("api_key = \"env:ZOO\"") && !printed.contains("key-of-the-zoo"));
+    assert!(
+        printed.contains("base_url = \"http://127.0.0.1:11434\"")
+            && !format!("{:?}", loaded.settings).contains("key-of-the-zoo")
+    );
+}
+
+#[test]
+fn every_problem_of_every_layer_comes_at_once() {
+    let file = "[server]\nlistn = 'x'\nworkers = 'two'\n\n[server.keys.ui]\nkey = 'env:NOT_SET'\nscope = 'root'\n\
+                [agent]\ntool_timeout = '30'\n[providers.x]\nkind = 'openai'\nbase_url = 'nowhere'\n[routes]\ndefault = ['y/z']\n";
+    let found = problems(
+        file,
+        [
+            ("HAIA_STORE__PTH", "x"),
+            ("HAIA_MODEL", "gpt"),
+            ("HAIA_TIME_FACTOR", "fast"),
+            ("HAIA_FAULTS", "yes"),
+            ("HAIA_TOOLS__MAX_ARGUMENTS", "5"),
+        ],
+    );
+    let duration = "write for example \"500ms\", \"10s\", \"5m\", \"2h\" or \"1d\"";
+    let expected = [
+        "haia.toml:2: unknown key \"server.listn\"; did you mean \"server.listen\"?".to_owned(),
+        "haia.toml:3: \"server.workers\" must be a whole number, 0 or more, not a text".to_owned(),
+        "haia.toml:6: \"server.keys.ui.key\": the environment variable NOT_SET is not set".to_owned(),
+        "haia.toml:7: \"server.keys.ui.scope\" must be one of \"read\", \"control\", \"admin\", not \"root\"".to_owned(),
+        format!("haia.toml:9: \"agent.tool_timeout\": \"30\" is not a duration: {duration}"),
+        "haia.toml:12: \"providers.x.base_url\": \"nowhere\" is not a URL; write for example \"http://127.0.0.1:11434\"".to_owned(),
+        "haia.toml:14: \"routes.default\": \"y/z\" names no configured provider; known: builtin, x".to_owned(),
+        "HAIA_FAULTS: \"yes\" is neither 1 nor 0: write 1 to allow faults for a rehearsal, or unset it".to_owned(),
+        "HAIA_MODEL: \"gpt\" names no provider: write <provider>:<model>, for example \"anthropic:claude-haiku-4-5\" or \"ollama:qwen2.5-coder:7b\"".to_owned(),
+        "HAIA_STORE__PTH: unknown key \"store.pth\"; did you mean \"store.path\"?".to_owned(),
+        "HAIA_TIME_FACTOR: \"fast\" is no factor for time: write a number from 1 to 100000, or unset it".to_owned(),
+        "HAIA_TOOLS__MAX_ARGUMENTS: \"tools.max_arguments\": \"5\" is not a size: write for example \"512B\", \"64KiB\", \"10MiB\" or \"1GiB\"".to_owned(),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_file_that_is_no_toml_says_where() {
+    let found = problems("[server]\nlisten = 'x\n[store\n", [("HAIA_SERVER__LISTN", "1")]);
+    assert!(
+        found.iter().any(|line| line.starts_with("haia.toml:2:") && line.contains("this is not TOML")),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|line| line.starts_with("haia.toml:3:")), "{found:?}");
+    assert!(found.iter().any(|line| line.starts_with("HAIA_SERVER__LISTN: unknown key")), "{found:?}");
+}
+
+#[test]
+fn a_named_file_must_be_there_and_readable() {
+    let mut place = place("", []);
+    place.options.file = Some("elsewhere.toml".into());
+    let found = load(&place.options).err().unwrap_or_default();
+    assert_eq!(
+        found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "elsewhere.toml: the configuration cannot be read: No such file or directory (os error 2); check the path after --config"
+        ]
+    );
+    std::fs::write(place.folder.path().join("elsewhere.toml"), b"a = \"\xff\"").expect("written");
+    let found = load(&place.options).err().unwrap_or_default();
+    assert!(found[0].message.contains("it must be a text in UTF-8"), "{found:?}");
+    assert!(locate(&place.options).is_err());
+}
+
+#[test]
+fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
+    let file = "[proxmox.homelab]\nendpoints = ['https://x:8006']\ntoken_secret = 'env:NOT_SET'\n[monitor.quiet_hours]\nfrom = '23:00'\n\
+                [mcp]\nserve = true\nallowed_hosts = ['haia.lan']\n[mqtt]\nurl = 'mqtt://x'\n";
+    let loaded = loaded(file, []);
+    let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "haia.toml:1: [proxmox.homelab] is not used by this version",
+            "haia.toml:4: [monitor] is not used by this version",
+            "haia.toml:7: \"mcp.serve\" is not used by this version",
+            "haia.toml:9: [mqtt] is not used by this version",
+        ]
+    );
+    assert_eq!(loaded.settings.server.allowed_hosts, ["haia.lan"]);
+    assert_eq!(
+        problems("[proxmox.homelab]\nendpoint = 'x'\n[mcp]\nallowed_hosts = ['http://x']\n", []),
+        [
+            "haia.toml:2: unknown key \"proxmox.homelab.endpoint\"; did you mean \"proxmox.homelab.endpoints\"?",
+            "haia.toml:4: \"mcp.allowed_hosts\": \"http://x\" is not a host name: write it as in the address bar, without http://",
+        ]
+    );
+}
+
+#[test]
+fn shorthands_are_enough_for_a_first_run() {
+    let loaded = loaded(
+        "",
+        [("HAIA_MODEL", "anthropic:claude-haiku-4-5"), ("ANTHROPIC_API_KEY", "sk-ant"), ("OLLAMA_HOST", "nas")],
+    );
+    let providers = &loaded.settings.providers;
+    assert_eq!(
+        providers.providers.get("anthropic").and_then(|p| p.api_key.as_ref()).map(|key| key.expose()),
+        Some("sk-ant")
+    );
+    assert_eq!(providers.providers.get("ollama").and_then(|p| p.base_url.as_deref()), Some("http://nas:11434"));
+    assert_eq!(
+        providers.routes.get("default").map(Vec::as_slice),
+        Some(&["anthropic/claude-haiku-4-5".to_owned(), "builtin/offline".to_owned()][..])
+    );
+    let printed = text(&lines(&loaded.document));
+    assert!(printed.contains("api_key = \"env:ANTHROPIC_API_KEY\"") && !printed.contains("sk-ant"), "{printed}");
+    assert_eq!(
+        problems("", [("HAIA_MODEL", "openai:gpt-5")]),
+        ["HAIA_MODEL: \"providers.openai.api_key\": the environment variable OPENAI_API_KEY is not set"]
+    );
+}
+
+#[test]
+fn a_variable_adds_to_a_shorthand_and_an_override_wins_over_the_model() {
+    let loaded = loaded(
+        "",
+        [
+            ("ANTHROPIC_API_KEY", "sk"),
+            ("HAIA_PROVIDERS__ANTHROPIC__MAX_CONCURRENT", "3"),
+            ("HAIA_MODEL", "anthropic:a"),
+            ("HAIA_ROUTES__DEFAULT", "[\"anthropic/b\"]"),
+        ],
+    );
+    let providers = &loaded.settings.providers;
+    assert_eq!(providers.providers.get("anthropic").map(|provider| provider.max_concurrent), Some(3));
+    assert_eq!(providers.routes.get("default").map(Vec::as_slice), Some(&["anthropic/b".to_owned()][..]));
+}
+
+#[test]
+fn listening_beyond_loopback_asks_for_keys() {
+    for (listen, needed) in [
+        ("127.0.0.1:8000", false),
+        ("[::1]:8000", false),
+        ("localhost:8000", false),
+        ("0.0.0.0:8000", true),
+        ("[::]:8000", true),
+        ("haia.lan:8000", true),
+    ] {
+        let open = loaded("", [("HAIA_SERVER__LISTEN", listen)]);
+        assert_eq!(needs_keys(&open.settings.server), needed, "{listen}");
+    }
+    let keyed = loaded(
+        "[server]\nlisten = '0.0.0.0:1'\nkeys.a = { key = 'env:K', scope = 'read' }\n",
+        [("K", "12345678901234567890")],
+    );
+    assert!(!needs_keys(&keyed.settings.server));
+    assert_eq!(keyed.settings.server.keys["a"].scope, Scope::Read);
+    let open = loaded("[server]\nlisten = '0.0.0.0:1'\n", []);
+    let told = keys_missing(&open.document, &open.settings.server).to_string();
+    assert!(
+        told.starts_with("haia.toml:2: \"server.listen\": \"0.0.0.0:1\" is reachable from other machines"),
+        "{told}"
+    );
+}
+
+#[test]
+fn daemon_and_store_are_found_without_secrets_and_in_spite_of_other_errors() {
+    let file = "[server]\nlistn = 1\n[server.keys]\na = { key = 'env:NOT_SET', scope = 'read' }\nb = { key = 'env:NOT_SET' }\n\
+                [store]\npath = 'data/x.db'\n[providers.a]\nkind = 'openai'\napi_key = 'env:NOT_SET'\n";
+    let place = place(file, []);
+    let located = locate(&place.options).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert_eq!(located.sockets, [place.folder.path().join("data/haia.sock")]);
+    assert_eq!(located.store.path, place.folder.path().join("data/x.db"));
+    assert_eq!(located.keys, [("a".to_owned(), Scope::Read), ("b".to_owned(), Scope::Control)]);
+    assert!(load(&place.options).is_err());
+}
+
+#[test]
+fn a_wrong_store_is_told_to_every_command() {
+    let found = locate(&place("[store]\npath = ''\n", []).options).err().unwrap_or_default();
+    assert!(found.iter().map(ToString::to_string).eq(
+        ["haia.toml:2: \"store.path\" is empty: write the path of the file to keep, for example \"/var/lib/haia/haia.db\""]
+    ), "{found:?}");
+}
+
+#[test]
+fn the_texts_of_the_agent_are_read_and_judged() {
+    let place = place("[agent]\nsystem_prompt_file = 'prompt.md'\nprofile = 'mine.toml'\nroute = 'nowhere'\n", []);
+    let told = || load(&place.options).err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let folder = place.folder.path();
+    assert_eq!(
+        told(),
+        [
+            format!(
+                "haia.toml:2: \"agent.system_prompt_file\": the file {}/prompt.md does not exist",
+                folder.display()
+            ),
+            format!("haia.toml:3: \"agent.profile\": the file {}/mine.toml does not exist", folder.display()),
+            "haia.toml:4: \"agent.route\": there is no route \"nowhere\"; known: default".to_owned(),
+        ]
+    );
+    std::fs::write(folder.join("prompt.md"), "You are Marvin.").expect("written");
+    std::fs::write(folder.join("mine.toml"), "notes = []\nhots = 1\n").expect("written");
+    assert!(
+        told()[0].starts_with(&format!("{}/mine.toml:2: \"agent.profile\": unknown field", folder.display())),
+        "{:?}",
+        told()
+    );
+    std::fs::write(folder.join("mine.toml"), "notes = ['Cold.']\n").expect("written");
+    std::fs::write(folder.join("haia.toml"), "[agent]\nsystem_prompt_file = 'prompt.md'\nprofile = 'mine.toml'\n")
+        .expect("written");
+    let loaded = load(&place.options).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let prompts = &loaded.settings.prompts;
+    assert_eq!(
+        (prompts.system_prompt.as_deref(), prompts.profile.as_deref()),
+        (Some("You are Marvin."), Some("notes = ['Cold.']\n"))
+    );
+}
+
+#[test]
+fn a_profile_beside_the_file_is_read_by_itself() {
+    let place = place("[agent]\n", []);
+    std::fs::write(place.folder.path().join("haia_profile.toml"), "notes = ['Cold.']\n").expect("written");
+    let loaded = load(&place.options).unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(loaded.settings.prompts.profile.is_some());
+    assert!(text(&lines(&loaded.document)).contains("profile = \"haia_profile.toml\""));
+}

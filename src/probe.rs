@@ -1,0 +1,90 @@
+//! The probes of `haia check`: every configured provider, the store, the address. Each tells what it saw, or what to do.
+
+use crate::cli::check::Probe;
+use crate::config::{Loaded, Options};
+use crate::daemon::{Daemon, Launch, Listen};
+use contract::failure::{Failure, FailureClass};
+use contract::provider::ProbeProvider;
+use contract::status::StatusSource as _;
+use std::net::TcpListener;
+use std::time::Duration;
+
+/// How long one provider may take.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// Probes everything, with a private daemon's actors.
+///
+/// # Errors
+/// The actors do not start.
+pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<Probe>> {
+    let listen = loaded.settings.server.listen.clone();
+    let providers: Vec<(String, String)> = loaded
+        .settings
+        .providers
+        .providers
+        .0
+        .iter()
+        .map(|(name, config)| (name.clone(), config.base_url().to_owned()))
+        .collect();
+    let running = crate::daemon::is_running(&loaded, &options);
+    let folder = std::env::temp_dir().join(format!("haia-check-{}.sock", std::process::id()));
+    let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Private(folder) }).await?;
+    let mut probes = Vec::new();
+    if !running {
+        probes.push(address(&listen));
+    }
+    let asked = providers.iter().map(|(name, url)| async {
+        let probe = daemon.actors().probe.ask(ProbeProvider { provider: name.as_str().into() }, DEADLINE).await;
+        let found = probe.unwrap_or_else(|fault| Err(Failure::from(fault)));
+        provider(name, url, found.map(|models| models.len()))
+    });
+    probes.extend(futures_util::future::join_all(asked).await);
+    let status = daemon.actors().reporter.status().await;
+    if let Some(store) = status.store {
+        probes.push(match store.problem {
+            None => Probe::ok("store", store.path, format!("schema {}", store.schema)),
+            Some(problem) => {
+                Probe::failed("store", store.path, problem, "chat goes on without it; keys and the audit trail do not")
+            }
+        });
+    }
+    daemon.stop().await;
+    Ok(probes)
+}
+
+fn address(listen: &str) -> Probe {
+    match TcpListener::bind(listen) {
+        Ok(_) => Probe::ok("server.listen", listen, "free"),
+        Err(error) => {
+            let advice = "stop the program that listens there, or set server.listen to another address";
+            Probe::failed("server.listen", listen, error.to_string(), advice)
+        }
+    }
+}
+
+fn provider(name: &str, url: &str, found: Result<usize, Failure>) -> Probe {
+    let name = format!("providers.{name}");
+    match found {
+        Ok(models) => Probe::ok(name, url, format!("{models} models")),
+        Err(failure) => {
+            let advice = advice(failure.class);
+            Probe::failed(name, url, failure.message, advice)
+        }
+    }
+}
+
+fn advice(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Authentication | FailureClass::Permission => {
+            "check api_key: is it this provider's, whole, and not expired?"
+        }
+        FailureClass::Billing => "look at the account's credits",
+        FailureClass::Unreachable => "is the server running, and is base_url right (host, port, with or without /v1)?",
+        FailureClass::NotFound => {
+            "base_url seems to lack its path: openai wants /v1 at its end, anthropic and ollama none"
+        }
+        FailureClass::RateLimit | FailureClass::Overloaded => "try again later",
+        FailureClass::Timeout => "the server accepts connections but does not answer: look at its log",
+        _ => "look at the server's log",
+    }
+}

@@ -1,0 +1,92 @@
+//! Lines of text: one event is one line, whatever text it carries, with the journal's priority in front where the journal reads it.
+
+use super::Form;
+use std::fmt;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Another format, kept to one line.
+pub struct Lines<F> {
+    inner: F,
+    priority: bool,
+}
+
+impl<F> Lines<F> {
+    /// The format as it is.
+    pub fn plain(inner: F) -> Self {
+        Self { inner, priority: false }
+    }
+
+    /// The format after `<N>`, the priority of syslog.
+    pub fn with_priority(inner: F) -> Self {
+        Self { inner, priority: true }
+    }
+}
+
+impl<S, N, F> FormatEvent<S, N> for Lines<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        if self.priority {
+            write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        }
+        let mut line = String::new();
+        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end_matches('\n');
+        if line.contains(['\n', '\r']) {
+            writeln!(writer, "{}", line.replace('\n', "\\n").replace('\r', "\\r"))
+        } else {
+            writeln!(writer, "{line}")
+        }
+    }
+}
+
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
+
+/// The line that tells of lost lines, written by the log itself.
+pub fn notice(form: Form, dropped: u64) -> String {
+    const TARGET: &str = "haia::telemetry";
+    let text = format!("{dropped} log lines were dropped: they came faster than they could be written");
+    let mut time = String::new();
+    // Without a time the line still says what it has to.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    match form {
+        Form::Text { .. } => format!("{time}  WARN {TARGET}: {text}\n"),
+        Form::Journal => format!("<4> WARN {TARGET}: {text}\n"),
+        Form::Json => {
+            let line = serde_json::json!({"timestamp": time, "level": "WARN", "message": text, "dropped": dropped, "target": TARGET});
+            format!("{line}\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_lines_are_told_in_every_form() {
+        for form in [Form::Text { colour: true }, Form::Journal, Form::Json] {
+            let line = notice(form, 7);
+            assert!(
+                line.contains("7 log lines were dropped") && line.ends_with('\n') && line.lines().count() == 1,
+                "{line}"
+            );
+        }
+        assert!(serde_json::from_str::<serde_json::Value>(&notice(Form::Json, 7)).is_ok());
+        assert!(notice(Form::Journal, 7).starts_with("<4>"));
+    }
+}
