@@ -36,6 +36,7 @@ use problem::tidy;
 use schema::Shape;
 use secrets::Sources;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,7 +113,7 @@ pub fn load(options: &Options) -> Result<Loaded, Vec<Problem>> {
 
 /// What a command needs that only talks to the daemon, or to its store while none runs.
 pub struct Located {
-    /// Where the daemon's socket may be, best first: beside the store.
+    /// Where the daemon's socket may be, best first: beside the store; without a file also where a demo keeps its own.
     pub sockets: Vec<PathBuf>,
     /// `[store]`, its path joined to the folder that it begins at.
     pub store: store::Config,
@@ -141,10 +142,22 @@ pub fn locate(options: &Options) -> Result<Located, Vec<Problem>> {
     } else {
         store.path = options.directory.join(&store.path);
     }
-    let sockets = vec![socket_beside(&store.path)];
+    let mut sockets = vec![socket_beside(&store.path)];
+    if merged.file.is_none() && is_ours(&crate::demo::folder()) {
+        sockets.push(socket_beside(&crate::demo::folder().join(store::Config::default().path)));
+    }
     let keys = merged.document.at(&["server", "keys"]).map(Node::entries).unwrap_or_default();
     let keys = keys.iter().map(|(name, key)| (name.clone(), scope_of(key))).collect();
     Ok(Located { sockets, store, keys })
+}
+
+/// Whether a folder is the caller's own and nobody else may write to it: in a folder for everybody's temporary files anyone could wait for
+/// questions at a socket of that name.
+fn is_ours(folder: &Path) -> bool {
+    let (Ok(folder), Ok(process)) = (std::fs::symlink_metadata(folder), std::fs::metadata("/proc/self")) else {
+        return false;
+    };
+    folder.is_dir() && folder.uid() == process.uid() && folder.mode() & 0o022 == 0
 }
 
 /// The scope that a key of the file has; the default where what is written cannot be read.

@@ -266,6 +266,18 @@ fn daemon_and_store_are_found_without_secrets_and_in_spite_of_other_errors() {
 }
 
 #[test]
+fn only_a_folder_of_ones_own_is_trusted_with_a_socket() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(is_ours(folder.path()) && !is_ours(&folder.path().join("nothing")));
+    let link = folder.path().join("link");
+    symlink(folder.path(), &link).expect("linked");
+    assert!(!is_ours(&link));
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("opened");
+    assert!(!is_ours(folder.path()));
+}
+
+#[test]
 fn a_wrong_store_is_told_to_every_command() {
     let found = locate(&place("[store]\npath = ''\n", []).options).err().unwrap_or_default();
     assert!(found.iter().map(ToString::to_string).eq(

@@ -38,6 +38,11 @@ impl Call {
         Some(Self::new(Box::new(wire), &address.to_string(), method, path))
     }
 
+    /// The next request on the connection of an answer that was read to its end.
+    pub fn next_after(stream: Stream, method: &str, path: &str) -> Self {
+        Self::new(stream.body.reader.into_inner(), "localhost", method, path)
+    }
+
     /// A request on a new connection over a unix socket.
     pub fn unix(socket: &Path, method: &str, path: &str) -> Self {
         let wire = UnixStream::connect(socket).unwrap_or_else(|error| panic!("cannot connect to {socket:?}: {error}"));

@@ -2,7 +2,6 @@
 
 use super::request::Request;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// How far an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,4 @@ pub struct Exchange {
     pub request: Arc<Request>,
     /// How far the answer has come.
     pub outcome: Outcome,
-    /// When the first piece of the body left.
-    pub first_sent: Option<Instant>,
 }

@@ -11,7 +11,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a condition may take before its test fails. Only failures reach it.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -234,11 +234,11 @@ impl Connection<'_> {
             let broken = rules::violations(&request);
             let answer = scripted.unwrap_or_else(|| by_model(&request));
             state.violations.extend(broken);
-            let exchange = Exchange { request: Arc::clone(&request), outcome: Outcome::Answering, first_sent: None };
+            let exchange = Exchange { request: Arc::clone(&request), outcome: Outcome::Answering };
             state.exchanges.push(exchange);
             (state.exchanges.len() - 1, answer)
         });
-        let outcome = match self.give(number, answer) {
+        let outcome = match self.give(answer) {
             Ok(true) => Outcome::Answered,
             Ok(false) => Outcome::Cut,
             Err(_) => Outcome::Left,
@@ -266,11 +266,11 @@ impl Connection<'_> {
             }
             _ => serde_json::Value::Null,
         });
-        self.give(usize::MAX, Answer::json(200, &told)).is_ok()
+        self.give(Answer::json(200, &told)).is_ok()
     }
 
     /// `Ok(false)`: cut by the script.
-    fn give(&mut self, number: usize, answer: Answer) -> io::Result<bool> {
+    fn give(&mut self, answer: Answer) -> io::Result<bool> {
         for step in answer.before_head {
             if !self.step(step, false)? {
                 return Ok(false);
@@ -287,17 +287,7 @@ impl Connection<'_> {
             head.push_str(&format!("content-length: {length}\r\n\r\n"));
         }
         self.stream.write_all(head.as_bytes())?;
-        let mut begun = false;
         for step in answer.body {
-            if matches!(step, Step::Send(_)) && !begun {
-                begun = true;
-                let now = Instant::now();
-                self.shared.change(|state| {
-                    if let Some(exchange) = state.exchanges.get_mut(number) {
-                        exchange.first_sent = Some(now);
-                    }
-                });
-            }
             if !self.step(step, answer.chunked)? {
                 return Ok(false);
             }

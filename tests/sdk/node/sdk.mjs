@@ -134,7 +134,7 @@ check("a picture of eight megabytes", async () => {
 });
 
 check("errors of the request", async () => {
-  const wrong = await raises(OpenAI.BadRequestError, () => chat("openai/text", { temperature: "hot" }));
+  const wrong = await raises(OpenAI.BadRequestError, () => chat("haia", { temperature: "hot" }));
   assert.equal(wrong.param, "temperature");
   const unknown = await raises(OpenAI.NotFoundError, () => chat("nobody/nothing"));
   assert.equal(unknown.code, "model_not_found");

@@ -144,7 +144,7 @@ def a_picture_of_eight_megabytes():
 
 @check
 def errors_of_the_request():
-    error = raises(openai.BadRequestError, lambda: chat("openai/text", temperature="hot"))
+    error = raises(openai.BadRequestError, lambda: chat("haia", temperature="hot"))
     assert (error.param, error.type) == ("temperature", "invalid_request_error"), error.body
     error = raises(openai.BadRequestError, lambda: chat("openai/text", messages="hi"))
     assert error.param == "messages"

@@ -3,15 +3,19 @@
 //! The shapes are OpenAI's chat completions, because that is what clients send; what providers add is carried beside them.
 
 mod answer;
+mod content;
 mod event;
+mod message;
 mod request;
+mod tooling;
 mod turn;
 
 pub use answer::{Answer, CollectedCall};
+pub use content::{Content, Part};
 pub use event::{Event, EventSink, EventStream, FinishReason, Head, OpaquePart, Relayed, Usage};
-pub use request::{
-    ChatRequest, Content, Effort, FunctionCall, Message, Part, ResponseFormat, Role, ToolCall, ToolChoice, ToolSpec,
-};
+pub use message::{FunctionCall, Message, Role, ToolCall};
+pub use request::ChatRequest;
+pub use tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec};
 pub use turn::{
     Agent, KeepRound, KeptCall, KeptRound, StartTurn, TurnDefaults, TurnGrant, TurnLimits, TurnPermit, TurnRequest,
 };

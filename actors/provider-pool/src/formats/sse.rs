@@ -64,6 +64,9 @@ impl Sse {
         piece: &[u8],
         mut take: impl FnMut(Event<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if piece.is_empty() {
+            return Ok(());
+        }
         let mut at = 0;
         if std::mem::take(&mut self.after_cr) && piece.first() == Some(&b'\n') {
             at = 1;
@@ -243,7 +246,8 @@ mod tests {
             let bytes = stream.as_bytes();
             assert_eq!(read(&[bytes]), expected, "{stream:?} whole");
             for cut in 0..=bytes.len() {
-                assert_eq!(read(&[&bytes[..cut], &bytes[cut..]]), expected, "{stream:?} cut at {cut}");
+                let pieces = [&bytes[..cut], b"", &bytes[cut..]];
+                assert_eq!(read(&pieces), expected, "{stream:?} cut at {cut}");
             }
             let single: Vec<&[u8]> = bytes.chunks(1).collect();
             assert_eq!(read(&single), expected, "{stream:?} byte by byte");

@@ -57,6 +57,11 @@ pub fn count(raw: Raw<'_>) -> Option<u64> {
     })
 }
 
+/// The member's figure, if clients too will read it as a positive whole number.
+pub fn positive(raw: Raw<'_>) -> Option<i64> {
+    raw?.get().parse().ok().filter(|figure| *figure > 0)
+}
+
 /// Arguments of a call as JSON text, whether they came as such a text or as the object itself; `None` for nothing.
 pub fn arguments<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
     let json = raw?.get();

@@ -147,6 +147,13 @@ fn what_is_wrong_is_mended_and_the_rest_relayed() {
         ("reasoning", delta(json!({"reasoning": "hm"})), finish("stop"), &["Thinking"], 3),
         ("reasoning_content", delta(json!({"reasoning_content": "hm"})), finish("stop"), &[], 4),
         (
+            "reasoning details beside words",
+            delta(json!({"content": "b", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]})),
+            finish("stop"),
+            &["Text", "Opaque"],
+            3,
+        ),
+        (
             "reasoning details",
             delta(json!({"reasoning": "h", "reasoning_details": [{"type": "reasoning.text", "text": "h"}]})),
             finish("stop"),
@@ -196,11 +203,37 @@ fn without_a_role_the_first_words_are_neutral() {
 
 #[test]
 fn without_an_id_nothing_is_relayed() {
-    for odd in ["\"id\":\"c1\"", "\"created\":7", "\"model\":\"m\""] {
+    for (right, odd) in [
+        ("\"id\":\"c1\"", "\"x\":0"),
+        ("\"id\":\"c1\"", "\"id\":\"\""),
+        ("\"created\":7", "\"x\":0"),
+        ("\"created\":7", "\"created\":0"),
+        ("\"created\":7", "\"created\":7.5"),
+        ("\"model\":\"m\"", "\"x\":0"),
+    ] {
         let stream = [role(), word("a"), finish("stop"), DONE.to_owned()].concat();
-        let client = relayed(&stream.replace(odd, "\"x\":0"));
+        let client = relayed(&stream.replace(right, odd));
         assert_eq!((client.relayed.len(), client.answer.text.as_str()), (0, "a"), "{odd}");
     }
+}
+
+#[test]
+fn only_a_right_usage_chunk_is_relayed() {
+    let begun = role() + &word("a") + &finish("stop");
+    for (what, usage, is_relayed) in [
+        ("right", USAGE.to_owned(), true),
+        ("no choices", USAGE.replace("\"choices\":[],", ""), false),
+        ("another choice", USAGE.replace("[]", "[{\"index\":1,\"delta\":{}}]"), false),
+        ("half the counts", USAGE.replace("prompt_tokens", "x"), false),
+        ("another id", USAGE.replace("c1", "c2"), false),
+    ] {
+        let client = relayed(&[begun.as_str(), &usage, DONE].concat());
+        assert_eq!(client.relayed.len() > begun.len(), is_relayed, "{what}");
+        assert_eq!(client.answer.usage.output, Some(2), "{what}");
+        assert_eq!(client.answer.finish, Some(FinishReason::Stop), "{what}");
+    }
+    let twice = relayed(&[begun.as_str(), USAGE, USAGE, DONE].concat());
+    assert_eq!(twice.relayed.len(), begun.len() + USAGE.len(), "never twice");
 }
 
 #[test]

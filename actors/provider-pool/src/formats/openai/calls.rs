@@ -39,6 +39,9 @@ impl Calls {
     /// Whether these deltas are right as they are: indices from 0 without gaps, the first of a call with id, type and name, its others
     /// with arguments alone.
     pub fn are_clean(&self, deltas: &[CallDelta<'_>]) -> bool {
+        if self.calls.last().is_some_and(Call::waits) {
+            return deltas.is_empty();
+        }
         let mut known = self.calls.len();
         deltas.iter().all(|delta| {
             let Some(index) = wire::count(delta.index).and_then(|index| usize::try_from(index).ok()) else {
@@ -84,7 +87,7 @@ impl Calls {
     pub fn take(&mut self, delta: &CallDelta<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<(), Failure> {
         let at = match self.belonging(delta) {
             Some(at) => at,
-            None => self.begin(delta)?,
+            None => self.begin(delta, &mut tell)?,
         };
         self.put(at, delta, &mut tell)
     }
@@ -94,29 +97,32 @@ impl Calls {
     /// # Errors
     /// `Truncated` if there are more calls than an answer may hold.
     pub fn take_whole(&mut self, delta: &CallDelta<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<(), Failure> {
-        let at = self.begin(delta)?;
+        let at = self.begin(delta, &mut tell)?;
         self.put(at, delta, &mut tell)
     }
 
-    fn begin(&mut self, delta: &CallDelta<'_>) -> Result<usize, Failure> {
+    fn begin(&mut self, delta: &CallDelta<'_>, tell: &mut impl FnMut(Event<'_>)) -> Result<usize, Failure> {
         if self.calls.len() >= MAX_CALLS {
             let message = format!("the provider sent more than {MAX_CALLS} tool calls in one answer");
             return Err(Failure::new(FailureClass::Truncated, message));
         }
+        let number = self.calls.len();
+        // Calls begin in their order: one that still waits for its name has waited long enough.
+        if let Some(last) = self.calls.last_mut().filter(|last| last.waits()) {
+            last.start(numbered(number - 1), "", tell);
+        }
         self.calls.push(Call { index: wire::count(delta.index), ..Call::default() });
-        Ok(self.calls.len() - 1)
+        Ok(number)
     }
 
     fn put(&mut self, at: usize, delta: &CallDelta<'_>, tell: &mut impl FnMut(Event<'_>)) -> Result<(), Failure> {
         let FunctionDelta { name, arguments } = delta.function.unwrap_or_default();
         let call = &mut self.calls[at];
-        #[expect(clippy::cast_possible_truncation, reason = "there are at most 256 calls")]
-        let number = at as u32;
+        let number = numbered(at);
         if let Some(id) = wire::filled(delta.id).filter(|_| call.id.is_empty()) {
             call.id = id.into_owned();
         }
-        if !call.relayed
-            && !call.started
+        if call.waits()
             && let Some(name) = wire::filled(name)
         {
             call.start(number, &name, tell);
@@ -166,7 +172,7 @@ impl Calls {
                 }
                 continue;
             }
-            if !call.started {
+            if call.waits() {
                 call.start(number, "", &mut tell);
             }
             tell(Event::ToolEnd { index: number });
@@ -174,7 +180,17 @@ impl Calls {
     }
 }
 
+/// A call's place as events tell it: there are at most 256.
+fn numbered(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
 impl Call {
+    /// Whether its start was not told yet.
+    fn waits(&self) -> bool {
+        !self.relayed && !self.started
+    }
+
     fn start(&mut self, number: u32, name: &str, tell: &mut impl FnMut(Event<'_>)) {
         self.started = true;
         tell(Event::ToolStart { index: number, id: Some(self.id.as_str()).filter(|id| !id.is_empty()), name });
@@ -194,7 +210,14 @@ mod tests {
         let mut answer = Answer::default();
         for json in deltas {
             let delta: CallDelta<'_> = serde_json::from_str(json).expect("JSON");
-            calls.take(&delta, |event| answer.event(event)).expect("few calls");
+            calls
+                .take(&delta, &mut |event: Event<'_>| {
+                    if let Event::ToolStart { index, .. } = event {
+                        assert_eq!(index as usize, answer.calls.len(), "in order");
+                    }
+                    answer.event(event);
+                })
+                .expect("few calls");
         }
         calls.end(|event| answer.event(event));
         assert!(answer.calls.iter().all(|call| call.complete));
@@ -242,7 +265,8 @@ mod tests {
             r#"{"index":0,"function":{"name":"f","arguments":"}"}}"#,
         ];
         assert_eq!(collect(&late), [call("a", "f", "{}")], "the name comes late");
-        assert_eq!(collect(&[r#"{"index":0,"id":"a"}"#]), [call("a", "", "")], "the name never comes");
+        let never = [r#"{"index":0,"id":"a"}"#, r#"{"index":1,"id":"b","function":{"name":"g"}}"#];
+        assert_eq!(collect(&never), [call("a", "", ""), call("b", "g", "")], "the name never comes");
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn entry(model: &Model<'_>) -> Option<ModelEntry> {
     Some(ModelEntry {
         provider: Arc::from(""),
         model: Arc::from(wire::filled(model.id)?),
-        created: wire::count(model.created).filter(|at| *at > 0).and_then(|at| i64::try_from(at).ok()),
+        created: wire::positive(model.created),
         context_tokens: lengths.into_iter().find_map(wire::count).filter(|tokens| *tokens > 0),
         tools: takes_tools(model),
     })

@@ -170,6 +170,7 @@ impl Reading {
                 _ => self.mend(choice, out)?,
             }
         } else if usage.is_some_and(|usage| usage.input.is_some() && usage.output.is_some())
+            && chunk.choices.as_ref().is_some_and(|choices| choices.count == 0)
             && fits
             && relays.usage
             && self.held.len() == 1
@@ -188,7 +189,7 @@ impl Reading {
             return;
         }
         let id = wire::filled(chunk.id);
-        let created = wire::count(chunk.created).filter(|created| *created > 0);
+        let created = wire::positive(chunk.created);
         let model = wire::filled(chunk.model);
         let raw = |member: wire::Raw<'_>| Box::from(member.map_or("", |member| member.get()));
         self.head = Some(Known {
@@ -199,7 +200,7 @@ impl Reading {
         });
         out.event(Event::Head(Head {
             id: id.map(Arc::from),
-            created: created.and_then(|created| i64::try_from(created).ok()),
+            created,
             model: Some(model.map_or_else(|| Arc::clone(&self.model), Arc::from)),
         }));
     }

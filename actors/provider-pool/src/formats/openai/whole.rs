@@ -87,9 +87,7 @@ pub fn read(body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(
 fn head(whole: &Whole<'_>, call: &Decoding) -> Head {
     Head {
         id: wire::filled(whole.id).map(Arc::from),
-        created: wire::count(whole.created)
-            .filter(|created| *created > 0)
-            .and_then(|created| i64::try_from(created).ok()),
+        created: wire::positive(whole.created),
         model: Some(wire::filled(whole.model).map_or_else(|| Arc::clone(&call.model), Arc::from)),
     }
 }
@@ -101,7 +99,7 @@ fn is_right(whole: &Whole<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason:
     let nothing = |member: Raw<'_>| member.is_none_or(|member| member.get() == "\"\"");
     wire::filled(whole.id).is_some()
         && is(whole.object, "\"chat.completion\"")
-        && wire::count(whole.created).is_some_and(|created| created > 0)
+        && wire::positive(whole.created).is_some()
         && wire::filled(whole.model).is_some()
         && is(choice.index, "0")
         && is(choice.finish_reason, &format!("\"{}\"", reason.as_str()))
