@@ -2,6 +2,7 @@
 
 use crate::LocalBoxFuture;
 use crate::alerts::Finding;
+use crate::cluster::ClusterStatus;
 use crate::provider::{ProviderStatus, Quantiles};
 use crate::store::StoreReport;
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub struct Status {
     /// Every provider.
     pub providers: Vec<ProviderStatus>,
     /// Every Proxmox cluster.
-    pub clusters: Vec<NamedState>,
+    pub clusters: Vec<ClusterStatus>,
     /// Open alerts.
     pub alerts: Vec<AlertStatus>,
     /// Scheduled jobs.

@@ -2,6 +2,7 @@
 
 use super::{Begun, OwnTool, Surroundings};
 use crate::arguments;
+use contract::cluster::ClusterStatus;
 use contract::provider::{ProviderState, ProviderStatus};
 use contract::status::{ActorStatus, NamedState, Status, seconds_since};
 use contract::tools::{Risk, ToolResult};
@@ -143,7 +144,7 @@ fn extract(status: &Status, now: Timestamp, detail: bool) -> Extract<'_> {
                 bytes: detail.then_some(report.bytes),
             },
         },
-        clusters: named(&status.clusters),
+        clusters: status.clusters.iter().map(cluster).collect(),
         mcp_servers: named(&status.mcp_servers),
         jobs: named(&status.jobs),
         channels: named(&status.channels),
@@ -187,6 +188,11 @@ fn provider(status: &ProviderStatus, now: Timestamp, detail: bool) -> Provider<'
 
 fn named(members: &[NamedState]) -> Vec<String> {
     members.iter().map(|member| format!("{}: {}", member.name, member.state)).collect()
+}
+
+fn cluster(cluster: &ClusterStatus) -> String {
+    let problem = cluster.problem.as_deref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+    format!("{}: {}{problem}", cluster.name, cluster.state.as_str())
 }
 
 #[cfg(test)]

@@ -1,0 +1,27 @@
+//! Reading the API's answers. Tolerant: unknown fields and row types are passed over, every scalar may come in any form, and what
+//! cannot be read is absent. Pure: bytes in, rows out.
+
+mod access;
+mod backup;
+mod ceph;
+mod cluster;
+mod disks;
+mod guest;
+mod ha;
+mod node;
+mod replication;
+mod scalar;
+mod shape;
+mod task;
+
+pub use access::{Permissions, permissions, server_time, version};
+pub use backup::{Volume, backup_jobs, not_backed_up, volumes};
+pub use ceph::ceph_status;
+pub use cluster::{ClusterRow, ResourceRow, cluster_status, resources};
+pub use disks::{Disk, ThinPool, ZfsPool, disks, thin_pools, zfs_pools};
+pub use guest::{GuestConfig, GuestDetail, SnapshotPoint, guest_config, guest_detail, snapshot_points};
+pub use ha::ha_status;
+pub use node::{NodeDetail, NodeStorage, node_detail, node_storages};
+pub use replication::replication;
+pub use shape::{DecodeError, check};
+pub use task::{TaskEnd, task_end, task_log, tasks};
