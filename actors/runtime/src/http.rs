@@ -7,11 +7,21 @@
 //!
 //! It reads no body and knows no API: deadlines for the head and for a stream are its caller's.
 
-use actix_service::ServiceExt as _;
-use actix_tls::connect::{Connection, Connector as TcpConnector};
+mod pinned;
+mod reason;
+mod trust;
+
+pub use pinned::{PinnedClient, pinned_client};
+pub use reason::REASON_HEADER;
+pub use trust::{Presented, Seen, Trust, TrustError, fingerprint_text, parse_fingerprint};
+
+use actix_rt::net::ActixStream;
+use actix_service::{Service, ServiceExt as _};
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector as TcpConnector};
 use awc::http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -42,18 +52,26 @@ pub fn client(connect: &Connect) -> awc::Client {
         }
         connection
     });
-    let mut connector = awc::Connector::new()
-        .connector(tcp)
+    let mut connector = set_up(awc::Connector::new().connector(tcp), connect);
+    if let Some(tls) = connect.tls.then(tls).flatten() {
+        connector = connector.rustls_0_23(tls);
+    }
+    awc::Client::builder().connector(connector).disable_timeout().disable_redirects().no_default_headers().finish()
+}
+
+/// What every connector has in common.
+fn set_up<S, Io>(connector: awc::Connector<S>, connect: &Connect) -> awc::Connector<S>
+where
+    S: Service<ConnectInfo<Uri>, Response = Connection<Uri, Io>, Error = ConnectError> + Clone + 'static,
+    Io: ActixStream + Debug + 'static,
+{
+    connector
         .timeout(connect.timeout)
         .handshake_timeout(connect.timeout)
         .conn_keep_alive(connect.keep_alive)
         .conn_lifetime(Duration::from_secs(3600))
         .disconnect_timeout(Duration::from_secs(1))
-        .limit(0);
-    if let Some(tls) = connect.tls.then(tls).flatten() {
-        connector = connector.rustls_0_23(tls);
-    }
-    awc::Client::builder().connector(connector).disable_timeout().disable_redirects().no_default_headers().finish()
+        .limit(0)
 }
 
 /// The TLS configuration of clients, made once: the system's certificates (`SSL_CERT_FILE` is honoured), Mozilla's where there are none.
