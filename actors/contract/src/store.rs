@@ -1,4 +1,4 @@
-//! What the store keeps for the others: the audit trail, keys, the cache of models.
+//! What the store keeps for the others: the audit trail, keys, the cache of models, the history of clusters.
 
 use crate::caller::{Origin, Scope};
 use crate::message::Msg;
@@ -165,4 +165,43 @@ pub struct StoreReport {
     pub audit_waiting: u64,
     /// Audit rows that were lost since the start: the queue was full or the write failed.
     pub audit_lost: u64,
+}
+
+/// A piece of a cluster's history: figures of a stretch of time, packed by their owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistorySlab {
+    /// Seconds that one figure stands for.
+    pub grain_s: u32,
+    /// When the stretch begins.
+    pub begin: Timestamp,
+    /// The figures. The store does not look into them.
+    pub data: Vec<u8>,
+}
+
+/// Keeps pieces of a cluster's history, in place of those with the same grain and beginning, and forgets old ones.
+#[derive(Clone, Debug)]
+pub struct KeepHistory {
+    /// The cluster's name.
+    pub cluster: Arc<str>,
+    /// The pieces.
+    pub slabs: Vec<HistorySlab>,
+    /// For each grain: what began before this is forgotten.
+    pub forget_before: Vec<(u32, Timestamp)>,
+}
+
+impl Msg for KeepHistory {
+    type Reply = Result<(), StoreError>;
+    const NAME: &'static str = "KeepHistory";
+}
+
+/// Reads a cluster's history, the oldest first.
+#[derive(Clone, Debug)]
+pub struct LoadHistory {
+    /// The cluster's name.
+    pub cluster: Arc<str>,
+}
+
+impl Msg for LoadHistory {
+    type Reply = Result<Vec<HistorySlab>, StoreError>;
+    const NAME: &'static str = "LoadHistory";
 }

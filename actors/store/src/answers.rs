@@ -3,12 +3,12 @@
 use crate::actor::Store;
 use crate::config::Config;
 use crate::database::Durability;
-use crate::{audit, keys, models};
+use crate::{audit, history, keys, models};
 use contract::message::{Drain, Reconfigure};
 use contract::provider::ModelEntry;
 use contract::store::{
-    AddKey, AuditRow, CacheModels, ListKeys, LoadModels, ReadAudit, RevokeKey, StoreError, StoreHealth, StoreReport,
-    StoredKey,
+    AddKey, AuditRow, CacheModels, HistorySlab, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey,
+    StoreError, StoreHealth, StoreReport, StoredKey,
 };
 use runtime::{Context, Handle, Reply};
 
@@ -48,6 +48,18 @@ impl Handle<CacheModels> for Store {
 impl Handle<LoadModels> for Store {
     fn handle(&mut self, _: LoadModels, _: &Context<Self>) -> Reply<Result<Vec<ModelEntry>, StoreError>> {
         Reply::Now(self.read(models::load))
+    }
+}
+
+impl Handle<KeepHistory> for Store {
+    fn handle(&mut self, kept: KeepHistory, _: &Context<Self>) -> Reply<Result<(), StoreError>> {
+        Reply::Now(self.write(Durability::Process, |transaction| history::keep(transaction, &kept)))
+    }
+}
+
+impl Handle<LoadHistory> for Store {
+    fn handle(&mut self, asked: LoadHistory, _: &Context<Self>) -> Reply<Result<Vec<HistorySlab>, StoreError>> {
+        Reply::Now(self.read(|connection| history::load(connection, &asked.cluster)))
     }
 }
 

@@ -12,6 +12,7 @@ mod database;
 #[cfg(test)]
 mod full_disk;
 mod health;
+mod history;
 mod keys;
 mod meta;
 mod migrations;

@@ -3,7 +3,10 @@
 use crate::common::{NOON, Running, integrity, key, log_of, pass, row};
 use contract::message::{Drain, Lane, Reconfigure};
 use contract::provider::ModelEntry;
-use contract::store::{AddKey, AuditRow, AuditSink as _, CacheModels, ListKeys, LoadModels, ReadAudit, RevokeKey};
+use contract::store::{
+    AddKey, AuditRow, AuditSink as _, CacheModels, HistorySlab, KeepHistory, ListKeys, LoadHistory, LoadModels,
+    ReadAudit, RevokeKey,
+};
 use contract::units::Span;
 use jiff::SignedDuration;
 use runtime::{Event, world::World};
@@ -11,6 +14,25 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Config;
+
+#[test]
+fn keeps_the_history_of_clusters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("haia.db");
+    let slab = HistorySlab { grain_s: 60, begin: NOON, data: vec![1, 2, 3] };
+    World::run(async |world| {
+        let running = Running::start(world, &path);
+        let kept = KeepHistory { cluster: "lab".into(), slabs: vec![slab.clone()], forget_before: vec![(60, NOON)] };
+        running.ask(kept).await.unwrap();
+        running.ask(Drain).await;
+    });
+    World::run(async |world| {
+        let running = Running::start(world, &path);
+        assert_eq!(running.ask(LoadHistory { cluster: "lab".into() }).await, Ok(vec![slab.clone()]));
+        assert_eq!(running.ask(LoadHistory { cluster: "other".into() }).await, Ok(vec![]));
+        running.ask(Drain).await;
+    });
+}
 
 #[test]
 fn keeps_keys_and_models() {
@@ -55,7 +77,7 @@ fn a_fresh_file_is_for_its_owner_only_and_its_folder_is_made() {
         assert_eq!(mode(&log_of(&path)), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         let report = running.report().await;
-        assert_eq!((report.path.as_str(), report.schema), (path.to_str().unwrap(), 1));
+        assert_eq!((report.path.as_str(), report.schema), (path.to_str().unwrap(), 2));
         assert!(report.bytes >= 4096, "{report:?}");
     });
     assert_eq!(store::origin(&path, NOON + SignedDuration::from_hours(1)), Ok(NOON), "created when the daemon says");
@@ -218,7 +240,7 @@ fn observed_as_json() {
         running.queue.record(row("r"));
         let observed = world.supervision.observe(Duration::from_secs(1)).await;
         let detail: serde_json::Value = serde_json::from_str(observed[0].detail.as_ref().unwrap().get()).unwrap();
-        assert_eq!(detail["schema"], 1);
+        assert_eq!(detail["schema"], 2);
         assert_eq!(detail["problem"], serde_json::Value::Null);
         assert_eq!(detail["audit_waiting"], 1);
         running.audit().await;
