@@ -1,0 +1,59 @@
+//! What was asked: every request with what it got, the writing ones apart. It keeps no header and no secret.
+
+use std::collections::VecDeque;
+
+/// How many of the newest requests are kept.
+const KEPT: usize = 10_000;
+
+/// A request as it reached the simulation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Which endpoint it came to: an index into `SimHandle::endpoints`.
+    pub endpoint: usize,
+    /// GET, POST, …
+    pub method: String,
+    /// Path and query as sent, with `/api2/json`.
+    pub target: String,
+    /// The status it was meant to get; 0 when a fault left it without one.
+    pub status: u16,
+    /// When it came: seconds of the cluster's clock since 1970.
+    pub at: i64,
+}
+
+/// The newest requests, and every writing one.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    requests: VecDeque<Request>,
+    writes: Vec<Request>,
+    count: u64,
+}
+
+impl Record {
+    pub(crate) fn note(&mut self, request: Request) {
+        self.count += 1;
+        let write = !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        if write && self.writes.len() < KEPT {
+            self.writes.push(request.clone());
+        }
+        if self.requests.len() == KEPT {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(request);
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.requests.iter().cloned().collect()
+    }
+
+    pub(crate) fn writes(&self) -> Vec<Request> {
+        self.writes.clone()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.requests.clear();
+    }
+}
