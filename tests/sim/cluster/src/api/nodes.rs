@@ -1,6 +1,6 @@
 //! `/nodes/{node}/…`: what a node tells of itself. Calls are answered by the node they are for, so they fail when it is gone.
 
-use super::{Answer, Context, Outcome, Reply, ceph, disks, flag, guests, index, storage, tasks};
+use super::{Answer, Context, Outcome, Reply, ceph, disks, guests, index, storage, tasks};
 use crate::model::{Kind, Node};
 use serde_json::{Value, json};
 
@@ -237,9 +237,4 @@ fn replication_log(context: &Context<'_>, node: &Node, id: &str) -> Result<Reply
         log.push(line(3, "end replication job"));
     }
     Ok(tasks::lines(log, 0, 50))
-}
-
-/// Kept here because both lists of volumes need it.
-pub(super) fn active(storage: &crate::model::Storage, node: &Node) -> Value {
-    flag(!storage.inactive.contains_key(&node.name))
 }

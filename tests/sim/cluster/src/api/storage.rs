@@ -1,6 +1,6 @@
 //! Storages as a node sees them, and the backups on them.
 
-use super::{Answer, Context, Outcome, flag, index, nodes};
+use super::{Answer, Context, Outcome, flag, index};
 use crate::model::{Node, Storage};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn state(context: &Context<'_>, node: &Node, storage: &Storage) -> Value {
     let total = if active { storage.total } else { 0 };
     json!({
         "type": storage.kind, "content": storage.content, "shared": flag(storage.shared), "enabled": 1,
-        "active": nodes::active(storage, node), "total": total, "used": used, "avail": total - used,
+        "active": flag(active), "total": total, "used": used, "avail": total - used,
     })
 }
 

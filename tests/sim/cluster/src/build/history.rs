@@ -5,7 +5,7 @@ use crate::model::{BackupJob, Cluster, NewTask};
 
 const DAY: i64 = 86_400;
 
-/// Fills tasks and backups. The guest `failed` was not backed up last night, nor in any good run since.
+/// Fills tasks and backups. The guest `failed` was not backed up last night.
 pub(super) fn fill(cluster: &mut Cluster, homelab: bool, failed: Option<u32>) {
     let now = cluster.now;
     // A large cluster keeps two nights: its tasks beyond that are of no use to anybody.
@@ -20,7 +20,6 @@ pub(super) fn fill(cluster: &mut Cluster, homelab: bool, failed: Option<u32>) {
             run_job(cluster, job, *start, failed.filter(|_| last).map(|vmid| (vmid, reason)), false);
         }
     }
-    // Runs are made job by job; the newest backups must come last for each guest, and they do: a job has its own storage.
     if homelab {
         week(cluster, now);
     }
