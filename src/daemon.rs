@@ -187,7 +187,11 @@ impl Daemon {
             warden: Arc::clone(&warden),
             control: control.clone(),
         })?;
-        if let Err(problem) = actors.read_keys().await {
+        // Without a configured key only the store knows who may come in, so nobody may before it was asked. With one its holders need not
+        // wait for a large store to be opened.
+        if loaded.settings.server.keys.is_empty()
+            && let Err(problem) = actors.read_keys().await
+        {
             tracing::warn!(problem, "the stored keys are not known");
         }
         let unix = bind_socket(&socket).inspect_err(|error| tracing::warn!("{error:#}")).ok();

@@ -35,6 +35,8 @@ use stream::{Idle, ProviderStream, WholeAnswer};
 
 /// How long the thread's own shard may take.
 const GRANT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a call may wait for a place at a provider that is busy with others.
+const PLACE_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest whole answer, and the largest error body that is read.
 const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 256 << 10;
@@ -106,12 +108,13 @@ impl Inner {
     async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
         let Grant(candidates) = self.grant.ask(GrantCall { target: call.target.clone() }, GRANT_DEADLINE).await??;
         let mut failures: Vec<Failure> = Vec::new();
-        for candidate in candidates {
+        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
+        for (at, candidate) in candidates.into_iter().enumerate() {
             let (provider, model) = match candidate {
                 Candidate::Model { provider, model } => (provider, model),
                 Candidate::Builtin => return Ok(Called::Builtin { failures }),
             };
-            let failure = match self.attempt(&call, &provider, &model).await {
+            let failure = match self.attempt(&call, &provider, &model, last == Some(at)).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
                 Err(failure) => failure.from_provider(Arc::clone(&provider.name)),
             };
@@ -131,13 +134,14 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let knew = model.refuses_tools();
-        let first = self.exchange(call, provider, model).await;
+        let first = self.exchange(call, provider, model, is_last).await;
         match first {
             Err(failure) if !knew && failure.code.as_deref() == Some("tools_unsupported") => {
                 model.refuse_tools();
-                self.exchange(call, provider, model).await
+                self.exchange(call, provider, model, is_last).await
             }
             outcome => outcome,
         }
@@ -148,12 +152,10 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
-        let Ok(permit) = Arc::clone(&provider.gate).try_acquire_owned() else {
-            let message =
-                format!("{} already works on {} requests at once", provider.name, provider.config.max_concurrent);
-            return Err(Failure::new(FailureClass::RateLimit, message).with_retry_after(Some(Duration::from_secs(1))));
-        };
+        // The last of a route is worth a wait; before it, the next one answers sooner.
+        let permit = provider.place(is_last.then(|| self.clock.pause(PLACE_DEADLINE))).await?;
         let without_tools: ModelSettings;
         let settings = if model.refuses_tools() {
             without_tools = ModelSettings { tools: Some(false), ..model.settings.clone() };
