@@ -15,6 +15,7 @@ mod audit;
 mod cancellation;
 mod chat;
 mod config;
+mod connections;
 mod failures;
 mod faults;
 mod lifecycle;

@@ -178,20 +178,13 @@ pub(crate) fn merge(mut failures: Vec<Failure>) -> Option<Failure> {
     let wait = failures.iter().filter_map(|failure| failure.retry_after).min();
     let first = failures.first()?;
     if failures.iter().all(|failure| failure.class == first.class) {
-        let reasons: Vec<String> = failures.iter().map(describe).collect();
+        let reasons: Vec<_> = failures.iter().map(Failure::told).collect();
         let merged = Failure { provider: None, ..first.clone() };
         return Some(Failure { message: reasons.join("; ").into(), ..merged.with_retry_after(wait) });
     }
-    let reasons: Vec<String> = failures.iter().map(describe).collect();
+    let reasons: Vec<_> = failures.iter().map(Failure::told).collect();
     let message = format!("every model of the route failed: {}", reasons.join("; "));
     Some(Failure::new(FailureClass::Unreachable, message).with_retry_after(wait))
-}
-
-fn describe(failure: &Failure) -> String {
-    match &failure.provider {
-        Some(provider) => format!("{provider}: {}", failure.message),
-        None => failure.message.to_string(),
-    }
 }
 
 #[cfg(test)]

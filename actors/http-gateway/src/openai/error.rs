@@ -154,7 +154,8 @@ fn whole_seconds(wait: Duration) -> u64 {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        let Failure { class, message, param, code, retry_after, .. } = failure;
+        let message = failure.told();
+        let Failure { class, param, code, retry_after, .. } = failure;
         let mut refusal = match class {
             FailureClass::InvalidRequest => Self { code, ..Self::invalid(message) },
             FailureClass::ContextLength => {

@@ -4,7 +4,10 @@
 
 mod account;
 mod buffer;
+mod endpoints;
 mod stream;
+
+pub(crate) use endpoints::{client_of, unreachable};
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
 use crate::pool::{CallFailed, CallRecovered};
@@ -13,7 +16,7 @@ use crate::shard::{Grant, GrantCall};
 use crate::table::{Candidate, merge};
 use account::{Account, Ledger};
 use actix_http::HttpMessage as _;
-use awc::http::header::{CONTENT_TYPE, HeaderMap};
+use awc::http::header::{CONTENT_ENCODING, HeaderMap};
 use buffer::Buffer;
 use bytes::{Bytes, BytesMut};
 use contract::LocalBoxFuture;
@@ -23,10 +26,9 @@ use contract::failure::{Failure, FailureClass};
 use contract::provider::{Called, ModelAnswer, ModelCall, Models};
 use contract::status::Gauges;
 use contract::store::SharedAudit;
+use endpoints::Endpoints;
 use futures_util::StreamExt as _;
-use runtime::{Port, TaskSet, http};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -70,16 +72,8 @@ struct Inner {
     grant: Port<GrantCall>,
     ledger: Ledger,
     clock: SharedClock,
-    endpoints: RefCell<HashMap<Arc<str>, Endpoint>>,
+    endpoints: Endpoints,
     rests: Rc<TaskSet>,
-}
-
-/// A provider's model as this thread calls it: the head of the request is made once.
-struct Endpoint {
-    provider: Arc<Provider>,
-    model: Arc<Model>,
-    client: awc::Client,
-    request: Rc<awc::FrozenClientRequest>,
 }
 
 impl Exchange {
@@ -91,7 +85,7 @@ impl Exchange {
             grant,
             ledger,
             clock,
-            endpoints: RefCell::default(),
+            endpoints: Endpoints::default(),
             rests: Rc::new(TaskSet::new(RESTS)),
         }))
     }
@@ -193,23 +187,26 @@ impl Inner {
             let message = format!("{} did not begin to answer within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
-        let request = match self.request(provider, model) {
-            Ok(request) => request,
-            Err(failure) => return Err(account.refused(failure)),
-        };
         let mut response = tokio::select! {
             biased;
-            sent = request.send_body(body) => match sent {
+            sent = self.endpoints.send(provider, model, body, &self.clock) => match sent {
                 Ok(response) => response,
-                Err(error) => return Err(account.refused(unreachable(provider, &error))),
+                Err(failure) => return Err(account.refused(failure)),
             },
             () = &mut deadline => return Err(account.refused(late())),
         };
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let headers = response.headers().clone();
-            let body = read(&mut response, MAX_ERROR, self.clock.pause(ERROR_DEADLINE)).await.unwrap_or_default();
+            let body =
+                read(&mut response, MAX_ERROR, self.clock.pause(ERROR_DEADLINE.min(limit))).await.unwrap_or_default();
             return Err(account.refused(self.refusal(provider, status, &headers, &body)));
+        }
+        if let Some(coding) = response.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            let coding = coding.to_str().unwrap_or("unknown");
+            let message =
+                format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
+            return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
         let decoding = Decoding { model: Arc::clone(&model.name) };
         if call.stream {
@@ -222,6 +219,7 @@ impl Inner {
                 decoder: provider.format.stream_decoder(&decoding),
                 account,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
+                begun: false,
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
             };
@@ -257,58 +255,11 @@ impl Inner {
         }
     }
 
-    /// The frozen head of a request to this model. Made anew when a reload changed the provider.
-    fn request(&self, provider: &Arc<Provider>, model: &Arc<Model>) -> Result<Rc<awc::FrozenClientRequest>, Failure> {
-        /// Models come by name from callers: the cache must not grow with them.
-        const KEPT: usize = 256;
-        let mut endpoints = self.endpoints.borrow_mut();
-        if let Some(known) = endpoints.get(&model.id)
-            && Arc::ptr_eq(&known.provider, provider)
-            && Arc::ptr_eq(&known.model, model)
-        {
-            return Ok(Rc::clone(&known.request));
-        }
-        let client = endpoints
-            .values()
-            .find(|known| Arc::ptr_eq(&known.provider, provider))
-            .map_or_else(|| client_of(provider), |known| known.client.clone());
-        let mut request = client.post(&provider.chat_url).insert_header((CONTENT_TYPE, "application/json"));
-        for (name, value) in provider.format.headers(model.key.as_ref()) {
-            request = request.insert_header((name, value.expose()));
-        }
-        let frozen = request.freeze().map_err(|_| {
-            let message = format!(
-                "no request can be made for {}: its address or key has characters that HTTP forbids",
-                provider.name
-            );
-            Failure::new(FailureClass::Unreachable, message)
-        })?;
-        let request = Rc::new(frozen);
-        if endpoints.len() >= KEPT {
-            endpoints.clear();
-        }
-        // A provider that a reload replaced takes its connections with it.
-        endpoints.retain(|_, known| known.provider.name != provider.name || Arc::ptr_eq(&known.provider, provider));
-        let endpoint =
-            Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, request: Rc::clone(&request) };
-        endpoints.insert(Arc::clone(&model.id), endpoint);
-        Ok(request)
-    }
-
     fn refusal(&self, provider: &Provider, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         provider.format.failure(&ErrorAnswer { status, headers: &headers, body, now: self.clock.now() })
     }
-}
-
-/// A client with the provider's deadlines, for the calling thread.
-pub(crate) fn client_of(provider: &Provider) -> awc::Client {
-    http::client(&http::Connect {
-        timeout: provider.config.connect_timeout.0,
-        tls: provider.config.base_url().starts_with("https:"),
-        ..http::Connect::default()
-    })
 }
 
 /// Why a body could not be read.
@@ -347,20 +298,4 @@ async fn read(
             }
         }
     }
-}
-
-/// No connection, or none that brought an answer. The error's own text may hold an address, never a key.
-pub(crate) fn unreachable(provider: &Provider, error: &awc::error::SendRequestError) -> Failure {
-    use awc::error::{ConnectError, SendRequestError};
-    let name = &provider.name;
-    let (class, message) = match error {
-        SendRequestError::Connect(ConnectError::Timeout) => (
-            FailureClass::Unreachable,
-            format!("no connection to {name} within {} s", provider.config.connect_timeout.0.as_secs_f64()),
-        ),
-        SendRequestError::Connect(error) => (FailureClass::Unreachable, format!("no connection to {name}: {error}")),
-        SendRequestError::Timeout => (FailureClass::Timeout, format!("{name} did not answer in time")),
-        error => (FailureClass::Unreachable, format!("the connection to {name} broke before an answer: {error}")),
-    };
-    Failure::new(class, message)
 }
