@@ -298,9 +298,13 @@ impl Daemon {
         tracing::info!(code = code.code(), "stopping");
         systemd::stopping();
         self.actors.drain().await;
-        let stopped = self.stopper.stop(true);
+        let ended = async {
+            // As long as somebody is being answered, who comes anew is told that HAIA shuts down rather than find nobody.
+            self.actors.idle(&self.clock).await;
+            self.stopper.stop(true).await;
+        };
         tokio::select! {
-            () = stopped => {}
+            () = ended => {}
             () = self.clock.pause(DRAIN) => tracing::warn!("some answers did not come to their end"),
             // A second signal means now.
             _ = terminate.recv() => tracing::warn!("a second signal: not waiting for running answers"),

@@ -16,6 +16,7 @@ mod cancellation;
 mod chat;
 mod config;
 mod connections;
+mod demo;
 mod failures;
 mod faults;
 mod lifecycle;

@@ -122,7 +122,8 @@ fn every_fault_of_a_tool_becomes_a_result() {
 #[test]
 fn thinking_and_refusals_of_two_rounds_do_not_run_together() {
     World::run(async |world| {
-        let first = vec![Say::Thinking("Hm"), Say::Thinking("."), Say::Text("Let me look."), Say::Call("t", "fast", "{}")];
+        let first =
+            vec![Say::Thinking("Hm"), Say::Thinking("."), Say::Text("Let me look."), Say::Call("t", "fast", "{}")];
         let second = vec![Say::Call("t", "fast", "{}")];
         let third = vec![Say::Thinking("So"), Say::Thinking("."), Say::Refusal("I will"), Say::Refusal(" not.")];
         let bench = bench(world, config(), vec![says(first, CALLS), says(second, CALLS), says(third, STOP)]);
@@ -130,7 +131,7 @@ fn thinking_and_refusals_of_two_rounds_do_not_run_together() {
         assert_eq!(seen.answer.thinking, "Hm.\n\nSo.");
         assert_eq!((seen.answer.text.as_str(), seen.answer.refusal.as_str()), ("Let me look.\n\n", "I will not."));
         // What goes back to the model is what it said itself.
-        assert_eq!(bench.request(1).messages[2].thinking.as_deref(), Some("Hm."));
+        assert_eq!(bench.request(1).messages[2].reasoning_content.as_deref(), Some("Hm."));
     });
 }
 

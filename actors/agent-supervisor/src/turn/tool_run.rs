@@ -79,7 +79,13 @@ impl ToolRun {
             let title = call.title.clone();
             Running { at, title, result: Box::pin(run(ports.call_tool.clone(), asker.clone(), limits, call)) }
         });
-        Self { running: running.collect(), results, failed: HashSet::new(), announced: false, beat: Beat::new(&ports.clock) }
+        Self {
+            running: running.collect(),
+            results,
+            failed: HashSet::new(),
+            announced: false,
+            beat: Beat::new(&ports.clock),
+        }
     }
 
     /// `Ready(None)`: events were handed over. `Ready(Some(_))`: every call has its result, in the order of the calls.

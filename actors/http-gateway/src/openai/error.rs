@@ -255,6 +255,13 @@ mod tests {
     }
 
     #[test]
+    fn people_are_told_which_provider_failed() {
+        let failure = Failure::new(FailureClass::Authentication, "the provider refuses the API key");
+        let refusal = Refusal::from(failure.from_provider("groq".into()));
+        assert_eq!(refusal.message, "groq: the provider refuses the API key");
+    }
+
+    #[test]
     fn nulls_are_printed() {
         assert_eq!(
             Refusal::unauthenticated("who?").json(),

@@ -199,6 +199,7 @@ mod tests {
     fn refused(body: &str) -> Option<String> {
         let failure = check(body.as_bytes()).expect_err(body);
         assert_eq!(failure.class, FailureClass::InvalidRequest, "{body}");
+        assert!(!failure.message.contains("struct"), "names of the program's own in {}", failure.message);
         failure.param
     }
 

@@ -10,7 +10,7 @@ mod stream;
 pub(crate) use endpoints::{client_of, unreachable};
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
-use crate::pool::{CallFailed, CallRecovered};
+use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::{Candidate, merge};

@@ -1,6 +1,7 @@
-//! Servers that answer a request for a stream with a whole body: some cannot stream, many put errors under status 200 that way.
+//! Servers that answer a request for a stream with a whole body: some cannot stream, many put errors under status 200 that way. And the
+//! other way round: some can only stream.
 //!
-//! An event stream never begins with `{` or `[`, so the first byte tells. What is none of this goes to the stream's decoder untouched.
+//! An event stream never begins with `{` or `[`, so the first byte tells. What is none of this goes to its own decoder untouched.
 
 use super::{Decoder, MAX_EVENT, wire};
 use bytes::Bytes;
@@ -74,7 +75,23 @@ where
     }
 }
 
-/// A sink that waits for a stream has no use for a verbatim body.
+/// Whether a whole body is an event stream after all.
+pub fn is_event_stream(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
+    [b"data:".as_slice(), b"event:", b"id:", b"retry:", b":"].iter().any(|line| body.starts_with(line))
+}
+
+/// Reads a whole body with the decoder of a stream.
+///
+/// # Errors
+/// What the decoder says, as of any stream.
+pub fn read_stream(mut decoder: Box<dyn Decoder>, body: &Bytes, sink: &mut dyn EventSink) -> Result<(), Failure> {
+    let mut sink = Neutral(sink);
+    decoder.feed(body, &mut sink)?;
+    decoder.end(&mut sink)
+}
+
+/// A sink that waits for one of the two has no use for verbatim bytes of the other.
 struct Neutral<'s>(&'s mut dyn EventSink);
 
 impl EventSink for Neutral<'_> {

@@ -7,7 +7,7 @@ mod models;
 mod stream;
 mod whole;
 
-use super::sniff::Sniffing;
+use super::sniff::{self, Sniffing};
 use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, errors};
 use bytes::Bytes;
 use contract::chat::EventSink;
@@ -51,6 +51,9 @@ impl Format for Anthropic {
     }
 
     fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        if sniff::is_event_stream(body) {
+            return sniff::read_stream(self.stream_decoder(call), body, sink);
+        }
         whole::read(body, call, sink)
     }
 
