@@ -274,6 +274,11 @@ fn listening_beyond_loopback_asks_for_keys() {
         told.starts_with("haia.toml:2: \"server.listen\": \"0.0.0.0:1\" is reachable from other machines"),
         "{told}"
     );
+    let wrong = problems("[server]\nlisten = ':8000'\n", []);
+    assert!(
+        wrong.len() == 1 && wrong[0].starts_with("haia.toml:2: \"server.listen\": \":8000\" is not an address"),
+        "{wrong:?}"
+    );
 }
 
 #[test]
