@@ -187,7 +187,11 @@ impl Daemon {
             warden: Arc::clone(&warden),
             control: control.clone(),
         })?;
-        if let Err(problem) = actors.read_keys().await {
+        // Without a configured key only the store knows who may come in, so nobody may before it was asked. With one its holders need not
+        // wait for a large store to be opened.
+        if loaded.settings.server.keys.is_empty()
+            && let Err(problem) = actors.read_keys().await
+        {
             tracing::warn!(problem, "the stored keys are not known");
         }
         let unix = bind_socket(&socket).inspect_err(|error| tracing::warn!("{error:#}")).ok();
@@ -294,9 +298,13 @@ impl Daemon {
         tracing::info!(code = code.code(), "stopping");
         systemd::stopping();
         self.actors.drain().await;
-        let stopped = self.stopper.stop(true);
+        let ended = async {
+            // As long as somebody is being answered, who comes anew is told that HAIA shuts down rather than find nobody.
+            self.actors.idle(&self.clock).await;
+            self.stopper.stop(true).await;
+        };
         tokio::select! {
-            () = stopped => {}
+            () = ended => {}
             () = self.clock.pause(DRAIN) => tracing::warn!("some answers did not come to their end"),
             // A second signal means now.
             _ = terminate.recv() => tracing::warn!("a second signal: not waiting for running answers"),

@@ -104,10 +104,9 @@ fn serve(loaded: Loaded, options: Options) -> anyhow::Result<Exit> {
 }
 
 fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
-    let default = store::Config::default().path;
-    if loaded.settings.store.path == default && loaded.file.is_none() {
-        // A trial leaves nothing behind in the folder it was started in.
-        let path = demo::folder().join(default);
+    if loaded.document.at(&["store", "path"]).is_none() {
+        // A trial leaves nothing behind in the folder it was started in, and is found from every other one.
+        let path = demo::folder().join(store::Config::default().path);
         let text = path.to_string_lossy().into_owned();
         options.overrides.push(Override { option: "demo", path: &["store", "path"], text });
         loaded.settings.store.path = path;
@@ -115,13 +114,14 @@ fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
     let is_default = loaded.settings.server.listen == http_gateway::Config::default().listen;
     let listen = if is_default { Listen::PublicOrFree } else { Listen::Public };
     let needs_key = !loaded.settings.server.keys.is_empty();
+    let program = demo::program(std::env::current_exe().ok().as_deref(), loaded.environment.get("PATH"));
     let mut output = Output::standard(loaded.environment.get("NO_COLOR").is_some());
     daemon::block_on(async move {
         let daemon = Daemon::start(Launch { loaded, options, listen }).await?;
         daemon.models_known().await;
         let model = daemon.first_model().await;
         if let Some(address) = daemon.address {
-            output.write(&demo::banner(address, needs_key, model.as_deref())).context("stdout is closed")?;
+            output.write(&demo::banner(&program, address, needs_key, model.as_deref())).context("stdout is closed")?;
         }
         daemon.run().await
     })

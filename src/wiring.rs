@@ -32,6 +32,8 @@ use toolbox::Toolbox;
 const AUDIT_QUEUE: usize = 16_384;
 /// How long an actor may take to bring its work to an end.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How often a drain looks whether the last answer has ended.
+const IDLE_PERIOD: Duration = Duration::from_millis(20);
 /// How long the store may take to tell its keys, a lock of another process included.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
 const RECONFIGURE_DEADLINE: Duration = Duration::from_secs(5);
@@ -343,6 +345,19 @@ impl Actors {
         );
         for fault in [told.0.err(), told.1.err(), told.2.err()].into_iter().flatten() {
             tracing::warn!(%fault, "an actor did not drain");
+        }
+    }
+
+    /// Waits until nobody is being answered. The deadline is the caller's.
+    pub async fn idle(&self, clock: &SharedClock) {
+        let gauges = &self.gateway_ports.gauges;
+        let running = || {
+            [&gauges.streams_open, &gauges.provider_connections, &gauges.turns_active, &gauges.turns_queued]
+                .into_iter()
+                .any(|gauge| gauge.get() > 0)
+        };
+        while running() {
+            clock.pause(IDLE_PERIOD).await;
         }
     }
 

@@ -113,7 +113,7 @@ pub fn load(options: &Options) -> Result<Loaded, Vec<Problem>> {
 
 /// What a command needs that only talks to the daemon, or to its store while none runs.
 pub struct Located {
-    /// Where the daemon's socket may be, best first: beside the store; without a file also where a demo keeps its own.
+    /// Where the daemon's socket may be, best first: beside the store; where no store is named also where a demo keeps its own.
     pub sockets: Vec<PathBuf>,
     /// `[store]`, its path joined to the folder that it begins at.
     pub store: store::Config,
@@ -143,7 +143,7 @@ pub fn locate(options: &Options) -> Result<Located, Vec<Problem>> {
         store.path = options.directory.join(&store.path);
     }
     let mut sockets = vec![socket_beside(&store.path)];
-    if merged.file.is_none() && is_ours(&crate::demo::folder()) {
+    if merged.document.at(&["store", "path"]).is_none() && is_ours(&crate::demo::folder()) {
         sockets.push(socket_beside(&crate::demo::folder().join(store::Config::default().path)));
     }
     let keys = merged.document.at(&["server", "keys"]).map(Node::entries).unwrap_or_default();

@@ -6,31 +6,41 @@ use serde::de::DeserializeOwned;
 
 /// Reads the section at `path`. What does not fit is told, left out, and the rest is read again, so that every problem comes out.
 pub fn read<T: DeserializeOwned + Default>(document: &Node, path: &[&str], problems: &mut Vec<Problem>) -> T {
-    let Some(section) = document.at(path) else { return T::default() };
+    read_rest(document, path, problems).0
+}
+
+/// Like [`read`]; gives also the full paths of what was left out, so that nothing more is said about it.
+pub fn read_rest<T: DeserializeOwned + Default>(
+    document: &Node,
+    path: &[&str],
+    problems: &mut Vec<Problem>,
+) -> (T, Vec<Vec<String>>) {
+    let Some(section) = document.at(path) else { return (T::default(), Vec::new()) };
     let mut rest = section.clone();
     let mut removed: Vec<Vec<String>> = Vec::new();
     loop {
         let error = match T::deserialize(&rest) {
-            Ok(section) => return section,
+            Ok(section) => return (section, removed),
             Err(error) => error,
         };
         let at = rest.nearest(&error.path);
         let full: Vec<&str> = path.iter().copied().chain(error.path.iter().map(String::as_str)).collect();
+        let owned: Vec<String> = full.iter().map(|&step| step.to_owned()).collect();
         let key = join(&full);
         let message = if error.about_key {
             format!("\"{key}\" {}", error.message)
         } else {
             format!("\"{key}\": {}", error.message)
         };
-        let lost = error.missing.map(|name| error.path.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>());
+        let lost = error.missing.map(|name| owned.iter().cloned().chain([name.to_owned()]).collect::<Vec<_>>());
         if lost.is_none_or(|path| !removed.contains(&path)) {
             problems.push(Problem::at(&at.origin, message));
         }
+        removed.push(owned);
         if error.path.is_empty() || !matches!(rest.value, Value::Table(_)) || rest.at(&error.path).is_none() {
-            return T::default();
+            return (T::default(), vec![path.iter().map(|&step| step.to_owned()).collect()]);
         }
         rest.remove(&error.path);
-        removed.push(error.path);
     }
 }
 
@@ -39,13 +49,26 @@ const VERBS: [&str; 9] = ["is", "are", "and", "has", "holds", "names", "needs", 
 
 /// Gives the problems that a section found in itself (`key`, message) their places. Keys may be relative to the section.
 pub fn place(document: &Node, section: &str, found: Vec<(String, String)>) -> Vec<Problem> {
+    place_rest(document, section, found, &[])
+}
+
+/// Like [`place`], but for what was left out when the section was read: its default says nothing about the file.
+pub fn place_rest(
+    document: &Node,
+    section: &str,
+    found: Vec<(String, String)>,
+    removed: &[Vec<String>],
+) -> Vec<Problem> {
     found
         .into_iter()
-        .map(|(key, message)| {
+        .filter_map(|(key, message)| {
             let path = resolve(document, section, &key);
+            if removed.iter().any(|removed| path.starts_with(removed)) {
+                return None;
+            }
             let continues = VERBS.contains(&message.split(' ').next().unwrap_or_default());
             let colon = if continues { "" } else { ":" };
-            Problem::at(&document.nearest(&path).origin, format!("\"{}\"{colon} {message}", join(&path)))
+            Some(Problem::at(&document.nearest(&path).origin, format!("\"{}\"{colon} {message}", join(&path))))
         })
         .collect()
 }

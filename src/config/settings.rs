@@ -5,6 +5,8 @@ use super::origin::Origin;
 use super::problem::Problem;
 use super::section;
 use super::texts;
+use contract::caller::Scope;
+use contract::secret::Secret;
 use std::path::Path;
 
 /// What the actors are started with.
@@ -40,9 +42,7 @@ impl Settings {
         let store = checked(document, &["store"], problems, store::Config::validate);
         let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
         let providers = providers(document, problems);
-        if sound {
-            problems.extend(unknown_route(document, &agent, &providers));
-        }
+        problems.extend(unknown_route(document, &agent, &providers));
         Self { server, store, agent, prompts, tools, providers }
     }
 
@@ -68,33 +68,31 @@ struct Hosts {
     allowed_hosts: Vec<String>,
 }
 
-/// Reads a section; judges its values only where all of them could be read, so that no problem is told twice.
+/// Reads a section and judges its values, except for those that could not be read: no problem is told twice.
 fn checked<T: serde::de::DeserializeOwned + Default>(
     document: &Node,
     path: &[&str],
     problems: &mut Vec<Problem>,
     validate: impl Fn(&T) -> Vec<(String, String)>,
 ) -> T {
-    let before = problems.len();
-    let read = section::read(document, path, problems);
-    if problems.len() == before
-        && let Some(name) = path.first()
-    {
-        problems.extend(section::place(document, name, validate(&read)));
+    let (read, removed) = section::read_rest(document, path, problems);
+    if let Some(name) = path.first() {
+        problems.extend(section::place_rest(document, name, validate(&read), &removed));
     }
     read
 }
 
 fn providers(document: &Node, problems: &mut Vec<Problem>) -> provider_pool::Config {
-    let before = problems.len();
-    let config = provider_pool::Config {
-        providers: section::read(document, &["providers"], problems),
-        routes: section::read(document, &["routes"], problems),
-    };
-    if problems.len() == before {
-        for (key, message) in config.validate() {
-            let section = if key.starts_with("routes.") { "routes" } else { "providers" };
-            problems.extend(section::place(document, section, vec![(key, message)]));
+    let (providers, removed) = section::read_rest(document, &["providers"], problems);
+    let (routes, without) = section::read_rest(document, &["routes"], problems);
+    let config = provider_pool::Config { providers, routes };
+    // A provider that could not be read at all is still one that a route may name.
+    let complete = removed.iter().all(|path| path.len() > 2);
+    for (key, message) in config.validate() {
+        if !key.starts_with("routes.") {
+            problems.extend(section::place_rest(document, "providers", vec![(key, message)], &removed));
+        } else if complete {
+            problems.extend(section::place_rest(document, "routes", vec![(key, message)], &without));
         }
     }
     config
@@ -108,7 +106,9 @@ fn unknown_route(
 ) -> Option<Problem> {
     const DEFAULT: &str = "default";
     let mut known: Vec<&str> = providers.routes.0.iter().map(|(name, _)| name.as_str()).collect();
-    if agent.route == DEFAULT || known.contains(&agent.route.as_str()) {
+    // A route that could not be read is one all the same.
+    let written = document.at(&["routes", agent.route.as_str()]).is_some();
+    if agent.route == DEFAULT || known.contains(&agent.route.as_str()) || written {
         return None;
     }
     known.retain(|name| *name != DEFAULT);
@@ -120,8 +120,10 @@ fn unknown_route(
 /// What `[server]` finds wrong with itself, except for missing keys: whether the store holds some is not known here ([`needs_keys`]).
 fn server_problems(server: &http_gateway::Config) -> Vec<(String, String)> {
     let mut judged = server.clone();
-    if needs_keys(server) {
-        judged.listen = http_gateway::Config::default().listen;
+    if judged.keys.is_empty() {
+        // As if the store held one.
+        let key = http_gateway::KeyConfig { key: Secret::new("stored"), scope: Scope::Read };
+        judged.keys.insert("stored".to_owned(), key);
     }
     judged.validate().into_iter().map(|problem| (problem.key, problem.message)).collect()
 }

@@ -134,6 +134,29 @@ fn every_problem_of_every_layer_comes_at_once() {
 }
 
 #[test]
+fn a_value_that_cannot_be_read_hides_no_other_problem() {
+    let file = "[agent]\ntool_timeout = 'soon'\nmax_concurrent_turns = 0\nroute = 'nowhere'\n\
+                [providers.a]\nkind = 'anthropc'\nidle_timeout = '5 parsecs'\n[providers.b]\nkind = 'openai'\nbase_url = 'ftp://x'\nmax_concurrent = 0\n\
+                [routes]\nfast = ['a/x', 'c/y']\n";
+    let found = problems(file, []);
+    let of_line =
+        |line: usize| found.iter().filter(|problem| problem.starts_with(&format!("haia.toml:{line}:"))).count();
+    for line in [2, 3, 4, 6, 7, 10, 11, 13] {
+        assert_eq!(of_line(line), 1, "line {line}: {found:#?}");
+    }
+    assert_eq!(found.len(), 8, "{found:#?}");
+    // What could not be read at all is not missed elsewhere.
+    let found = problems(
+        "[providers.a]\nbase_url = 7\n[routes]\ndefault = ['a/x']\nfast = 'a/x'\n[agent]\nroute = 'fast'\n",
+        [],
+    );
+    assert!(
+        !found.iter().any(|problem| problem.contains("no configured provider") || problem.contains("agent.route")),
+        "{found:#?}"
+    );
+}
+
+#[test]
 fn a_file_that_is_no_toml_says_where() {
     let found = problems("[server]\nlisten = 'x\n[store\n", [("HAIA_SERVER__LISTN", "1")]);
     assert!(
@@ -250,6 +273,11 @@ fn listening_beyond_loopback_asks_for_keys() {
     assert!(
         told.starts_with("haia.toml:2: \"server.listen\": \"0.0.0.0:1\" is reachable from other machines"),
         "{told}"
+    );
+    let wrong = problems("[server]\nlisten = ':8000'\n", []);
+    assert!(
+        wrong.len() == 1 && wrong[0].starts_with("haia.toml:2: \"server.listen\": \":8000\" is not an address"),
+        "{wrong:?}"
     );
 }
 

@@ -8,6 +8,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The most bytes that wait.
 const CAPACITY: usize = 1 << 20;
+/// How long lines are gathered before they are written: one wake-up and one system call for many requests instead of two for each.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// The queue and its thread.
 pub struct Queue {
@@ -27,6 +29,8 @@ struct Shared {
 struct State {
     waiting: Vec<u8>,
     dropped: u64,
+    /// The thread waits for a first line and wants to be woken.
+    resting: bool,
     writing: bool,
     closed: bool,
 }
@@ -82,11 +86,15 @@ fn write_all(shared: &Shared, mut stream: Box<dyn Write + Send>, notice: &dyn Fn
             shared.emptied.notify_all();
         }
         while state.is_idle() && !state.closed {
+            state.resting = true;
             state = shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.is_idle() {
             return;
         }
+        let more_may_come = |state: &mut State| !state.closed && state.waiting.len() < CAPACITY / 2;
+        let gathered = shared.filled.wait_timeout_while(state, GATHER, more_may_come);
+        let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         batch.clear();
         std::mem::swap(&mut batch, &mut state.waiting);
         let dropped = std::mem::take(&mut state.dropped);
@@ -121,8 +129,11 @@ impl Write for Sink {
         } else {
             state.waiting.extend_from_slice(line);
         }
+        let wake = std::mem::take(&mut state.resting) || state.waiting.len() >= CAPACITY / 2;
         drop(state);
-        self.0.filled.notify_one();
+        if wake {
+            self.0.filled.notify_one();
+        }
         Ok(line.len())
     }
 

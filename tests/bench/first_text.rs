@@ -93,7 +93,7 @@ impl Stage {
                     stream.read_until_text();
                     Instant::now()
                 });
-                while stream.next().expect("the stream ends properly").is_some() {}
+                stream.skip();
                 (stream, read)
             });
             let written = gates.map(|gate| {

@@ -56,7 +56,7 @@ fn thinking_goes_back_to_its_provider_within_the_turn() {
     let daemon = Setup::with_sim(&sim).start();
     let streamed = daemon.stream(&ask("haia/anthropic-agent-thinking", true)).finish();
     streamed.assert_whole();
-    assert_eq!((streamed.text().as_str(), streamed.thinking().as_str()), (FINAL, "Round 0.Round 1."));
+    assert_eq!((streamed.text().as_str(), streamed.thinking().as_str()), (FINAL, "Round 0.\n\nRound 1."));
     assert_eq!(sim.violations(), [""; 0]);
 }
 

@@ -1,6 +1,6 @@
 //! A plain gateway: what the client asks goes to the model, what the model says comes back.
 
-use crate::daemon::{Event, READ, Setup};
+use crate::daemon::{CONTROL, Call, Event, READ, Setup};
 use crate::sim::{Format, MODELS, Provider};
 use crate::{ask, callers_tool};
 use serde_json::{Value, json};
@@ -194,4 +194,24 @@ fn connections_to_providers_are_used_again() {
     }
     // Two workers and the discovery of models, each with connections of its own to three providers at one address.
     assert!(sim.accepted_connections() <= 9, "{} connections for 30 chats", sim.accepted_connections());
+}
+
+#[test]
+fn a_client_may_keep_its_connection_over_streams_and_errors() {
+    let sim = Provider::start();
+    let daemon = Setup::with_sim(&sim).start();
+    let mut call = daemon.call("POST", "/v1/chat/completions");
+    let models = [
+        ("openai/text", 200),
+        ("anthropic/status-503", 503),
+        ("nobody/nothing", 404),
+        ("ollama/text", 200),
+        ("haia", 200),
+    ];
+    for (model, status) in models {
+        let mut stream = call.key(CONTROL).json(&ask(model, true)).open();
+        assert_eq!(stream.status, status, "{model}");
+        stream.skip();
+        call = Call::next_after(stream, "POST", "/v1/chat/completions");
+    }
 }

@@ -29,11 +29,13 @@ fn a_drain_lets_streams_end_and_refuses_what_is_new() {
         let line = event.to_string().to_lowercase();
         line.contains("drain") || line.contains("shutting down") || line.contains("stopping")
     });
-    // A connection that was open before: its request is refused, as a client's pool would find.
-    match kept.json(&ask("openai/agent", false)).begin().read() {
-        Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
-        Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "neither answered nor closed"),
+    // Over a connection that was open before, and over a new one.
+    for call in [kept, daemon.call("POST", "/v1/chat/completions")] {
+        let refused = call.json(&ask("openai/agent", false)).send();
+        assert_eq!(refused.status, 503, "{}", refused.text());
+        assert!(refused.header("retry-after").is_some(), "{}", refused.text());
     }
+    assert_eq!((daemon.get("/health").status, daemon.get("/ready").status), (200, 503), "alive, but not for new work");
     assert!(daemon.runs(), "a stream is still running");
     gate.open();
     let rest = plain.finish();

@@ -15,6 +15,8 @@ mod audit;
 mod cancellation;
 mod chat;
 mod config;
+mod connections;
+mod demo;
 mod failures;
 mod faults;
 mod lifecycle;

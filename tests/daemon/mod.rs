@@ -9,7 +9,7 @@ mod stream;
 
 pub use http::{Call, Response};
 use log::Log;
-pub use setup::{ADMIN, CONTROL, READ, Setup};
+pub use setup::{ADMIN, CONTROL, READ, Setup, binary};
 pub use stream::{Event, Stream};
 
 use serde_json::Value;

@@ -199,7 +199,7 @@ fn lossy(bytes: Vec<u8>) -> String {
 }
 
 /// The binary under test: `HAIA_BIN`, or the one that was built with these tests.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     match (std::env::var_os("HAIA_BIN"), option_env!("CARGO_BIN_EXE_haia")) {
         (Some(path), _) => PathBuf::from(path),
         (None, Some(path)) => Path::new(path).to_owned(),

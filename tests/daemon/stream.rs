@@ -80,7 +80,12 @@ impl Stream {
         })
     }
 
-    /// Reads to the end and checks its form.
+    /// Reads to the end and forgets what it reads.
+    pub fn skip(&mut self) {
+        while self.body.piece().expect("the body ends properly").is_some() {}
+    }
+
+    /// Reads to the end.
     pub fn finish(mut self) -> Streamed {
         let mut events = Vec::new();
         let broken = loop {

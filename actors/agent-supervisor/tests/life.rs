@@ -49,7 +49,7 @@ fn one_that_leaves_takes_everything_with_it() {
             ("calling", vec![]),
             ("streaming", vec!["text a"]),
             ("tools", vec!["status Doing hang false"]),
-            ("second round", vec!["status Doing fast false", "status Doing fast true"]),
+            ("second round", vec!["status Doing fast false", "status Doing fast: done true"]),
         ] {
             let stream = bench.start(asks("x")).await.expect("admitted");
             assert_eq!(bench.counts(), (1, 0), "{what}");

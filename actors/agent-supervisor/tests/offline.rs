@@ -29,7 +29,7 @@ fn answers_from_tools_in_a_few_pieces() {
     World::run(async |world| {
         let bench = bench(world, config(), vec![]);
         let seen = ask_offline(&bench, asks("What time is it?")).await;
-        assert_eq!(seen.log[..2], ["status Doing get_time false", "status Doing get_time true"]);
+        assert_eq!(seen.log[..2], ["status Doing get_time false", "status Doing get_time: done true"]);
         assert!(seen.answer.text.starts_with("It is **13:00:00** on **Sunday, 2026-03-01**"), "{}", seen.answer.text);
         assert!(seen.answer.text.contains("I am HAIA's offline responder"), "{}", seen.answer.text);
         assert!(texts(&seen) > 1);

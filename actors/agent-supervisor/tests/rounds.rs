@@ -55,10 +55,10 @@ fn own_calls_run_at_once_and_their_results_go_back_in_order() {
                 "text Let me look.",
                 "status Doing slow false",
                 "status Doing fast false",
-                "status Doing fast true",
-                "status Doing slow true",
+                "status Doing fast: done true",
+                "status Doing slow: done true",
                 "status Doing slow false",
-                "status Doing slow true",
+                "status Doing slow: done true",
                 "text \n\n",
                 "text Done.",
                 "usage 600 60",
@@ -110,8 +110,28 @@ fn every_fault_of_a_tool_becomes_a_result() {
         let large = bench.request(1).messages[7].plain_text();
         assert!(large.starts_with("xxx") && large.contains("1024 of 100000 bytes are shown"), "{}", large.len());
         assert_eq!(seen.log.iter().filter(|line| *line == "alive").count(), 3, "a sign of life every ten seconds");
+        for status in ["fast: done", "hang: failed", "crash: failed", "fail: failed"] {
+            let told = format!("status Doing {status} true");
+            assert_eq!(seen.log.iter().filter(|line| **line == told).count(), 1, "{status}: {:?}", seen.log);
+        }
         assert_eq!(seen.log.last().map(String::as_str), Some("finish stop"));
         bench.assert_idle(world).await;
+    });
+}
+
+#[test]
+fn thinking_and_refusals_of_two_rounds_do_not_run_together() {
+    World::run(async |world| {
+        let first =
+            vec![Say::Thinking("Hm"), Say::Thinking("."), Say::Text("Let me look."), Say::Call("t", "fast", "{}")];
+        let second = vec![Say::Call("t", "fast", "{}")];
+        let third = vec![Say::Thinking("So"), Say::Thinking("."), Say::Refusal("I will"), Say::Refusal(" not.")];
+        let bench = bench(world, config(), vec![says(first, CALLS), says(second, CALLS), says(third, STOP)]);
+        let seen = bench.answer(asks("look")).await;
+        assert_eq!(seen.answer.thinking, "Hm.\n\nSo.");
+        assert_eq!((seen.answer.text.as_str(), seen.answer.refusal.as_str()), ("Let me look.\n\n", "I will not."));
+        // What goes back to the model is what it said itself.
+        assert_eq!(bench.request(1).messages[2].reasoning_content.as_deref(), Some("Hm."));
     });
 }
 
@@ -221,7 +241,7 @@ fn a_mixed_round_is_completed_when_the_caller_returns() {
         let calls: Vec<&str> = seen.answer.calls.iter().map(|call| call.name.as_str()).collect();
         assert_eq!(calls, ["read_file", "list_files"]);
         assert_eq!((seen.answer.finish, seen.answer.usage.input), (Some(CALLS), Some(3)));
-        assert!(seen.log.contains(&"status Doing slow true".to_owned()));
+        assert!(seen.log.contains(&"status Doing slow: done true".to_owned()));
         bench.assert_idle(world).await;
 
         let ids: Vec<String> = seen.answer.calls.iter().filter_map(|call| call.id.clone()).collect();

@@ -125,6 +125,18 @@ impl Failure {
         self.provider = Some(provider);
         self
     }
+
+    /// The message, beginning with the provider's name unless it holds that name already: one of several providers failed, and whoever
+    /// reads this shall know which.
+    pub fn told(&self) -> Cow<'static, str> {
+        let is_part = |c: char| c.is_alphanumeric() || "-_".contains(c);
+        match &self.provider {
+            Some(provider) if !self.message.split(|c| !is_part(c)).any(|word| *word == **provider) => {
+                Cow::Owned(format!("{provider}: {}", self.message))
+            }
+            _ => self.message.clone(),
+        }
+    }
 }
 
 impl From<Fault> for Failure {
@@ -142,6 +154,25 @@ impl From<Fault> for Failure {
             Fault::Panicked { actor } => {
                 Failure::new(FailureClass::Internal, format!("HAIA's {actor} crashed on this request"))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_its_provider_once() {
+        for (provider, message, told) in [
+            (Some("sim"), "the provider refuses the API key", "sim: the provider refuses the API key"),
+            (Some("sim"), "no connection to sim: refused", "no connection to sim: refused"),
+            (Some("ai"), "it said nothing", "ai: it said nothing"),
+            (None, "HAIA is busy", "HAIA is busy"),
+        ] {
+            let mut failure = Failure::new(FailureClass::ServerError, message);
+            failure.provider = provider.map(Into::into);
+            assert_eq!(failure.told(), told);
         }
     }
 }

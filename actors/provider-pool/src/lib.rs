@@ -11,6 +11,7 @@ mod discovery;
 mod exchange;
 pub mod formats;
 mod health;
+mod outcome;
 mod pool;
 mod provider;
 mod shard;
@@ -18,7 +19,8 @@ mod table;
 
 pub use config::{Config, ModelConfig, Ordered, Price, ProviderConfig};
 pub use exchange::{Exchange, ExchangePorts};
-pub use pool::{CallFailed, CallRecovered, PoolPorts, ProviderPool};
+pub use outcome::{CallFailed, CallRecovered};
+pub use pool::{PoolPorts, ProviderPool};
 pub use shard::{GrantCall, Shard};
 pub use table::{SharedTable, Table};
 

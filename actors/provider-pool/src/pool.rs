@@ -4,6 +4,7 @@ use crate::config::{Config, ProviderConfig};
 use crate::discovery;
 use crate::exchange::client_of;
 use crate::health::Health;
+use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::Provider;
 use crate::table::{SharedTable, Table};
 use contract::clock::SharedClock;
@@ -87,30 +88,6 @@ struct Discover {
 impl Msg for Discover {
     type Reply = ();
     const NAME: &'static str = "Discover";
-}
-
-/// An exchange tells that a provider's state changed for the worse.
-pub struct CallFailed {
-    /// The provider.
-    pub provider: Arc<str>,
-    /// Why.
-    pub failure: Failure,
-}
-
-impl Msg for CallFailed {
-    type Reply = ();
-    const NAME: &'static str = "CallFailed";
-}
-
-/// An exchange tells that a provider works again.
-pub struct CallRecovered {
-    /// The provider.
-    pub provider: Arc<str>,
-}
-
-impl Msg for CallRecovered {
-    type Reply = ();
-    const NAME: &'static str = "CallRecovered";
 }
 
 impl ProviderPool {

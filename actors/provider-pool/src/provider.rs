@@ -3,11 +3,14 @@
 use crate::config::{Price, ProviderConfig};
 use crate::formats::{self, Format, ModelSettings};
 use crate::health::Health;
+use contract::BoxFuture;
+use contract::failure::{Failure, FailureClass};
 use contract::secret::Secret;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A provider as calls use it.
 pub struct Provider {
@@ -23,9 +26,21 @@ pub struct Provider {
     pub chat_url: String,
     /// How it does; shared with the provider of the same name before a reload.
     pub health: Arc<Health>,
-    /// One permit per request at once.
-    pub gate: Arc<Semaphore>,
+    gate: Arc<Semaphore>,
+    waiting: AtomicUsize,
     models: Mutex<BTreeMap<Arc<str>, Arc<Model>>>,
+}
+
+/// The most requests that wait for a place at one provider, as a multiple of its places: beyond, waiting would not end in time.
+const QUEUE: usize = 4;
+
+/// Counts one who waits.
+struct Waiter<'a>(&'a AtomicUsize);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// One model of a provider, as calls use it.
@@ -56,6 +71,7 @@ impl Provider {
             chat_url: format!("{}{}", config.base_url(), format.chat_path()),
             health,
             gate: Arc::new(Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
             models: Mutex::default(),
             config: config.clone(),
         })
@@ -91,6 +107,31 @@ impl Provider {
         });
         models.insert(Arc::clone(&model.name), Arc::clone(&model));
         model
+    }
+
+    /// A place among the requests at once. Whoever comes first gets it first; `deadline` bounds the wait, and so does the length of the queue.
+    /// `None` for `deadline`: a place now or not at all.
+    ///
+    /// # Errors
+    /// `RateLimit`: no place was free, or became free in time.
+    pub async fn place(&self, deadline: Option<BoxFuture<'static, ()>>) -> Result<OwnedSemaphorePermit, Failure> {
+        if let Ok(permit) = Arc::clone(&self.gate).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let full = || {
+            let message = format!("{} already works on {} requests at once", self.name, self.config.max_concurrent);
+            Failure::new(FailureClass::RateLimit, message).with_retry_after(Some(Duration::from_secs(1)))
+        };
+        let Some(deadline) = deadline else { return Err(full()) };
+        if self.waiting.fetch_add(1, Relaxed) >= self.config.max_concurrent.saturating_mul(QUEUE) {
+            self.waiting.fetch_sub(1, Relaxed);
+            return Err(full());
+        }
+        let _waiter = Waiter(&self.waiting);
+        tokio::select! {
+            permit = Arc::clone(&self.gate).acquire_owned() => permit.map_err(|_| full()),
+            () = deadline => Err(full()),
+        }
     }
 
     fn context(&self, model: &str, told: Option<u64>) -> Option<u64> {

@@ -47,7 +47,8 @@ impl Table {
             return None;
         }
         let first = |provider: &Arc<Provider>| {
-            let model = self.models.iter().find(|entry| entry.provider == provider.name)?;
+            let mut own = self.models.iter().filter(|entry| entry.provider == provider.name);
+            let model = own.find(|entry| seems_to_chat(&entry.model))?;
             Some(format!("{}/{}", provider.name, model.model))
         };
         let mut entries: Vec<String> = self.providers.iter().filter_map(first).collect();
@@ -140,6 +141,28 @@ impl Table {
     }
 }
 
+/// Lists of models name those for speech, pictures and embeddings beside those that chat, and do not say which is which.
+fn seems_to_chat(model: &str) -> bool {
+    const OTHERS: [&str; 14] = [
+        "embed",
+        "whisper",
+        "tts",
+        "dall-e",
+        "image",
+        "moderation",
+        "audio",
+        "realtime",
+        "transcribe",
+        "sora",
+        "rerank",
+        "babbage",
+        "davinci",
+        "search-api",
+    ];
+    let model = model.to_ascii_lowercase();
+    !OTHERS.iter().any(|other| model.contains(other))
+}
+
 fn not_found(message: String) -> Failure {
     Failure {
         param: Some("model".to_owned()),
@@ -155,20 +178,13 @@ pub(crate) fn merge(mut failures: Vec<Failure>) -> Option<Failure> {
     let wait = failures.iter().filter_map(|failure| failure.retry_after).min();
     let first = failures.first()?;
     if failures.iter().all(|failure| failure.class == first.class) {
-        let reasons: Vec<String> = failures.iter().map(describe).collect();
+        let reasons: Vec<_> = failures.iter().map(Failure::told).collect();
         let merged = Failure { provider: None, ..first.clone() };
         return Some(Failure { message: reasons.join("; ").into(), ..merged.with_retry_after(wait) });
     }
-    let reasons: Vec<String> = failures.iter().map(describe).collect();
+    let reasons: Vec<_> = failures.iter().map(Failure::told).collect();
     let message = format!("every model of the route failed: {}", reasons.join("; "));
     Some(Failure::new(FailureClass::Unreachable, message).with_retry_after(wait))
-}
-
-fn describe(failure: &Failure) -> String {
-    match &failure.provider {
-        Some(provider) => format!("{provider}: {}", failure.message),
-        None => failure.message.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -204,6 +220,14 @@ mod tests {
         assert_eq!(table().route("none"), None);
         let names: Vec<String> = table().list().routes.iter().map(|route| route.name.to_string()).collect();
         assert_eq!(names, ["default", "fast"]);
+    }
+
+    #[test]
+    fn the_default_route_leads_to_models_that_chat() {
+        let mut table = table();
+        table.models.insert(0, ModelEntry { model: "text-embedding-3-small".into(), ..table.models[0].clone() });
+        table.models.insert(0, ModelEntry { model: "gpt-4o-mini-TTS".into(), ..table.models[0].clone() });
+        assert_eq!(table.route("default").and_then(|route| route.first().cloned()).as_deref(), Some("a/x:7b"));
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub(crate) const SWEEP_BATCH: u32 = 1000;
 /// How long another process's lock is waited for, and with it the longest that one message waits for another because of it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long opening may look for damage.
-const CHECK_BUDGET: Duration = Duration::from_millis(500);
+/// How long opening may look for damage: who starts HAIA waits for it when the store alone knows the keys.
+const CHECK_BUDGET: Duration = Duration::from_millis(100);
 
 /// How long a step of the sweep may wait behind other messages.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(60);

@@ -50,19 +50,23 @@ impl Round {
     }
 }
 
-/// What was said so far over all rounds, so that the text of two rounds does not run together.
+/// What was said and thought so far over all rounds, so that neither the text nor the thinking of two rounds runs together: many
+/// readers join all thinking into one block.
 #[derive(Default)]
 pub(super) struct Voice {
     spoke: bool,
     /// What was said last ended with an empty line.
     ended: bool,
     gap: bool,
+    thought: bool,
+    thinking_gap: bool,
 }
 
 impl Voice {
     /// Another round, or another voice, begins.
     pub(super) fn next_round(&mut self) {
         self.gap = self.spoke && !self.ended;
+        self.thinking_gap = self.thought;
     }
 
     /// To be called before any text.
@@ -73,6 +77,15 @@ impl Voice {
         }
         self.spoke = true;
         self.ended = false;
+    }
+
+    /// To be called before any thinking.
+    fn before_thinking(&mut self, sink: &mut dyn EventSink) {
+        if self.thinking_gap {
+            sink.event(Event::Thinking("\n\n"));
+            self.thinking_gap = false;
+        }
+        self.thought = true;
     }
 
     /// What was said last ended with an empty line.
@@ -102,8 +115,15 @@ impl EventSink for RoundSink<'_> {
                 self.voice.before_text(self.outer);
                 self.outer.event(Event::Text(text));
             }
-            Event::Thinking(text) => self.outer.event(Event::Thinking(text)),
-            Event::Refusal(text) => self.outer.event(Event::Refusal(text)),
+            Event::Thinking(text) => {
+                self.voice.before_thinking(self.outer);
+                self.outer.event(Event::Thinking(text));
+            }
+            Event::Refusal(text) => {
+                // Shown as text, too.
+                self.voice.before_text(self.outer);
+                self.outer.event(Event::Refusal(text));
+            }
             Event::KeepAlive => self.outer.event(Event::KeepAlive),
             // The head names a model that is not the one asked for; calls, provider parts, counts and the end are the turn's business.
             _ => {}

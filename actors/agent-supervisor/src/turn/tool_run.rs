@@ -62,6 +62,8 @@ struct Running {
 pub(crate) struct ToolRun {
     running: Vec<Running>,
     results: Vec<Option<ToolResult>>,
+    /// Titles under which a call has failed.
+    failed: HashSet<Arc<str>>,
     announced: bool,
     beat: Beat,
 }
@@ -77,7 +79,13 @@ impl ToolRun {
             let title = call.title.clone();
             Running { at, title, result: Box::pin(run(ports.call_tool.clone(), asker.clone(), limits, call)) }
         });
-        Self { running: running.collect(), results, announced: false, beat: Beat::new(&ports.clock) }
+        Self {
+            running: running.collect(),
+            results,
+            failed: HashSet::new(),
+            announced: false,
+            beat: Beat::new(&ports.clock),
+        }
     }
 
     /// `Ready(None)`: events were handed over. `Ready(Some(_))`: every call has its result, in the order of the calls.
@@ -104,11 +112,16 @@ impl ToolRun {
                 continue;
             };
             let done = self.running.remove(at);
+            let is_error = result.is_error;
             self.results[done.at] = Some(result);
-            if let Some(title) = done.title
-                && !self.running.iter().any(|call| call.title.as_ref() == Some(&title))
-            {
-                sink.event(Event::Status { description: &title, done: true });
+            let Some(title) = done.title else { continue };
+            if is_error {
+                self.failed.insert(Arc::clone(&title));
+            }
+            if !self.running.iter().any(|call| call.title.as_ref() == Some(&title)) {
+                // Readers list every status they got: the same words twice would look like two calls.
+                let how = if self.failed.contains(&title) { "failed" } else { "done" };
+                sink.event(Event::Status { description: &format!("{title}: {how}"), done: true });
                 handed = true;
             }
         }

@@ -35,6 +35,7 @@ use std::time::Duration;
 pub enum Say {
     Text(&'static str),
     Thinking(&'static str),
+    Refusal(&'static str),
     /// id, name, arguments
     Call(&'static str, &'static str, &'static str),
     Opaque(&'static str),
@@ -130,6 +131,7 @@ impl EventStream for ScriptStream {
         match say {
             Say::Text(text) => sink.event(Event::Text(text)),
             Say::Thinking(text) => sink.event(Event::Thinking(text)),
+            Say::Refusal(text) => sink.event(Event::Refusal(text)),
             Say::Call(id, name, arguments) => {
                 let index = self.calls;
                 self.calls += 1;
@@ -229,6 +231,7 @@ impl EventSink for Seen {
         self.log.push(match &event {
             Event::Text(text) => format!("text {text}"),
             Event::Thinking(text) => format!("thinking {text}"),
+            Event::Refusal(text) => format!("refusal {text}"),
             Event::ToolStart { index, id, name } => format!("call {index} {} {name}", id.unwrap_or("-")),
             Event::ToolArguments { index, json } => format!("arguments {index} {json}"),
             Event::ToolEnd { index } => format!("end {index}"),

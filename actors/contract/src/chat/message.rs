@@ -136,6 +136,7 @@ fn arguments_as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object with \"role\" and \"content\"")]
         struct Wire {
             role: Role,
             content: Option<Content>,

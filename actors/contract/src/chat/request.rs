@@ -133,6 +133,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct StreamOptions {
     include_usage: Option<bool>,
 }

@@ -154,7 +154,8 @@ fn whole_seconds(wait: Duration) -> u64 {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        let Failure { class, message, param, code, retry_after, .. } = failure;
+        let message = failure.told();
+        let Failure { class, param, code, retry_after, .. } = failure;
         let mut refusal = match class {
             FailureClass::InvalidRequest => Self { code, ..Self::invalid(message) },
             FailureClass::ContextLength => {
@@ -251,6 +252,13 @@ mod tests {
         );
         let refusal = Refusal::from(Failure::new(FailureClass::Timeout, "late").with_code("whatever"));
         assert_eq!(refusal.code.as_deref(), Some("provider_timeout"));
+    }
+
+    #[test]
+    fn people_are_told_which_provider_failed() {
+        let failure = Failure::new(FailureClass::Authentication, "the provider refuses the API key");
+        let refusal = Refusal::from(failure.from_provider("groq".into()));
+        assert_eq!(refusal.message, "groq: the provider refuses the API key");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use contract::chat::{ChatRequest, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{BUILTIN_OFFLINE, Target};
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -61,7 +61,7 @@ fn only_one_answer(n: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// The members that routing looks at; the others are skipped unread.
+/// The members that routing looks at, and those whose type a caller gets wrong; the others are skipped unread.
 #[derive(Deserialize)]
 struct Quick<'a> {
     #[serde(borrow)]
@@ -71,6 +71,18 @@ struct Quick<'a> {
     stream_options: Option<StreamOptions>,
     #[serde(borrow)]
     n: Option<&'a RawValue>,
+    #[serde(rename = "max_tokens")]
+    _max_tokens: Option<u64>,
+    #[serde(rename = "max_completion_tokens")]
+    _max_completion_tokens: Option<u64>,
+    #[serde(rename = "temperature")]
+    _temperature: Option<f64>,
+    #[serde(rename = "top_p")]
+    _top_p: Option<f64>,
+    #[serde(rename = "parallel_tool_calls")]
+    _parallel_tool_calls: Option<bool>,
+    #[serde(rename = "tools")]
+    _tools: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +90,7 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
-/// The conversation: each member an object with a known role.
+/// The conversation: each member an object with a known role and readable content.
 struct Messages {
     count: usize,
 }
@@ -87,6 +99,37 @@ struct Messages {
 struct Message {
     #[serde(rename = "role")]
     _role: Role,
+    #[serde(rename = "content")]
+    _content: Option<Content>,
+}
+
+/// A text, or parts that say what they are. Neither is copied: a picture may have megabytes.
+struct Content;
+
+#[derive(Deserialize)]
+struct Part<'a> {
+    #[serde(rename = "type", borrow)]
+    _kind: Cow<'a, str>,
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrParts;
+        impl<'de> Visitor<'de> for TextOrParts {
+            type Value = Content;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of parts")
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Content, E> {
+                Ok(Content)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
+                while seq.next_element::<Part<'de>>()?.is_some() {}
+                Ok(Content)
+            }
+        }
+        deserializer.deserialize_any(TextOrParts)
+    }
 }
 
 impl<'de> Deserialize<'de> for Messages {
@@ -156,6 +199,7 @@ mod tests {
     fn refused(body: &str) -> Option<String> {
         let failure = check(body.as_bytes()).expect_err(body);
         assert_eq!(failure.class, FailureClass::InvalidRequest, "{body}");
+        assert!(!failure.message.contains("struct"), "names of the program's own in {}", failure.message);
         failure.param
     }
 
@@ -203,6 +247,11 @@ mod tests {
             (r#"{"model":"m","messages":["hi"]}"#, Some("messages[0]")),
             (r#"{"model":"m","messages":[{"role":"king","content":"x"}]}"#, Some("messages[0].role")),
             (r#"{"model":"m","messages":[{"content":"x"}]}"#, Some("messages[0]")),
+            (r#"{"model":"m","messages":[{"role":"user","content":7}]}"#, Some("messages[0].content")),
+            (r#"{"model":"m","messages":[{"role":"user","content":[{"text":"x"}]}]}"#, Some("messages[0].content[0]")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":"hot"}"#, Some("temperature")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":-1}"#, Some("max_tokens")),
+            (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"tools":{}}"#, Some("tools")),
             (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream":"yes"}"#, Some("stream")),
             (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":3}"#, Some("stream_options")),
             (r#"{"model":"m","messages":[{"role":"user","content":"x"}],"n":2}"#, Some("n")),

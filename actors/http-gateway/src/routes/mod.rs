@@ -166,13 +166,26 @@ async fn wrong_method(request: HttpRequest, path: &'static str, allowed: String)
     response
 }
 
+/// The endpoint that a client with a base URL without `/v1`, or with two of them, was after.
+fn meant(path: &str) -> Option<&'static str> {
+    let rest = path.strip_prefix("/v1").unwrap_or(path);
+    let found =
+        endpoints().find(|endpoint| endpoint.path == rest || endpoint.path.strip_prefix("/v1") == Some(rest))?;
+    found.path.starts_with("/v1/").then_some(found.path)
+}
+
 async fn unknown_path(request: HttpRequest) -> HttpResponse {
     let Some((_, arrival)) = arrived(&request) else { return lost() };
     match &arrival.identity {
         Err(refusal) => answers::refusal(refusal, &arrival.access),
         Ok(_) => {
             let shown: String = request.path().chars().take(100).collect();
-            let message = format!("there is nothing at {shown:?}: GET /openapi.json lists what there is");
+            let message = match meant(request.path()) {
+                Some(path) => format!(
+                    "there is nothing at {shown:?}, but at {path:?}: the base URL that the client is given must end in one /v1"
+                ),
+                None => format!("there is nothing at {shown:?}: GET /openapi.json lists what there is"),
+            };
             answers::refusal(&Refusal::not_found(message), &arrival.access)
         }
     }

@@ -160,6 +160,18 @@ fn unknown_paths_and_wrong_methods_are_told_in_the_same_shape() {
             let code = if expected == 405 { "method_not_allowed" } else { "not_found" };
             assert_eq!(reply.error().1.as_deref(), Some(code));
         }
+        // The commonest slip when a client is set up: a base URL without /v1, or with two.
+        for (path, meant) in [
+            ("/models", Some("\"/v1/models\"")),
+            ("/v1/v1/chat/completions", Some("\"/v1/chat/completions\"")),
+            ("/v1/health", None),
+        ] {
+            let reply = stage.send(post(path, "{}")).await;
+            let message = reply.json()["error"]["message"].to_string().replace("\\\"", "\"");
+            assert_eq!(reply.status, 404, "{path}");
+            assert_eq!(message.contains("base URL"), meant.is_some(), "{message}");
+            assert!(message.contains(meant.unwrap_or("/openapi.json")), "{message}");
+        }
         let reply = stage.get("/v1/chat/completions").await;
         assert_eq!((reply.status, reply.header("allow")), (405, "OPTIONS, POST"));
         reply.error();

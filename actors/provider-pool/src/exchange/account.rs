@@ -1,6 +1,6 @@
 //! The account of one call: counts it, times it, and writes its audit row, however it ends. A call that is dropped counts as cancelled.
 
-use crate::pool::{CallFailed, CallRecovered};
+use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use contract::caller::Caller;
 use contract::chat::{Event, EventSink, Relayed, Usage};

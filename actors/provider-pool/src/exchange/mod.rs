@@ -4,16 +4,19 @@
 
 mod account;
 mod buffer;
+mod endpoints;
 mod stream;
 
+pub(crate) use endpoints::{client_of, unreachable};
+
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
-use crate::pool::{CallFailed, CallRecovered};
+use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::{Candidate, merge};
 use account::{Account, Ledger};
 use actix_http::HttpMessage as _;
-use awc::http::header::{CONTENT_TYPE, HeaderMap};
+use awc::http::header::{CONTENT_ENCODING, HeaderMap};
 use buffer::Buffer;
 use bytes::{Bytes, BytesMut};
 use contract::LocalBoxFuture;
@@ -23,10 +26,9 @@ use contract::failure::{Failure, FailureClass};
 use contract::provider::{Called, ModelAnswer, ModelCall, Models};
 use contract::status::Gauges;
 use contract::store::SharedAudit;
+use endpoints::Endpoints;
 use futures_util::StreamExt as _;
-use runtime::{Port, TaskSet, http};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ use stream::{Idle, ProviderStream, WholeAnswer};
 
 /// How long the thread's own shard may take.
 const GRANT_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a call may wait for a place at a provider that is busy with others.
+const PLACE_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest whole answer, and the largest error body that is read.
 const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 256 << 10;
@@ -68,16 +72,8 @@ struct Inner {
     grant: Port<GrantCall>,
     ledger: Ledger,
     clock: SharedClock,
-    endpoints: RefCell<HashMap<Arc<str>, Endpoint>>,
+    endpoints: Endpoints,
     rests: Rc<TaskSet>,
-}
-
-/// A provider's model as this thread calls it: the head of the request is made once.
-struct Endpoint {
-    provider: Arc<Provider>,
-    model: Arc<Model>,
-    client: awc::Client,
-    request: Rc<awc::FrozenClientRequest>,
 }
 
 impl Exchange {
@@ -89,7 +85,7 @@ impl Exchange {
             grant,
             ledger,
             clock,
-            endpoints: RefCell::default(),
+            endpoints: Endpoints::default(),
             rests: Rc::new(TaskSet::new(RESTS)),
         }))
     }
@@ -106,12 +102,13 @@ impl Inner {
     async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
         let Grant(candidates) = self.grant.ask(GrantCall { target: call.target.clone() }, GRANT_DEADLINE).await??;
         let mut failures: Vec<Failure> = Vec::new();
-        for candidate in candidates {
+        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
+        for (at, candidate) in candidates.into_iter().enumerate() {
             let (provider, model) = match candidate {
                 Candidate::Model { provider, model } => (provider, model),
                 Candidate::Builtin => return Ok(Called::Builtin { failures }),
             };
-            let failure = match self.attempt(&call, &provider, &model).await {
+            let failure = match self.attempt(&call, &provider, &model, last == Some(at)).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
                 Err(failure) => failure.from_provider(Arc::clone(&provider.name)),
             };
@@ -131,13 +128,14 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let knew = model.refuses_tools();
-        let first = self.exchange(call, provider, model).await;
+        let first = self.exchange(call, provider, model, is_last).await;
         match first {
             Err(failure) if !knew && failure.code.as_deref() == Some("tools_unsupported") => {
                 model.refuse_tools();
-                self.exchange(call, provider, model).await
+                self.exchange(call, provider, model, is_last).await
             }
             outcome => outcome,
         }
@@ -148,12 +146,10 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
-        let Ok(permit) = Arc::clone(&provider.gate).try_acquire_owned() else {
-            let message =
-                format!("{} already works on {} requests at once", provider.name, provider.config.max_concurrent);
-            return Err(Failure::new(FailureClass::RateLimit, message).with_retry_after(Some(Duration::from_secs(1))));
-        };
+        // The last of a route is worth a wait; before it, the next one answers sooner.
+        let permit = provider.place(is_last.then(|| self.clock.pause(PLACE_DEADLINE))).await?;
         let without_tools: ModelSettings;
         let settings = if model.refuses_tools() {
             without_tools = ModelSettings { tools: Some(false), ..model.settings.clone() };
@@ -191,23 +187,26 @@ impl Inner {
             let message = format!("{} did not begin to answer within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
-        let request = match self.request(provider, model) {
-            Ok(request) => request,
-            Err(failure) => return Err(account.refused(failure)),
-        };
         let mut response = tokio::select! {
             biased;
-            sent = request.send_body(body) => match sent {
+            sent = self.endpoints.send(provider, model, body, &self.clock) => match sent {
                 Ok(response) => response,
-                Err(error) => return Err(account.refused(unreachable(provider, &error))),
+                Err(failure) => return Err(account.refused(failure)),
             },
             () = &mut deadline => return Err(account.refused(late())),
         };
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let headers = response.headers().clone();
-            let body = read(&mut response, MAX_ERROR, self.clock.pause(ERROR_DEADLINE)).await.unwrap_or_default();
+            let body =
+                read(&mut response, MAX_ERROR, self.clock.pause(ERROR_DEADLINE.min(limit))).await.unwrap_or_default();
             return Err(account.refused(self.refusal(provider, status, &headers, &body)));
+        }
+        if let Some(coding) = response.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+            let coding = coding.to_str().unwrap_or("unknown");
+            let message =
+                format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
+            return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
         let decoding = Decoding { model: Arc::clone(&model.name) };
         if call.stream {
@@ -220,6 +219,7 @@ impl Inner {
                 decoder: provider.format.stream_decoder(&decoding),
                 account,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
+                begun: false,
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
             };
@@ -255,58 +255,11 @@ impl Inner {
         }
     }
 
-    /// The frozen head of a request to this model. Made anew when a reload changed the provider.
-    fn request(&self, provider: &Arc<Provider>, model: &Arc<Model>) -> Result<Rc<awc::FrozenClientRequest>, Failure> {
-        /// Models come by name from callers: the cache must not grow with them.
-        const KEPT: usize = 256;
-        let mut endpoints = self.endpoints.borrow_mut();
-        if let Some(known) = endpoints.get(&model.id)
-            && Arc::ptr_eq(&known.provider, provider)
-            && Arc::ptr_eq(&known.model, model)
-        {
-            return Ok(Rc::clone(&known.request));
-        }
-        let client = endpoints
-            .values()
-            .find(|known| Arc::ptr_eq(&known.provider, provider))
-            .map_or_else(|| client_of(provider), |known| known.client.clone());
-        let mut request = client.post(&provider.chat_url).insert_header((CONTENT_TYPE, "application/json"));
-        for (name, value) in provider.format.headers(model.key.as_ref()) {
-            request = request.insert_header((name, value.expose()));
-        }
-        let frozen = request.freeze().map_err(|_| {
-            let message = format!(
-                "no request can be made for {}: its address or key has characters that HTTP forbids",
-                provider.name
-            );
-            Failure::new(FailureClass::Unreachable, message)
-        })?;
-        let request = Rc::new(frozen);
-        if endpoints.len() >= KEPT {
-            endpoints.clear();
-        }
-        // A provider that a reload replaced takes its connections with it.
-        endpoints.retain(|_, known| known.provider.name != provider.name || Arc::ptr_eq(&known.provider, provider));
-        let endpoint =
-            Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, request: Rc::clone(&request) };
-        endpoints.insert(Arc::clone(&model.id), endpoint);
-        Ok(request)
-    }
-
     fn refusal(&self, provider: &Provider, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         provider.format.failure(&ErrorAnswer { status, headers: &headers, body, now: self.clock.now() })
     }
-}
-
-/// A client with the provider's deadlines, for the calling thread.
-pub(crate) fn client_of(provider: &Provider) -> awc::Client {
-    http::client(&http::Connect {
-        timeout: provider.config.connect_timeout.0,
-        tls: provider.config.base_url().starts_with("https:"),
-        ..http::Connect::default()
-    })
 }
 
 /// Why a body could not be read.
@@ -345,20 +298,4 @@ async fn read(
             }
         }
     }
-}
-
-/// No connection, or none that brought an answer. The error's own text may hold an address, never a key.
-pub(crate) fn unreachable(provider: &Provider, error: &awc::error::SendRequestError) -> Failure {
-    use awc::error::{ConnectError, SendRequestError};
-    let name = &provider.name;
-    let (class, message) = match error {
-        SendRequestError::Connect(ConnectError::Timeout) => (
-            FailureClass::Unreachable,
-            format!("no connection to {name} within {} s", provider.config.connect_timeout.0.as_secs_f64()),
-        ),
-        SendRequestError::Connect(error) => (FailureClass::Unreachable, format!("no connection to {name}: {error}")),
-        SendRequestError::Timeout => (FailureClass::Timeout, format!("{name} did not answer in time")),
-        error => (FailureClass::Unreachable, format!("the connection to {name} broke before an answer: {error}")),
-    };
-    Failure::new(class, message)
 }

@@ -25,6 +25,7 @@ pub struct ProviderStream {
     pub(super) decoder: Box<dyn Decoder>,
     pub(super) account: Account,
     pub(super) idle: Idle,
+    pub(super) begun: bool,
     pub(super) rests: Rc<TaskSet>,
     pub(super) provider: Arc<str>,
 }
@@ -77,6 +78,10 @@ impl ProviderStream {
             }
         };
         self.buffer = buffer;
+        if matches!(outcome, Poll::Ready(Ok(()))) {
+            self.begun = true;
+            self.idle.touch();
+        }
         outcome
     }
 
@@ -88,6 +93,8 @@ impl ProviderStream {
                 self.account.complete();
                 Poll::Ready(None)
             }
+            // Until it begins, the deadline for the first token is its reader's alone, whether the head has come or not.
+            Poll::Pending if !self.begun => Poll::Pending,
             Poll::Pending => match self.idle.poll_silent(context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {

@@ -17,6 +17,7 @@ mod ndjson;
 mod ollama;
 mod openai;
 mod prompt;
+mod sniff;
 mod sse;
 mod wire;
 mod wording;

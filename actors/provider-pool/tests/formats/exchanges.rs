@@ -140,6 +140,37 @@ fn whole_answers_mean_what_is_expected() {
 }
 
 #[test]
+fn whole_answers_to_a_request_for_a_stream_mean_the_same() {
+    for exchange in kit::exchanges().iter().filter(|exchange| !exchange.streamed && exchange.status == 200) {
+        for (label, client) in clients() {
+            let single = kit::cut(&exchange.body, 0..exchange.body.len());
+            for pieces in kit::every_cut(&exchange.body).iter().chain([&single]) {
+                let (client, outcome) = exchange.feed(client(), pieces);
+                check(exchange, &client, &outcome, label);
+                assert_eq!((client.relayed.len(), client.whole), (0, None), "{}", exchange.name);
+            }
+            let cut = kit::cut(&exchange.body, [exchange.body.len() / 2]);
+            let (_, outcome) = exchange.feed(client(), &cut[..1]);
+            assert_eq!(outcome.map_err(|failure| failure.class), Err(FailureClass::Truncated), "{}", exchange.name);
+        }
+    }
+}
+
+#[test]
+fn errors_under_a_good_status_keep_their_class() {
+    for exchange in kit::exchanges().iter().filter(|exchange| exchange.status >= 400) {
+        let (_, outcome) = exchange.feed(Client::relaying(false), std::slice::from_ref(&exchange.body));
+        let failure = outcome.expect_err("an error");
+        // Without a status only what the body itself tells is left.
+        assert!(failure.retry_after.is_none() && !failure.message.contains('<'), "{}: {failure}", exchange.name);
+        let told = exchange.expected["error"]["type"].as_str();
+        if told.is_some_and(|kind| kind.ends_with("_error") && kind != "api_error") {
+            assert_ne!(failure.class, FailureClass::ServerError, "{}: {failure}", exchange.name);
+        }
+    }
+}
+
+#[test]
 fn error_answers_have_their_class_and_wait() {
     for exchange in kit::exchanges().iter().filter(|exchange| exchange.status >= 400) {
         let failure = exchange.failure();

@@ -102,6 +102,45 @@ fn errors_in_any_dress() {
 }
 
 #[test]
+fn a_server_that_can_only_stream_is_read_where_a_whole_answer_was_asked_for() {
+    let openai = concat!(
+        ": OPENROUTER PROCESSING\n\n",
+        "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":",
+        "{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},",
+        "\"finish_reason\":\"stop\"}]}\n\n",
+        "data: [DONE]\n\n",
+    );
+    let anthropic = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"m\",\"usage\":{}}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":",
+        "{\"type\":\"text\",\"text\":\"Hello\"}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    for (kind, body) in [("openai", openai), ("anthropic", anthropic)] {
+        let format = formats::by_kind(kind).expect("the format");
+        let read = |body: &'static str, mut client: Client| {
+            let outcome = format.decode_whole(&Bytes::from_static(body.as_bytes()), &kit::decoding(), &mut client);
+            (client, outcome)
+        };
+        // A sink that could take a verbatim body must not be given a stream as one.
+        for client in [Client::neutral(), Client::relaying(true)] {
+            let (client, outcome) = read(body, client);
+            assert_eq!(outcome, Ok(()), "{kind}");
+            assert_eq!(
+                (client.answer.text.as_str(), client.answer.finish),
+                ("Hello", Some(FinishReason::Stop)),
+                "{kind}"
+            );
+            assert!(client.relayed.is_empty() && client.whole.is_none(), "{kind}");
+        }
+        let cut = body.find("stop").expect("an end");
+        assert_eq!(class(read(&body[..cut], Client::neutral()).1), Some(FailureClass::Truncated), "{kind}");
+    }
+}
+
+#[test]
 fn calls_of_ollama_are_numbered_anew() {
     let call = |name: &str, arguments: Value| json!({"id": "", "function": {"index": 0, "name": name, "arguments": arguments}});
     let (client, outcome) = ollama(&[

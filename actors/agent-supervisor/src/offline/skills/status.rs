@@ -108,7 +108,7 @@ fn render(_: &Question, results: &[ToolResult]) -> Result<String, String> {
     }
     let _ = write!(
         text,
-        "\nVersion {}, up for {}. {} of {} actors run; {} turns run, {} wait; {} streams are open.\n\n",
+        "\nVersion {}, up for {}. {} of {} actors run. Turns active: {}, waiting: {}. Streams open: {}.\n\n",
         inline(&status.version),
         span(status.uptime_s),
         status.actors_running,
@@ -183,7 +183,7 @@ mod tests {
              - The actor **toolbox** is stuck.\n\
              - The provider **anthropic** is failing.\n\
              - The store: the disk is full.\n\
-             \nVersion 0.1.0, up for 1 hour 1 minute. 2 of 3 actors run; 0 turns run, 0 wait; 0 streams are open.\n\n\
+             \nVersion 0.1.0, up for 1 hour 1 minute. 2 of 3 actors run. Turns active: 0, waiting: 0. Streams open: 0.\n\n\
              | provider | state | calls | errors | last error |\n| --- | --- | --- | --- | --- |\n\
              | ollama | ready | 12 | 0 | none |\n\
              | anthropic | failing | 12 | 1 | unreachable: connection refused (1 minute 30 seconds ago) |\n"

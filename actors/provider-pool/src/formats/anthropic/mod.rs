@@ -7,6 +7,7 @@ mod models;
 mod stream;
 mod whole;
 
+use super::sniff::{self, Sniffing};
 use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, errors};
 use bytes::Bytes;
 use contract::chat::EventSink;
@@ -44,10 +45,15 @@ impl Format for Anthropic {
     }
 
     fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
-        Box::new(stream::AnthropicStream::new(Arc::clone(&call.model)))
+        let decoding = call.clone();
+        let stream = stream::AnthropicStream::new(Arc::clone(&call.model));
+        Box::new(Sniffing::new(stream, move |body, sink| whole::read(body, &decoding, sink)))
     }
 
     fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        if sniff::is_event_stream(body) {
+            return sniff::read_stream(self.stream_decoder(call), body, sink);
+        }
         whole::read(body, call, sink)
     }
 

@@ -44,9 +44,7 @@ impl Calls {
         }
         let mut known = self.calls.len();
         deltas.iter().all(|delta| {
-            let Some(index) = wire::count(delta.index).and_then(|index| usize::try_from(index).ok()) else {
-                return false;
-            };
+            let Some(index) = delta.index.and_then(|index| index.get().parse::<usize>().ok()) else { return false };
             let Some(function) = delta.function else { return false };
             let textual = |json: &str| json.starts_with('"');
             if !function.arguments.is_none_or(|arguments| textual(arguments.get())) {

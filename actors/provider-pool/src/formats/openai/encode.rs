@@ -39,7 +39,7 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     object.add("model", call.model);
     for (name, value) in &members {
         prompt::check_single(name, value)?;
-        match name.as_ref() {
+        match name.as_str() {
             "model" | "stream" | "stream_options" => {}
             "tools" | "tool_choice" | "parallel_tool_calls" if !offers_tools || !takes_tools => {}
             "max_tokens" if newer && value.get() != "null" => {

@@ -9,6 +9,7 @@ mod relay;
 mod stream;
 mod whole;
 
+use super::sniff::{self, Sniffing};
 use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, errors};
 use bytes::Bytes;
 use contract::chat::EventSink;
@@ -45,10 +46,15 @@ impl Format for OpenAi {
     }
 
     fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
-        Box::new(stream::OpenAiStream::new(Arc::clone(&call.model)))
+        let decoding = call.clone();
+        let stream = stream::OpenAiStream::new(Arc::clone(&call.model));
+        Box::new(Sniffing::new(stream, move |body, sink| whole::read(body, &decoding, sink)))
     }
 
     fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        if sniff::is_event_stream(body) {
+            return sniff::read_stream(self.stream_decoder(call), body, sink);
+        }
         whole::read(body, call, sink)
     }
 

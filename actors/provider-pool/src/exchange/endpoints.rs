@@ -1,0 +1,163 @@
+//! The calling thread's connections to providers: the frozen head of each request, and the pool that it goes out through.
+//!
+//! A kept connection may be gone without a sign: its request is sent once more over a fresh one. It knows no deadlines and reads no body.
+
+use crate::provider::{Model, Provider};
+use actix_http::error::ParseError;
+use awc::error::{ConnectError, SendRequestError};
+use awc::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use contract::clock::SharedClock;
+use contract::failure::{Failure, FailureClass};
+use runtime::http;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Models come by name from callers: what is kept of them must not grow with them.
+const KEPT: usize = 256;
+/// A connection that was closed while nobody looked says so within a round trip. What takes longer may have been worked on, and is not
+/// sent twice.
+const STALE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What this thread calls models with.
+#[derive(Default)]
+pub struct Endpoints(RefCell<HashMap<Arc<str>, Endpoint>>);
+
+/// A provider's model as this thread calls it: the head of the request is made once.
+#[derive(Clone)]
+struct Endpoint {
+    provider: Arc<Provider>,
+    model: Arc<Model>,
+    client: Client,
+    request: Rc<awc::FrozenClientRequest>,
+}
+
+/// A client, and whether it ever had an answer: only then can it have kept a connection.
+#[derive(Clone)]
+struct Client {
+    client: awc::Client,
+    answered: Rc<Cell<bool>>,
+}
+
+impl Endpoints {
+    /// Sends a request and waits for the head of the answer. The deadline is the caller's.
+    ///
+    /// # Errors
+    /// `Unreachable`: no connection, or none that brought an answer. `ServerError`: an answer that cannot be read safely.
+    pub async fn send(
+        &self,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        body: Bytes,
+        clock: &SharedClock,
+    ) -> Result<awc::ClientResponse, Failure> {
+        let begun = clock.monotonic();
+        let mut endpoint = self.endpoint(provider, model)?;
+        let may_be_stale = endpoint.client.answered.get();
+        let mut sent = endpoint.request.send_body(body.clone()).await;
+        if let Err(error) = &sent
+            && may_be_stale
+            && is_gone(error)
+            && clock.monotonic().saturating_sub(begun) < STALE_WITHIN
+        {
+            tracing::debug!(provider = %provider.name, %error, "a kept connection was gone: once more over a fresh one");
+            self.forget(&endpoint);
+            endpoint = self.endpoint(provider, model)?;
+            sent = endpoint.request.send_body(body).await;
+        }
+        let response = sent.map_err(|error| unreachable(provider, &error))?;
+        if response.status().is_informational() {
+            // awc takes an interim answer for the last one and keeps the connection: the real answer would go to whoever asks next.
+            self.forget(&endpoint);
+            let status = response.status().as_u16();
+            let message = format!("{} sent an interim answer (HTTP {status}) that nobody asked for", provider.name);
+            return Err(Failure::new(FailureClass::ServerError, message));
+        }
+        endpoint.client.answered.set(true);
+        Ok(response)
+    }
+
+    /// The frozen head of a request to this model. Made anew when a reload changed the provider.
+    fn endpoint(&self, provider: &Arc<Provider>, model: &Arc<Model>) -> Result<Endpoint, Failure> {
+        let mut endpoints = self.0.borrow_mut();
+        if let Some(known) = endpoints.get(&model.id)
+            && Arc::ptr_eq(&known.provider, provider)
+            && Arc::ptr_eq(&known.model, model)
+        {
+            return Ok(known.clone());
+        }
+        let client = endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)).map_or_else(
+            || Client { client: client_of(provider), answered: Rc::default() },
+            |known| known.client.clone(),
+        );
+        let mut request = client.client.post(&provider.chat_url).insert_header((CONTENT_TYPE, "application/json"));
+        for (name, value) in provider.format.headers(model.key.as_ref()) {
+            request = request.insert_header((name, value.expose()));
+        }
+        let frozen = request.freeze().map_err(|_| {
+            let message = format!(
+                "no request can be made for {}: its address or key has characters that HTTP forbids",
+                provider.name
+            );
+            Failure::new(FailureClass::Unreachable, message)
+        })?;
+        if endpoints.len() >= KEPT {
+            endpoints.clear();
+        }
+        // A provider that a reload replaced takes its connections with it.
+        endpoints.retain(|_, known| known.provider.name != provider.name || Arc::ptr_eq(&known.provider, provider));
+        let endpoint =
+            Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, request: Rc::new(frozen) };
+        endpoints.insert(Arc::clone(&model.id), endpoint.clone());
+        Ok(endpoint)
+    }
+
+    /// Lets go of the connections that this endpoint's client keeps. Those in use end with their answers.
+    fn forget(&self, endpoint: &Endpoint) {
+        let same = |known: &Endpoint| Rc::ptr_eq(&known.client.answered, &endpoint.client.answered);
+        self.0.borrow_mut().retain(|_, known| !same(known));
+    }
+}
+
+/// A client with the provider's deadlines, for the calling thread.
+pub(crate) fn client_of(provider: &Provider) -> awc::Client {
+    http::client(&http::Connect {
+        timeout: provider.config.connect_timeout.0,
+        tls: provider.config.base_url().starts_with("https:"),
+        ..http::Connect::default()
+    })
+}
+
+/// Whether the other side had closed the connection before it said anything.
+fn is_gone(error: &SendRequestError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    match error {
+        SendRequestError::Connect(ConnectError::Disconnected) => true,
+        SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+        }
+        _ => false,
+    }
+}
+
+/// No connection, or none that brought an answer. The error's own text may hold an address, never a key.
+pub(crate) fn unreachable(provider: &Provider, error: &SendRequestError) -> Failure {
+    let name = &provider.name;
+    let (class, message) = match error {
+        SendRequestError::Connect(ConnectError::Timeout) => (
+            FailureClass::Unreachable,
+            format!("no connection to {name} within {} s", provider.config.connect_timeout.0.as_secs_f64()),
+        ),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            (FailureClass::Unreachable, format!("{name} closed the connection before an answer"))
+        }
+        SendRequestError::Connect(error) => (FailureClass::Unreachable, format!("no connection to {name}: {error}")),
+        SendRequestError::Timeout => (FailureClass::Timeout, format!("{name} did not answer in time")),
+        error => (FailureClass::Unreachable, format!("the connection to {name} broke before an answer: {error}")),
+    };
+    Failure::new(class, message)
+}

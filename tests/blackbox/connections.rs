@@ -1,0 +1,111 @@
+//! Connections to providers that are kept between requests, and what is wrong with some of them.
+
+use crate::ask;
+use crate::daemon::{Daemon, Setup};
+use crate::sim::{Format, Provider, Step, by_model};
+use serde_json::json;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A daemon with one worker, so that a second request finds the connection of the first.
+fn with_sim() -> (Provider, Daemon) {
+    let sim = Provider::start();
+    let mut setup = Setup::with_server("[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n");
+    for format in Format::ALL {
+        setup = setup.provider(format, format.kind(), &sim.url(), "models = [\"text\", \"echo\"]");
+    }
+    let daemon = setup.start();
+    (sim, daemon)
+}
+
+#[test]
+fn a_kept_connection_that_the_provider_closed_costs_no_request() {
+    let (sim, daemon) = with_sim();
+    for format in Format::ALL {
+        let chats = AtomicUsize::new(0);
+        // Every second request finds its connection closed, as after a provider's own idle timeout.
+        sim.script(move |request| {
+            request.format()?;
+            let gone = chats.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+            gone.then(|| by_model(request).first(Step::Cut))
+        });
+        for stream in [false, true, false, true] {
+            let answer = daemon.call("POST", "/v1/chat/completions").key("");
+            let answer = answer.json(&ask(&format!("{}/text", format.kind()), stream)).send();
+            assert_eq!(answer.status, 200, "{} {stream}: {}", format.kind(), answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_provider_that_always_closes_is_asked_twice_at_the_most() {
+    let (sim, daemon) = with_sim();
+    let chat = || daemon.call("POST", "/v1/chat/completions").key("").json(&ask("openai/text", false)).send();
+    assert_eq!(chat().status, 200);
+    sim.forget();
+    sim.script(|request| {
+        request.format()?;
+        Some(by_model(request).first(Step::Cut))
+    });
+    assert_eq!(chat().status, 503);
+    assert_eq!(sim.chats().len(), 2, "once over the kept connection, once over a fresh one");
+    assert_eq!(chat().status, 503);
+    assert_eq!(sim.chats().len(), 3, "a fresh connection that is closed was no mistake of ours");
+}
+
+#[test]
+fn an_interim_answer_never_lets_one_caller_read_anothers() {
+    let (sim, daemon) = with_sim();
+    let gate = sim.gate();
+    let held = gate.clone();
+    let chats = AtomicUsize::new(0);
+    sim.script(move |request| {
+        request.format()?;
+        let first = chats.fetch_add(1, Ordering::Relaxed) == 0;
+        let hints = Step::Send(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n".to_vec());
+        first.then(|| by_model(request).first(hints).first(Step::Hold(held.clone())))
+    });
+    let chat = |text: &str| {
+        let body = json!({ "model": "openai/echo", "messages": [{ "role": "user", "content": text }] });
+        daemon.call("POST", "/v1/chat/completions").key("").json(&body)
+    };
+    let first = chat("the first").send();
+    assert_eq!(first.status, 503, "{}", first.text());
+    let second = chat("the second").begin();
+    gate.open();
+    let second = second.read().expect("an answer");
+    assert!(second.content().contains("the second"), "{}", second.text());
+}
+
+#[test]
+fn the_silence_between_pieces_is_not_counted_before_the_first() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let held = gate.clone();
+    sim.script(move |request| {
+        request.format()?;
+        // The head is there at once, as many servers do it; the model still reads its prompt.
+        (request.model() == "text").then(|| by_model(request).after(0, Step::Hold(held.clone())))
+    });
+    let models = "models = [\"text\", \"hang\"]";
+    let mut setup = Setup::new();
+    for format in Format::ALL {
+        let patient = format!("idle_timeout = \"50ms\"\n{models}");
+        let short = format!("first_token_timeout = \"500ms\"\n{models}");
+        setup = setup.provider(format, format.kind(), &sim.url(), &patient);
+        setup = setup.provider(format, &format!("{}-short", format.kind()), &sim.url(), &short);
+    }
+    let daemon = setup.start();
+    let begin = |format: Format| {
+        let chat = ask(&format!("{}/text", format.kind()), true);
+        daemon.call("POST", "/v1/chat/completions").json(&chat).begin()
+    };
+    let waiting: Vec<_> = Format::ALL.into_iter().map(begin).collect();
+    sim.wait_for_chats(waiting.len());
+    // One that waits ten times as long as those pieces may be apart is the clock.
+    assert_eq!(daemon.chat(&ask("openai-short/hang", true)).status, 504);
+    gate.open();
+    for answer in waiting {
+        let answer = answer.read().expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
