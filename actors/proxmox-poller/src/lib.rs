@@ -2,8 +2,11 @@
 //!
 //! - [`model`]: what is known of a cluster, with the age of each part.
 //! - [`decode`]: tolerant readers of the API's answers.
-//! - [`assemble`]: makes the next snapshot of a poll and of what was known.
 //! - [`client`]: asks any member that answers, in words that a person understands when none does.
+//! - [`assemble`](mod@assemble): makes the next snapshot of a poll and of what was known.
+//! - [`history`]: the figures of the last hours and days.
+//! - [`tools`]: what models and people ask.
+//! - [`ProxmoxPoller`]: the actor around them.
 //!
 //! It never changes anything in a cluster, and it depends on no other actor.
 
@@ -13,5 +16,8 @@ mod config;
 pub mod decode;
 pub mod history;
 pub mod model;
+mod poller;
+pub mod tools;
 
 pub use config::{ClusterConfig, Config, DEFAULT_PORT, Endpoint, TlsConfig};
+pub use poller::{Observed, Ports, ProxmoxPoller, SharedConfig, SharedSnapshots};

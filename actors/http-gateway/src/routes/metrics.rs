@@ -7,6 +7,7 @@ use crate::thread::Call;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use contract::alerts::Severity;
+use contract::cluster::{ClusterState, ClusterStatus};
 use contract::caller::Scope;
 use contract::provider::{ProviderState, Quantiles};
 use contract::status::Status;
@@ -111,6 +112,7 @@ fn page(status: &Status) -> String {
     page.single("haia_provider_connections_active", "gauge", "Requests that providers work on", active);
     actors(&mut page, status);
     providers(&mut page, status);
+    clusters(&mut page, status);
     rest(&mut page, status);
     page.0
 }
@@ -164,6 +166,25 @@ fn providers(page: &mut Page, status: &Status) {
     );
     let total = status.providers.iter().flat_map(|it| quantiles(("provider", &it.name), it.total_ms));
     page.family("haia_provider_seconds", "gauge", "Time to the end; quantile 1 is the longest", total);
+}
+
+fn clusters(page: &mut Page, status: &Status) {
+    let each = |figure: fn(&ClusterStatus) -> Option<f64>| {
+        let of = move |cluster: &'_ ClusterStatus| figure(cluster);
+        status.clusters.iter().filter_map(move |it| of(it).map(|value| (vec![("cluster", it.name.as_ref())], value)))
+    };
+    let up = each(|cluster| Some(f64::from(u8::from(cluster.state == ClusterState::Ok))));
+    page.family("haia_cluster_up", "gauge", "1 while a cluster is seen whole", up);
+    let age = each(|cluster| cluster.last_good_poll_age_s.map(|age| age as f64));
+    page.family("haia_cluster_last_good_poll_age_seconds", "gauge", "Age of the last good poll", age);
+    let took = each(|cluster| cluster.poll_ms.map(|ms| ms as f64 / 1000.0));
+    page.family("haia_cluster_poll_seconds", "gauge", "How long the last good poll took", took);
+    let errors = each(|cluster| Some(cluster.errors as f64));
+    page.family("haia_cluster_poll_errors_total", "counter", "Polls that failed", errors);
+    let nodes = each(|cluster| Some(cluster.nodes as f64));
+    page.family("haia_cluster_nodes", "gauge", "Members of a cluster", nodes);
+    let guests = each(|cluster| Some(cluster.guests as f64));
+    page.family("haia_cluster_guests", "gauge", "Guests of a cluster, templates aside", guests);
 }
 
 fn rest(page: &mut Page, status: &Status) {

@@ -79,6 +79,11 @@ impl ApiClient {
         self.inner.addresses.len()
     }
 
+    /// Real time, as waits for members are counted.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.inner.clock.monotonic()
+    }
+
     /// Who the client is.
     pub fn token_id(&self) -> &str {
         &self.inner.token_id

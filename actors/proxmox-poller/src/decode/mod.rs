@@ -23,5 +23,6 @@ pub use guest::{GuestConfig, GuestDetail, SnapshotPoint, guest_config, guest_det
 pub use ha::ha_status;
 pub use node::{NodeDetail, NodeStorage, node_detail, node_storages};
 pub use replication::replication;
+pub(crate) use scalar::Text;
 pub use shape::{DecodeError, check};
 pub use task::{TaskEnd, task_end, task_log, tasks};

@@ -24,6 +24,7 @@ pub use node::{Node, NodeState};
 pub use part::Part;
 pub use privilege::{MissingPrivilege, PRIVILEGES, Privilege, grant_command};
 pub use replication::ReplicationJob;
+pub(crate) use snapshot::seconds_between;
 pub use snapshot::{Quorum, Snapshot};
 pub use storage::{Storage, StorageState, StorageUse};
 pub(crate) use task::is_node_name;

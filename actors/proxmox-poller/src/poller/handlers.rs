@@ -1,0 +1,148 @@
+//! What the poller answers, message by message.
+
+use super::{Beat, Fetched, Polled, ProxmoxPoller, Remembered, STORE_DEADLINE, probe};
+use crate::config::Config;
+use crate::tools;
+use contract::cluster::{ClusterProbe, ClusterStatus, ListClusters, ProbeCluster};
+use contract::failure::{Failure, FailureClass};
+use contract::message::{Drain, Reconfigure};
+use contract::tools::{CallTool, ListTools, Tool, ToolResult};
+use futures_util::future::join_all;
+use runtime::{Context, Handle, Reply};
+use std::sync::Arc;
+
+impl Handle<Beat> for ProxmoxPoller {
+    fn handle(&mut self, _: Beat, context: &Context<Self>) -> Reply<()> {
+        self.start_due(context);
+        Reply::Now(())
+    }
+}
+
+impl Handle<Polled> for ProxmoxPoller {
+    fn handle(&mut self, polled: Polled, context: &Context<Self>) -> Reply<()> {
+        let (now, published) = (self.ports.clock.now(), self.ports.snapshots.load_full());
+        let before = published.get(&polled.cluster).map(Arc::as_ref);
+        let Some(cluster) = self.find(&polled.cluster, polled.generation) else { return Reply::Now(()) };
+        if let Some(snapshot) = cluster.polled(polled.news, before, now) {
+            self.publish(snapshot);
+            if let Some(kept) = self.history_due(&polled.cluster, false) {
+                let port = self.ports.keep_history.clone();
+                context.spawn(async move {
+                    match port.ask(kept, STORE_DEADLINE).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!(%error, "the history of a cluster was not kept"),
+                        Err(fault) => tracing::warn!(%fault, "the history of a cluster was not kept"),
+                    }
+                });
+            }
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Fetched> for ProxmoxPoller {
+    fn handle(&mut self, fetched: Fetched, _: &Context<Self>) -> Reply<()> {
+        let (now, published) = (self.ports.clock.now(), self.ports.snapshots.load_full());
+        let Some(snapshot) = published.get(&fetched.cluster) else { return Reply::Now(()) };
+        if let Some(cluster) = self.find(&fetched.cluster, fetched.generation) {
+            let next = cluster.fetched(fetched.news, snapshot, now);
+            self.publish(next);
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Remembered> for ProxmoxPoller {
+    fn handle(&mut self, remembered: Remembered, _: &Context<Self>) -> Reply<()> {
+        let cluster = self.clusters.iter().find(|cluster| cluster.name == remembered.cluster);
+        match (cluster, remembered.slabs) {
+            (Some(cluster), Ok(slabs)) => {
+                if !cluster.history.borrow_mut().restore(&slabs) {
+                    tracing::warn!(cluster = %cluster.name, "a part of the cluster's history could not be read and is left out");
+                }
+            }
+            (_, Err(error)) => {
+                tracing::warn!(cluster = %remembered.cluster, %error, "the cluster's history could not be read; trends begin anew");
+            }
+            (None, Ok(_)) => {}
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<ListClusters> for ProxmoxPoller {
+    fn handle(&mut self, _: ListClusters, _: &Context<Self>) -> Reply<Vec<ClusterStatus>> {
+        Reply::Now(self.statuses())
+    }
+}
+
+impl Handle<ProbeCluster> for ProxmoxPoller {
+    fn handle(&mut self, asked: ProbeCluster, _: &Context<Self>) -> Reply<Result<ClusterProbe, Failure>> {
+        let Some(cluster) = self.clusters.iter().find(|cluster| cluster.name == asked.cluster) else {
+            let message = format!("no cluster named {:?} is configured", asked.cluster);
+            return Reply::Now(Err(Failure::new(FailureClass::NotFound, message)));
+        };
+        match &cluster.client {
+            Ok(client) => {
+                let (client, clock) = (client.clone(), Arc::clone(&self.ports.clock));
+                Reply::later(async move { Ok(probe::probe(&client, &clock).await) })
+            }
+            Err(why) => Reply::Now(Err(Failure::new(FailureClass::InvalidRequest, why.clone()))),
+        }
+    }
+}
+
+impl Handle<ListTools> for ProxmoxPoller {
+    /// Without a cluster there is nothing to ask, and no tool to offer.
+    fn handle(&mut self, _: ListTools, _: &Context<Self>) -> Reply<Vec<Tool>> {
+        let offered = if self.clusters.is_empty() { &[] } else { tools::READ_TOOLS };
+        Reply::Now(offered.iter().map(tools::ReadTool::offer).collect())
+    }
+}
+
+impl Handle<CallTool> for ProxmoxPoller {
+    fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        let Some(tool) = tools::READ_TOOLS.iter().find(|tool| tool.name == &*call.name) else {
+            return Reply::Now(Ok(ToolResult::error("the poller of clusters has no such tool")));
+        };
+        match (tool.begin)(&self.desk(), &call.arguments) {
+            Ok(begun) => {
+                let deadline = self.ports.clock.pause(call.timeout);
+                Reply::later(async move {
+                    Ok(tokio::select! {
+                        biased;
+                        result = begun => result,
+                        () = deadline => ToolResult::error("the cluster did not answer in time"),
+                    })
+                })
+            }
+            Err(said) => Reply::Now(Ok(ToolResult::error(said))),
+        }
+    }
+}
+
+impl Handle<Reconfigure<Config>> for ProxmoxPoller {
+    fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, context: &Context<Self>) -> Reply<()> {
+        let begun = self.take_over(&config);
+        self.remember(begun, context);
+        self.start_due(context);
+        Reply::Now(())
+    }
+}
+
+impl Handle<Drain> for ProxmoxPoller {
+    /// Polls no more, and keeps what the history holds.
+    fn handle(&mut self, _: Drain, _: &Context<Self>) -> Reply<()> {
+        self.is_draining = true;
+        let names: Vec<Arc<str>> = self.clusters.iter().map(|cluster| Arc::clone(&cluster.name)).collect();
+        let due: Vec<_> = names.iter().filter_map(|name| self.history_due(name, true)).collect();
+        let port = self.ports.keep_history.clone();
+        Reply::later(async move {
+            for answer in join_all(due.into_iter().map(|kept| port.ask(kept, STORE_DEADLINE))).await {
+                if let Ok(Err(error)) = answer {
+                    tracing::warn!(%error, "the history of a cluster was not kept");
+                }
+            }
+        })
+    }
+}
