@@ -102,6 +102,15 @@ impl Row {
     }
 }
 
+/// What is due to be kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// Pieces of the past, packed.
+    pub slabs: Vec<HistorySlab>,
+    /// For each grain: what began before this may be forgotten.
+    pub forget_before: Vec<(u32, Timestamp)>,
+}
+
 /// One cluster's past.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -158,7 +167,7 @@ impl History {
 
     /// What is to be kept for the next start, if a quarter of an hour has passed since the last time (or in any case when `all`), and
     /// what may be forgotten.
-    pub fn due(&mut self, now: Timestamp, all: bool) -> Option<(Vec<HistorySlab>, Vec<(u32, Timestamp)>)> {
+    pub fn due(&mut self, now: Timestamp, all: bool) -> Option<Due> {
         let slab = now.as_second().div_euclid(FINE_S * FINE_SLAB);
         let before = self.saved.unwrap_or(slab);
         if self.saved.is_none() {
@@ -181,7 +190,7 @@ impl History {
             let before = Timestamp::from_second(now.as_second() - 2 * span).unwrap_or(Timestamp::MIN);
             (grain(grain_s), before)
         };
-        Some((slabs, vec![kept(FINE_S, FINE), kept(COARSE_S, COARSE)]))
+        Some(Due { slabs, forget_before: vec![kept(FINE_S, FINE), kept(COARSE_S, COARSE)] })
     }
 
     /// Rows of what is no more, after all their figures are too old.

@@ -57,7 +57,7 @@ fn what_is_kept_comes_back_after_a_start() {
     let mut kept: Vec<HistorySlab> = Vec::new();
     for poll in 0..(9 * 60) {
         history.record(&snapshot(poll * 60, 0.25, 40_000));
-        if let Some((slabs, _)) = history.due(at(poll * 60), false) {
+        if let Some(Due { slabs, .. }) = history.due(at(poll * 60), false) {
             for slab in slabs {
                 kept.retain(|old| (old.grain_s, old.begin) != (slab.grain_s, slab.begin));
                 kept.push(slab);
@@ -65,7 +65,7 @@ fn what_is_kept_comes_back_after_a_start() {
         }
     }
     let now = at(9 * 3600);
-    let (slabs, forget) = history.due(now, true).unwrap();
+    let Due { slabs, forget_before: forget } = history.due(now, true).unwrap();
     for slab in slabs {
         kept.retain(|old| (old.grain_s, old.begin) != (slab.grain_s, slab.begin));
         kept.push(slab);

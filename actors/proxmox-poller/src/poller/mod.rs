@@ -212,8 +212,8 @@ impl ProxmoxPoller {
     fn history_due(&mut self, name: &str, all: bool) -> Option<KeepHistory> {
         let now = self.ports.clock.now();
         let cluster = self.clusters.iter_mut().find(|cluster| *cluster.name == *name)?;
-        let (slabs, forget_before) = cluster.history.borrow_mut().due(now, all)?;
-        Some(KeepHistory { cluster: Arc::clone(&cluster.name), slabs, forget_before })
+        let due = cluster.history.borrow_mut().due(now, all)?;
+        Some(KeepHistory { cluster: Arc::clone(&cluster.name), slabs: due.slabs, forget_before: due.forget_before })
     }
 
     fn statuses(&self) -> Vec<ClusterStatus> {

@@ -90,7 +90,7 @@ async fn cluster(known: &Known) -> Value {
         known.snapshot.tasks.iter().filter(|task| &*task.kind == "vzdump" && task.state == TaskState::Running);
     json!({
         "cluster": known.view.name,
-        "jobs": jobs.iter().map(|job| row(job)).collect::<Vec<_>>(),
+        "jobs": jobs.iter().map(row).collect::<Vec<_>>(),
         "guests": guests.len(),
         "without_job": listed(&without_job),
         "without_backup": is_whole.then(|| listed(&without_backup)),
