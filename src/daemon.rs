@@ -3,7 +3,7 @@
 //! The main thread is the warden: it supervises from outside and takes part in no request. Only `main` ends the process.
 
 use crate::cli::Exit;
-use crate::config::{self, Loaded, Options};
+use crate::config::{self, Loaded, Options, Settings};
 use crate::status::Warden;
 use crate::systemd;
 use crate::watch::WatchThread;
@@ -47,6 +47,8 @@ pub struct Launch {
     pub options: Options,
     /// Where to listen.
     pub listen: Listen,
+    /// What is changed in every configuration that is read: a demo adds its simulated cluster.
+    pub amend: Option<Box<dyn Fn(&mut Settings)>>,
 }
 
 /// A started daemon, before it serves for good.
@@ -61,6 +63,7 @@ pub struct Daemon {
     events: mpsc::Receiver<Event>,
     reloads: mpsc::Receiver<Reload>,
     options: Options,
+    amend: Option<Box<dyn Fn(&mut Settings)>>,
     loaded: Loaded,
     file_seen: Option<SystemTime>,
     socket: PathBuf,
@@ -126,7 +129,10 @@ impl Daemon {
     /// # Errors
     /// An address is taken, a folder is missing, the store was made by a newer version: in words, with what to do.
     pub async fn start(launch: Launch) -> anyhow::Result<Self> {
-        let Launch { loaded, options, listen } = launch;
+        let Launch { mut loaded, options, listen, amend } = launch;
+        if let Some(amend) = &amend {
+            amend(&mut loaded.settings);
+        }
         systemd::raise_descriptor_limit();
         let store_path = options.directory.join(&loaded.settings.store.path);
         let (tcp, socket) = match &listen {
@@ -214,6 +220,7 @@ impl Daemon {
             events,
             reloads,
             options,
+            amend,
             loaded,
             file_seen,
             socket,
@@ -361,6 +368,9 @@ impl Daemon {
     async fn replace(&mut self) -> Result<u64, Vec<String>> {
         let mut new = config::load(&self.options)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<String>>())?;
+        if let Some(amend) = &self.amend {
+            amend(&mut new.settings);
+        }
         let changes = config::diff(&self.loaded.settings, &new.settings);
         if !changes.needs_restart.is_empty() {
             return Err(changes.refusals());

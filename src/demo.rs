@@ -1,16 +1,24 @@
 //! `haia demo`: the daemon on embedded defaults, and what to open and to try, printed once it serves.
 
+use crate::config::Settings;
+use anyhow::Context as _;
+use contract::clock::SharedClock;
+use contract::secret::Secret;
+use contract::units::Span;
+use proxmox_poller::{ClusterConfig, TlsConfig};
+use sim_cluster::{SimCluster, SimConfig, SimHandle};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What to print once the demo serves. Every line of it can be tried as it stands, in any folder. `program` is how a shell finds HAIA.
-pub fn banner(program: &str, address: SocketAddr, needs_key: bool, model: Option<&str>) -> String {
+pub fn banner(program: &str, address: SocketAddr, needs_key: bool, model: Option<&str>, is_simulated: bool) -> String {
     let base = format!("http://{address}");
     let answers = match model {
         Some(model) => format!("It answers with {model}, and with the built-in responder when that is down."),
         None => "No model is configured, so the built-in responder answers: it needs no key and no network.".to_owned(),
     };
     let key = if needs_key { " -H \"Authorization: Bearer YOUR_KEY\"" } else { "" };
+    let cluster = if is_simulated { CLUSTER_TEXT.replace("PROGRAM", program) } else { String::new() };
     format!(
         "\
 HAIA is running. {answers}
@@ -18,7 +26,7 @@ HAIA is running. {answers}
 Open     {base}/            what this is, with every model id
 Connect  {base}/v1          as an OpenAI API: in Open WebUI under Settings, Connections
 
-Try, in another terminal:
+{cluster}Try, in another terminal:
   {program} ask \"what can you do?\"
   {program} ask \"how are you?\"
   {program} status
@@ -30,6 +38,42 @@ With a model: ANTHROPIC_API_KEY=… {program} demo, or HAIA_MODEL=ollama:qwen2.5
 Ctrl-C ends it.
 "
     )
+}
+
+/// What happens in the simulated cluster, and what to ask of it.
+const CLUSTER_TEXT: &str = "\
+It looks at a simulated Proxmox cluster of three nodes. Within a minute web-01 crashes, root@pam shuts media-01 down, and the storage
+nas-nfs fills. Then ask:
+  PROGRAM ask \"why did web-01 stop?\"
+  PROGRAM ask \"why did media-01 stop?\"
+  PROGRAM ask \"is everything healthy?\"
+  PROGRAM ask \"how full is storage?\"
+  PROGRAM ask \"any failed backups?\"
+
+";
+
+/// The simulated cluster's name in the configuration.
+const CLUSTER: &str = "homelab";
+
+/// Starts the simulated cluster. What it returns beside it puts it into a configuration that has none.
+///
+/// # Errors
+/// No port is free, or no thread.
+pub fn cluster(clock: SharedClock) -> anyhow::Result<(SimHandle, impl Fn(&mut Settings) + 'static)> {
+    let simulated = SimCluster::start(SimConfig::demo(), clock).context("the simulated cluster cannot be started")?;
+    let config = ClusterConfig {
+        endpoints: simulated.endpoints.clone(),
+        token_id: simulated.token_id.clone(),
+        token_secret: Secret::new(simulated.token_secret.clone()),
+        tls: TlsConfig { fingerprints: vec![simulated.fingerprint.clone()], ..TlsConfig::default() },
+        // Shorter than Proxmox renews its figures, so that what is asked at once is already known.
+        poll_interval: Span::seconds(2),
+        allow_actions: false,
+    };
+    let amend = move |settings: &mut Settings| {
+        settings.clusters.clusters.entry(CLUSTER.to_owned()).or_insert_with(|| config.clone());
+    };
+    Ok((simulated, amend))
 }
 
 /// How a shell finds this program: by its name where `path` leads to it, else by its place, as after `cargo run`.
@@ -59,10 +103,11 @@ mod tests {
     #[test]
     fn the_banner_names_what_is_there() {
         let address: SocketAddr = "127.0.0.1:8000".parse().expect("an address");
-        let plain = banner("/opt/haia", address, false, None);
+        let plain = banner("/opt/haia", address, false, None, true);
         assert!(plain.contains("http://127.0.0.1:8000/v1 ") && plain.contains("built-in responder answers"));
         assert!(!plain.contains("Bearer") && plain.contains("\n  /opt/haia status\n"));
-        let keyed = banner("haia", address, true, Some("anthropic/claude-haiku-4-5"));
+        let keyed = banner("haia", address, true, Some("anthropic/claude-haiku-4-5"), false);
+        assert!(plain.contains("/opt/haia ask \"why did web-01 stop?\"") && !keyed.contains("web-01"));
         assert!(keyed.contains("Bearer YOUR_KEY") && keyed.contains("anthropic/claude-haiku-4-5"));
     }
 

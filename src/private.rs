@@ -39,7 +39,7 @@ impl Private {
         let listen = Listen::Private(socket.clone());
         let thread = std::thread::Builder::new().name("private daemon".to_owned()).spawn(move || {
             daemon::block_on(async move {
-                match Daemon::start(Launch { loaded, options, listen }).await {
+                match Daemon::start(Launch { loaded, options, listen, amend: None }).await {
                     Err(error) => drop(report.send(Err(error))),
                     Ok(daemon) => {
                         let known = daemon.models_known().await;

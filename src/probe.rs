@@ -3,6 +3,7 @@
 use crate::cli::check::Probe;
 use crate::config::{Loaded, Options};
 use crate::daemon::{Daemon, Launch, Listen};
+use contract::cluster::{ClusterProbe, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProbeProvider;
 use contract::status::StatusSource as _;
@@ -26,9 +27,10 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         .iter()
         .map(|(name, config)| (name.clone(), config.base_url().to_owned()))
         .collect();
+    let clusters: Vec<String> = loaded.settings.clusters.clusters.keys().cloned().collect();
     let running = crate::daemon::is_running(&loaded, &options);
     let folder = std::env::temp_dir().join(format!("haia-check-{}.sock", std::process::id()));
-    let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Private(folder) }).await?;
+    let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Private(folder), amend: None }).await?;
     let mut probes = Vec::new();
     if !running {
         probes.push(address(&listen));
@@ -39,6 +41,12 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         provider(name, url, found.map(|models| models.len()))
     });
     probes.extend(futures_util::future::join_all(asked).await);
+    let asked = clusters.iter().map(|name| async {
+        let probe = ProbeCluster { cluster: name.as_str().into() };
+        let probe = daemon.actors().probe_cluster.ask(probe, DEADLINE).await;
+        cluster(name, probe.unwrap_or_else(|fault| Err(Failure::from(fault))))
+    });
+    probes.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
     let status = daemon.actors().reporter.status().await;
     if let Some(store) = status.store {
         probes.push(match store.problem {
@@ -70,6 +78,42 @@ fn provider(name: &str, url: &str, found: Result<usize, Failure>) -> Probe {
             let advice = advice(failure.class);
             Probe::failed(name, url, failure.message, advice)
         }
+    }
+}
+
+fn cluster(name: &str, found: Result<ClusterProbe, Failure>) -> Vec<Probe> {
+    let name = format!("proxmox.{name}");
+    let found = match found {
+        Ok(found) => found,
+        Err(failure) => return vec![Probe::failed(name, "the cluster", failure.message, "look at HAIA's log")],
+    };
+    let mut probes = Vec::new();
+    for endpoint in &found.endpoints {
+        let address = endpoint.address.to_string();
+        let fingerprint = endpoint.fingerprint.as_deref();
+        probes.push(match &endpoint.problem {
+            None => Probe::ok(&name, address, seen(endpoint.version.as_deref(), endpoint.clock_difference_s)),
+            Some(problem) => {
+                let advice = fingerprint.map(|shown| {
+                    format!("it shows the certificate {shown}; if that is right, write it into tls.fingerprints")
+                });
+                Probe::failed(&name, address, problem.as_str(), advice.unwrap_or_else(|| "see the message".to_owned()))
+            }
+        });
+    }
+    for privilege in found.privileges.iter().filter(|privilege| !privilege.granted) {
+        let advice = found.grant.clone().unwrap_or_default();
+        let problem = format!("not granted; without it: {}", privilege.lost_without);
+        probes.push(Probe::failed(&name, privilege.privilege, problem, advice));
+    }
+    probes
+}
+
+fn seen(version: Option<&str>, clock_difference_s: Option<i64>) -> String {
+    let version = version.map_or_else(|| "answers".to_owned(), |version| format!("Proxmox VE {version}"));
+    match clock_difference_s {
+        Some(seconds) if seconds.abs() > 5 => format!("{version}, its clock differs by {seconds} s"),
+        _ => version,
     }
 }
 

@@ -12,7 +12,9 @@ use crate::{demo, probe};
 use anyhow::Context as _;
 use contract::caller::Scope;
 use contract::clock::SharedClock;
+use runtime::SystemClock;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// HAIA.
 pub struct Haia {
@@ -91,7 +93,7 @@ fn serve(loaded: Loaded, options: Options) -> anyhow::Result<Exit> {
         .then(|| config::keys_missing(&loaded.document, &loaded.settings.server).to_string());
     let no_color = loaded.environment.get("NO_COLOR").is_some();
     daemon::block_on(async move {
-        let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Public }).await?;
+        let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Public, amend: None }).await?;
         if let Some(problem) = unprotected
             && !daemon.has_stored_keys().await
         {
@@ -111,18 +113,29 @@ fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
         options.overrides.push(Override { option: "demo", path: &["store", "path"], text });
         loaded.settings.store.path = path;
     }
+    // A cluster that is configured is looked at; else one is simulated, so that there is something to see.
+    let mut amend: Option<Box<dyn Fn(&mut Settings)>> = None;
+    let mut simulated = None;
+    if loaded.settings.clusters.clusters.is_empty() {
+        let (cluster, add) = demo::cluster(Arc::new(SystemClock::real()))?;
+        simulated = Some(cluster);
+        amend = Some(Box::new(add));
+    }
     let is_default = loaded.settings.server.listen == http_gateway::Config::default().listen;
     let listen = if is_default { Listen::PublicOrFree } else { Listen::Public };
     let needs_key = !loaded.settings.server.keys.is_empty();
     let program = demo::program(std::env::current_exe().ok().as_deref(), loaded.environment.get("PATH"));
     let mut output = Output::standard(loaded.environment.get("NO_COLOR").is_some());
     daemon::block_on(async move {
-        let daemon = Daemon::start(Launch { loaded, options, listen }).await?;
+        let daemon = Daemon::start(Launch { loaded, options, listen, amend }).await?;
         daemon.models_known().await;
         let model = daemon.first_model().await;
         if let Some(address) = daemon.address {
-            output.write(&demo::banner(&program, address, needs_key, model.as_deref())).context("stdout is closed")?;
+            let banner = demo::banner(&program, address, needs_key, model.as_deref(), simulated.is_some());
+            output.write(&banner).context("stdout is closed")?;
         }
-        daemon.run().await
+        let exit = daemon.run().await;
+        drop(simulated);
+        exit
     })
 }

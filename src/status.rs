@@ -4,6 +4,7 @@
 use contract::LocalBoxFuture;
 use contract::alerts::Finding;
 use contract::clock::SharedClock;
+use contract::cluster::ListClusters;
 use contract::provider::ListProviders;
 use contract::status::{
     ActorStatus, AlertStatus, ConnectionCounts, Gauges, Status, StatusSource, StreamCounts, TurnCounts,
@@ -94,16 +95,19 @@ pub struct Reporter {
     pub providers: Port<ListProviders>,
     /// Asks the store.
     pub store: Port<StoreHealth>,
+    /// Asks the poller of clusters.
+    pub clusters: Port<ListClusters>,
 }
 
 impl StatusSource for Reporter {
     fn status(&self) -> LocalBoxFuture<'static, Status> {
         let reporter = self.clone();
         Box::pin(async move {
-            let (observations, providers, store) = tokio::join!(
+            let (observations, providers, store, clusters) = tokio::join!(
                 reporter.supervision.observe(OBSERVE_DEADLINE),
                 reporter.providers.try_ask(ListProviders, OBSERVE_DEADLINE),
                 reporter.store.try_ask(StoreHealth, OBSERVE_DEADLINE),
+                reporter.clusters.try_ask(ListClusters, OBSERVE_DEADLINE),
             );
             let actors = observations.iter().map(|observation| actor_status(observation, &reporter.warden)).collect();
             Status {
@@ -119,7 +123,7 @@ impl StatusSource for Reporter {
                 provider_connections: ConnectionCounts { active: reporter.gauges.provider_connections.get() },
                 actors,
                 providers: providers.unwrap_or_default(),
-                clusters: Vec::new(),
+                clusters: clusters.unwrap_or_default(),
                 alerts: reporter.warden.alerts(),
                 jobs: Vec::new(),
                 channels: Vec::new(),

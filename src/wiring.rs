@@ -1,23 +1,27 @@
 //! Starts every actor and connects every port, once, in one place: the only code that knows all of them.
 //!
 //! Each actor gets its configuration as a shared cell that a reload writes first, so that a restart after a crash has the newest; its
-//! ports are its whole dependency. Waiting goes one way: gateway → agent supervisor → toolbox → pool → store.
+//! ports are its whole dependency. Waiting goes one way: gateway → agent supervisor → toolbox → poller and pool → store.
 
 use crate::config::{Changes, Settings};
 use crate::status::{Reporter, Warden};
 use agent_supervisor::{AgentSupervisor, TurnPorts, Turns};
 use arc_swap::ArcSwap;
 use contract::clock::SharedClock;
+use contract::cluster::{ListClusters, ProbeCluster};
 use contract::ids::SharedIds;
 use contract::message::{Drain, Lane, Reconfigure};
 use contract::provider::{BUILTIN_OFFLINE, ListModels, ListProviders, ProbeProvider, ProviderState, RouteReadiness};
 use contract::status::Gauges;
-use contract::store::{AddKey, CacheModels, ListKeys, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey};
-use contract::tools::{CallTool, SharedCatalogue};
+use contract::store::{
+    AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
+};
+use contract::tools::{CallTool, ListTools, SharedCatalogue};
 use http_gateway::{DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use provider_pool::{CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, PoolPorts, ProviderPool, Shard};
+use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Mailbox, Policy, Port, Supervision};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -26,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{AuditQueue, Store};
-use toolbox::Toolbox;
+use toolbox::{Owner, RefreshCatalogue, Toolbox};
 
 /// Audit rows on their way to the store.
 const AUDIT_QUEUE: usize = 16_384;
@@ -64,22 +68,28 @@ pub struct Actors {
     pub reporter: Arc<Reporter>,
     /// Probes providers, for `haia check`.
     pub probe: Port<ProbeProvider>,
+    /// Probes clusters, for `haia check`.
+    pub probe_cluster: Port<ProbeCluster>,
     gateway_ports: http_gateway::Ports,
     published: Arc<http_gateway::Shared>,
     live: Live,
     gateway: Mailbox<HttpGateway>,
     store: Mailbox<Store>,
     pool: Mailbox<ProviderPool>,
+    poller: Mailbox<ProxmoxPoller>,
     agents: Mailbox<AgentSupervisor>,
     toolbox: Mailbox<Toolbox>,
     store_thread: actix_rt::Arbiter,
     core_thread: actix_rt::Arbiter,
+    /// Reading a large cluster takes milliseconds, in which no chat may wait.
+    cluster_thread: actix_rt::Arbiter,
 }
 
 /// The configuration as the actors' factories read it.
 struct Live {
     store: Arc<ArcSwap<store::Config>>,
     pool: Arc<ArcSwap<provider_pool::Config>>,
+    clusters: proxmox_poller::SharedConfig,
     agents: agent_supervisor::SharedSettings,
     toolbox: toolbox::SharedConfig,
 }
@@ -93,11 +103,13 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
     let store_thread = actix_rt::Arbiter::new();
     let core_thread = actix_rt::Arbiter::new();
+    let cluster_thread = actix_rt::Arbiter::new();
     let core = core_thread.handle();
     let gauges: Arc<Gauges> = Arc::default();
     let live = Live {
         store: Arc::new(ArcSwap::from_pointee(settings.store)),
         pool: Arc::new(ArcSwap::from_pointee(settings.providers)),
+        clusters: Arc::new(ArcSwap::from_pointee(settings.clusters)),
         agents: Arc::new(ArcSwap::from_pointee(agent)),
         toolbox: Arc::new(ArcSwap::from_pointee(settings.tools)),
     };
@@ -125,6 +137,19 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         })
     };
 
+    let poller = {
+        let ports = proxmox_poller::Ports {
+            clock: Arc::clone(&clock),
+            transport: proxmox_poller::client::open_network(),
+            load_history: store.port::<LoadHistory>(Lane::Background),
+            keep_history: store.port::<KeepHistory>(Lane::Background),
+            snapshots: Arc::default(),
+        };
+        let factory = ProxmoxPoller::factory(Arc::clone(&live.clusters), ports);
+        // Chat goes on without a cluster to look at, so it is not required.
+        supervision.start(&cluster_thread.handle(), "proxmox-poller", Policy::optional(), factory)
+    };
+
     let reporter = Arc::new(Reporter {
         supervision: supervision.clone(),
         warden,
@@ -132,12 +157,17 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         clock: Arc::clone(&clock),
         providers: pool.port::<ListProviders>(Lane::Control),
         store: store.port::<StoreHealth>(Lane::Control),
+        clusters: poller.port::<ListClusters>(Lane::Control),
     });
 
     let catalogue: SharedCatalogue = Arc::default();
     let toolbox = {
         let ports = toolbox::Ports {
-            owners: Vec::new(),
+            owners: vec![Owner {
+                name: "proxmox-poller",
+                list: poller.port::<ListTools>(Lane::Interactive),
+                call: poller.port::<CallTool>(Lane::Interactive),
+            }],
             catalogue: Arc::clone(&catalogue),
             audit: audit.clone(),
             clock: Arc::clone(&clock),
@@ -211,19 +241,23 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         })
     };
     let probe = pool.port::<ProbeProvider>(Lane::Interactive);
+    let probe_cluster = poller.port::<ProbeCluster>(Lane::Interactive);
     Ok(Actors {
         reporter,
         probe,
+        probe_cluster,
         gateway_ports,
         published,
         live,
         gateway,
         store,
         pool,
+        poller,
         agents,
         toolbox,
         store_thread,
         core_thread,
+        cluster_thread,
     })
 }
 
@@ -311,6 +345,7 @@ impl Actors {
         let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
         self.live.store.store(Arc::new(settings.store));
         self.live.pool.store(Arc::new(settings.providers));
+        self.live.clusters.store(Arc::new(settings.clusters));
         self.live.agents.store(Arc::new(agent));
         self.live.toolbox.store(Arc::new(settings.tools));
         if changes.store {
@@ -318,6 +353,13 @@ impl Actors {
         }
         if changes.providers {
             tell(&self.pool, self.live.pool.load_full()).await;
+        }
+        if changes.clusters {
+            tell(&self.poller, self.live.clusters.load_full()).await;
+            let refresh = self.toolbox.port::<RefreshCatalogue>(Lane::Control);
+            if let Err(fault) = refresh.ask(RefreshCatalogue, RECONFIGURE_DEADLINE).await {
+                tracing::warn!(%fault, "the tools for clusters are offered after the toolbox's next look");
+            }
         }
         if changes.agent {
             tell(&self.agents, self.live.agents.load_full()).await;
@@ -333,17 +375,19 @@ impl Actors {
 
     /// Stops taking new work.
     pub async fn drain(&self) {
-        let (gateway, agents, pool) = (
+        let (gateway, agents, pool, poller) = (
             self.gateway.port::<Drain>(Lane::Control),
             self.agents.port::<Drain>(Lane::Control),
             self.pool.port::<Drain>(Lane::Control),
+            self.poller.port::<Drain>(Lane::Control),
         );
         let told = tokio::join!(
             gateway.ask(Drain, DRAIN_DEADLINE),
             agents.ask(Drain, DRAIN_DEADLINE),
             pool.ask(Drain, DRAIN_DEADLINE),
+            poller.ask(Drain, DRAIN_DEADLINE),
         );
-        for fault in [told.0.err(), told.1.err(), told.2.err()].into_iter().flatten() {
+        for fault in [told.0.err(), told.1.err(), told.2.err(), told.3.err()].into_iter().flatten() {
             tracing::warn!(%fault, "an actor did not drain");
         }
     }
@@ -366,9 +410,11 @@ impl Actors {
         if let Err(fault) = self.store.port::<Drain>(Lane::Control).ask(Drain, DRAIN_DEADLINE).await {
             tracing::warn!(%fault, "the store did not write its checkpoint; its journal is read at the next start");
         }
+        self.cluster_thread.stop();
         self.core_thread.stop();
         self.store_thread.stop();
-        if self.core_thread.join().is_err() || self.store_thread.join().is_err() {
+        let joined = [self.cluster_thread.join(), self.core_thread.join(), self.store_thread.join()];
+        if joined.iter().any(Result::is_err) {
             tracing::error!("an actors' thread crashed while it ended");
         }
     }

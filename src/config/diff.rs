@@ -15,6 +15,8 @@ pub struct Changes {
     pub tools: bool,
     /// `[providers]` or `[routes]` differ.
     pub providers: bool,
+    /// `[proxmox]` differs.
+    pub clusters: bool,
     /// Keys that differ and that a running daemon cannot change: the reload is refused.
     pub needs_restart: Vec<String>,
 }
@@ -39,6 +41,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Changes {
         agent: old.agent != new.agent || old.prompts != new.prompts,
         tools: old.tools != new.tools,
         providers: old.providers != new.providers,
+        clusters: old.clusters != new.clusters,
         needs_restart,
     }
 }

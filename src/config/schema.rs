@@ -170,7 +170,6 @@ pub const KEYS: &[Key] = &[
 
 /// The sections, and single keys, that this version takes without using them yet.
 pub const UNUSED: &[&str] = &[
-    "proxmox.<name>",
     "monitor",
     "jobs.<name>",
     "notify",

@@ -211,7 +211,7 @@ mod tests {
         std::fs::write(folder.path().join("none"), "\n").expect("written");
         let text = "[providers.a]\napi_key = 'env:UNSET'\n[providers.b]\napi_key = 'file:nowhere'\n[providers.c]\napi_key = 'credential:x'\n\
                     [providers.d]\napi_key = 'file:two'\n[providers.e]\napi_key = 'file:none'\n[providers.f]\napi_key = ''\n[providers.g]\n\
-                    api_key = 'env:'\n[proxmox.x]\ntoken_secret = 'env:NOT_NEEDED'\n";
+                    api_key = 'env:'\n[home_assistant]\ntoken = 'env:NOT_NEEDED'\n";
         let outcome = resolve_text(text, &Environment::of([("UNSET", "")]), folder.path());
         let folder = folder.path().display();
         assert_eq!(

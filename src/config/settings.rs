@@ -24,6 +24,8 @@ pub struct Settings {
     pub tools: toolbox::Config,
     /// `[providers]` and `[routes]`.
     pub providers: provider_pool::Config,
+    /// `[proxmox]`.
+    pub clusters: proxmox_poller::Config,
 }
 
 impl Settings {
@@ -43,7 +45,8 @@ impl Settings {
         let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
         let providers = providers(document, problems);
         problems.extend(unknown_route(document, &agent, &providers));
-        Self { server, store, agent, prompts, tools, providers }
+        let clusters = checked(document, &["proxmox"], problems, proxmox_poller::Config::validate);
+        Self { server, store, agent, prompts, tools, providers, clusters }
     }
 
     /// Adds to the document what the sections themselves fill in, so that `haia config print` shows it.

@@ -186,14 +186,14 @@ fn a_named_file_must_be_there_and_readable() {
 
 #[test]
 fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
-    let file = "[proxmox.homelab]\nendpoints = ['https://x:8006']\ntoken_secret = 'env:NOT_SET'\n[monitor.quiet_hours]\nfrom = '23:00'\n\
+    let file = "[home_assistant]\nurl = 'http://x:8123'\ntoken = 'env:NOT_SET'\n[monitor.quiet_hours]\nfrom = '23:00'\n\
                 [mcp]\nserve = true\nallowed_hosts = ['haia.lan']\n[mqtt]\nurl = 'mqtt://x'\n";
     let loaded = loaded(file, []);
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
         [
-            "haia.toml:1: [proxmox.homelab] is not used by this version",
+            "haia.toml:1: [home_assistant] is not used by this version",
             "haia.toml:4: [monitor] is not used by this version",
             "haia.toml:7: \"mcp.serve\" is not used by this version",
             "haia.toml:9: [mqtt] is not used by this version",
@@ -201,9 +201,9 @@ fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
     );
     assert_eq!(loaded.settings.server.allowed_hosts, ["haia.lan"]);
     assert_eq!(
-        problems("[proxmox.homelab]\nendpoint = 'x'\n[mcp]\nallowed_hosts = ['http://x']\n", []),
+        problems("[home_assistant]\nurrl = 'x'\n[mcp]\nallowed_hosts = ['http://x']\n", []),
         [
-            "haia.toml:2: unknown key \"proxmox.homelab.endpoint\"; did you mean \"proxmox.homelab.endpoints\"?",
+            "haia.toml:2: unknown key \"home_assistant.urrl\"; did you mean \"home_assistant.url\"?",
             "haia.toml:4: \"mcp.allowed_hosts\": \"http://x\" is not a host name: write it as in the address bar, without http://",
         ]
     );
