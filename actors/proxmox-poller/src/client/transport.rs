@@ -151,9 +151,17 @@ fn failed(error: &SendRequestError, member: &PinnedClient) -> TransportError {
         SendRequestError::Connect(ConnectError::Timeout) => TransportError::Connect("no connection in time".to_owned()),
         SendRequestError::Connect(ConnectError::Io(error)) => match (untrusted, error.kind()) {
             (Some(seen), io::ErrorKind::InvalidData) => TransportError::Certificate(seen),
-            (_, io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput) => {
+            (_, io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => {
                 TransportError::Handshake(error.to_string())
             }
+            // A server that reloads lets connections go before they are secured.
+            (
+                _,
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof,
+            ) => TransportError::Dropped(error.to_string()),
             _ => TransportError::Connect(error.to_string()),
         },
         SendRequestError::Connect(error) => TransportError::Connect(error.to_string()),

@@ -183,6 +183,15 @@ fn running<'a>(facts: &Facts<'a>, label: &str) -> Explanation<'a> {
         facts.tasks.iter().find(|task| is_start(&task.kind) && (task.started_s - started_s).abs() <= BEFORE_S);
     if let Some(task) = starter {
         let _ = write!(summary, " It was started by {}.", task.user);
+        // A start after a start, with no stop between them: the run before ended by itself.
+        let before =
+            facts.tasks.iter().filter(|before| !before.state.is_failure() && before.started_s < task.started_s);
+        let mut before = before.filter(|before| is_start(&before.kind) || is_stop(&before.kind));
+        if before.next().is_some_and(|before| is_start(&before.kind)) {
+            summary.push_str(
+                " Before that it had stopped without a Proxmox task: it crashed, or it was shut down from inside.",
+            );
+        }
     }
     Explanation {
         verdict: Verdict::Running,

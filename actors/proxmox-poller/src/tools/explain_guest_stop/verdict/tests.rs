@@ -119,3 +119,12 @@ fn a_guest_that_runs_again_tells_what_stopped_it() {
     assert_eq!(verdict, Verdict::Running);
     assert!(summary.contains("rebooted by alice@pve") && summary.contains("started by alice@pve"), "{summary}");
 }
+
+#[test]
+fn a_guest_that_crashed_and_was_started_again_says_so() {
+    let tasks = [task("qmstart", -9000, Some(-8999), "OK"), task("qmstart", 490, Some(492), "OK")];
+    let snapshot = snapshot(1000, "running", 90_000, &tasks.join(","), None);
+    let (verdict, _, summary) = explained(&snapshot, at(1000), None);
+    assert_eq!(verdict, Verdict::Running);
+    assert!(summary.contains("had stopped without a Proxmox task"), "{summary}");
+}
