@@ -56,6 +56,15 @@ pub fn client(connect: &Connect) -> awc::Client {
     if let Some(tls) = connect.tls.then(tls).flatten() {
         connector = connector.rustls_0_23(tls);
     }
+    finish(connector)
+}
+
+/// What every client has in common.
+fn finish<S, Io>(connector: awc::Connector<S>) -> awc::Client
+where
+    S: Service<ConnectInfo<Uri>, Response = Connection<Uri, Io>, Error = ConnectError> + Clone + 'static,
+    Io: ActixStream + Debug + 'static,
+{
     awc::Client::builder().connector(connector).disable_timeout().disable_redirects().no_default_headers().finish()
 }
 

@@ -5,7 +5,7 @@
 
 use super::reason::KeepReason;
 use super::trust::{Presented, Trust, TrustError, tls_config};
-use super::{Connect, set_up};
+use super::{Connect, finish, set_up};
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::{Service as _, fn_service};
 use actix_tls::connect::rustls_0_23::TlsConnector;
@@ -67,8 +67,7 @@ pub fn pinned_client(connect: &Connect, authority: &str, trust: &Trust) -> Resul
         }
     });
     let connector = set_up(awc::Connector::new().connector(secured), connect);
-    let client =
-        awc::Client::builder().connector(connector).disable_timeout().disable_redirects().no_default_headers().finish();
+    let client = finish(connector);
     Ok(PinnedClient { client, authority: authority.to_owned(), presented })
 }
 
