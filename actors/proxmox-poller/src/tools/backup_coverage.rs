@@ -2,11 +2,12 @@
 //!
 //! Result: `{data, clusters: [{cluster, jobs: [{id, enabled, schedule?, storage?, mode?, guests: "all" | "all but 101, 102" | "pool x" | [vmid], next_run?}], guests, without_job: {total,
 //! guests: [{vmid, name?, status}]}, without_backup?: {total, guests: […]}, oldest: [{vmid, name?, newest_backup: {at, ago_s, ago}}] (20, the oldest first), failed_runs_7d: {total, newest: [as in
-//! list_tasks] (10)}, running: [as in list_tasks], problems?: [text]}]}`. Lists of guests hold 50 at most. `without_backup` is missing when a storage could not be asked.
+//! list_tasks, with errors: [text] of the newest three] (10)}, running: [as in list_tasks], problems?: [text]}]}`. Lists of guests hold 50 at most. `without_backup` is missing when a storage could not be asked.
 
 use super::desk::Known;
 use super::words::{self, arguments, at, moment};
 use super::{Begun, Desk, ReadTool, health, list_backups, list_tasks, ready};
+use crate::client::segment;
 use crate::decode;
 use crate::model::{BackupJob, BackupSelection, Guest, Task, TaskState};
 use futures_util::future::join_all;
@@ -26,6 +27,9 @@ pub(super) const TOOL: ReadTool = ReadTool {
 /// The most guests in one list.
 const MOST: usize = 50;
 const OLDEST: usize = 20;
+/// The failed runs whose logs are read, and the lines taken of each.
+const LOGS: usize = 3;
+const ERRORS: usize = 10;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -86,6 +90,19 @@ async fn cluster(known: &Known) -> Value {
     });
     let failed: Vec<&Task> =
         health::failed_tasks(known, 7 * 86_400).into_iter().filter(|task| &*task.kind == "vzdump").collect();
+    let errors = join_all(failed.iter().take(LOGS).map(|task| errors(known, task))).await;
+    let failed_rows: Vec<Value> = failed
+        .iter()
+        .take(10)
+        .enumerate()
+        .map(|(at, task)| {
+            let mut row = list_tasks::row(known, task);
+            if let Some(errors) = errors.get(at).filter(|errors| !errors.is_empty()) {
+                row["errors"] = json!(errors);
+            }
+            row
+        })
+        .collect();
     let running =
         known.snapshot.tasks.iter().filter(|task| &*task.kind == "vzdump" && task.state == TaskState::Running);
     json!({
@@ -97,11 +114,20 @@ async fn cluster(known: &Known) -> Value {
         "oldest": oldest.collect::<Vec<_>>(),
         "failed_runs_7d": {
             "total": failed.len(),
-            "newest": failed.iter().take(10).map(|task| list_tasks::row(known, task)).collect::<Vec<_>>(),
+            "newest": failed_rows,
         },
         "running": running.take(5).map(|task| list_tasks::row(known, task)).collect::<Vec<_>>(),
         "problems": Some(problems).filter(|problems| !problems.is_empty()),
     })
+}
+
+/// What a run that failed says of each guest it failed on.
+async fn errors(known: &Known, task: &Task) -> Vec<String> {
+    let Some(client) = &known.view.client else { return Vec::new() };
+    let path = format!("/nodes/{}/tasks/{}/log?start=0&limit=5000", segment(&task.node), segment(&task.upid));
+    let lines = client.slow(&path, decode::task_log).await.unwrap_or_default();
+    let errors = lines.iter().map(|(_, line)| line).filter(|line| line.starts_with("ERROR:"));
+    errors.take(ERRORS).map(|line| words::text(line)).collect()
 }
 
 /// The jobs as they are now, else as they were known.

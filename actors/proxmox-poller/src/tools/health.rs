@@ -199,9 +199,13 @@ fn tasks(known: &Known, found: &mut Vec<Problem>) {
     let backups: Vec<&&Task> = failed.iter().filter(|task| &*task.kind == "vzdump").collect();
     if let Some(newest) = backups.first() {
         let ago = span(known.snapshot.seconds_since_s(newest.started_s, known.now));
+        let runs = match backups.len() {
+            1 => "1 backup run".to_owned(),
+            count => format!("{count} backup runs"),
+        };
         found.push(warning(format!(
-            "{} backup tasks failed in the last 24 hours, the newest {ago} ago on {}: {}",
-            backups.len(),
+            "{} failed in the last 24 hours, the newest {ago} ago on {}: {}",
+            runs,
             newest.node,
             short(&newest.state.to_string())
         )));

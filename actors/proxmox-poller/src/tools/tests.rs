@@ -70,7 +70,10 @@ const ANSWERS: &[(&str, &str)] = &[
     ("/nodes/pve1/status", r#"{"data":{"loadavg":["0.5","0.4","0.3"],"pveversion":"pve-manager/8.4-1"}}"#),
     ("/nodes/pve1/disks/list", r#"{"data":[{"devpath":"/dev/sda","health":"FAILED","wearout":3}]}"#),
     ("/nodes/pve1/disks", r#"{"data":[]}"#),
-    ("/nodes/pve1/tasks/", r#"{"data":[{"n":1,"t":"line one"},{"n":2,"t":"line two"}]}"#),
+    (
+        "/nodes/pve1/tasks/",
+        r#"{"data":[{"n":1,"t":"ERROR: Backup of VM 101 failed - no space left"},{"n":2,"t":"line two"}]}"#,
+    ),
     ("/nodes/pve2/tasks/", r#"{"data":[{"n":1,"t":"shutdown"}]}"#),
     ("/nodes/pve", r#"{"data":[]}"#),
     ("/cluster/backup-info", r#"{"data":[{"vmid":103}]}"#),
@@ -245,7 +248,7 @@ fn the_overview_names_what_is_wrong() {
     let found = call("get_cluster_resources", "{}");
     assert_eq!(found["healthy"], false);
     let problems = found["clusters"][0]["problems"].to_string();
-    for part in ["db (103) is in the state io-error", "storage pve1/local is 90 % full", "1 backup tasks failed"] {
+    for part in ["db (103) is in the state io-error", "storage pve1/local is 90 % full", "1 backup run failed"] {
         assert!(problems.contains(part), "{part}: {problems}");
     }
     assert_eq!(found["clusters"][0]["problems"][0]["severity"], "critical");

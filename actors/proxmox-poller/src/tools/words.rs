@@ -26,12 +26,14 @@ pub(super) fn result(result: Result<Value, String>) -> ToolResult {
     }
 }
 
-/// The same without members that say nothing.
+/// The same without members that say nothing: nulls, and objects that held nothing else.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let members = members.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(members.map(|(key, value)| (key, without_nulls(value))).collect::<Map<_, _>>())
+            let was_empty = members.is_empty();
+            let members = members.into_iter().map(|(key, value)| (key, without_nulls(value)));
+            let told: Map<String, Value> = members.filter(|(_, value)| !value.is_null()).collect();
+            if told.is_empty() && !was_empty { Value::Null } else { Value::Object(told) }
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
         value => value,
@@ -149,8 +151,8 @@ mod tests {
 
     #[test]
     fn nulls_are_left_out_at_any_depth() {
-        let value = json!({"a": null, "b": [{"c": null, "d": 1}], "e": {"f": null}});
-        assert_eq!(without_nulls(value), json!({"b": [{"d": 1}], "e": {}}));
+        let value = json!({"a": null, "b": [{"c": null, "d": 1}], "e": {"f": {"g": null}}, "h": {}, "i": []});
+        assert_eq!(without_nulls(value), json!({"b": [{"d": 1}], "h": {}, "i": []}));
     }
 
     #[test]

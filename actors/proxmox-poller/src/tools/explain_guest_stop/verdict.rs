@@ -289,8 +289,16 @@ fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanati
         );
         return known(Verdict::StoppedWithoutTask, stopped_s.is_some(), summary, None);
     }
+    let since_boot =
+        node.filter(|_| facts.starts_with_node == Some(true)).and_then(|node| node.uptime_s).map(|uptime| {
+            format!(
+                " It is set to start with its node, which has run for {}: so it has most likely stopped since.",
+                span(uptime)
+            )
+        });
     let summary = format!(
-        "{label} is stopped, and was before HAIA began to watch. The cluster remembers no task of it that says why: it may have been off for long."
+        "{label} is stopped, and was before HAIA began to watch. The cluster remembers no task of it that says why.{}",
+        since_boot.unwrap_or_else(|| " It may have been off for long.".to_owned())
     );
     known(Verdict::NotKnown, false, summary, None)
 }

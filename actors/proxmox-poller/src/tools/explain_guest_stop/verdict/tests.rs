@@ -109,6 +109,11 @@ fn what_stopped_before_the_first_sight_is_told_by_its_tasks_or_not_at_all() {
     let (verdict, certain, _) = tasks(&[task("qmstart", -50_000, Some(-49_990), "OK")]);
     assert_eq!((verdict, certain), (Verdict::StoppedWithoutTask, false));
     assert_eq!(tasks(&[]).0, Verdict::NotKnown);
+    let alone = snapshot(0, "stopped", 900_000, "", None);
+    assert!(
+        explained(&alone, at(60), Some(true)).2.contains("which has run for 10 d"),
+        "it started with its node once"
+    );
 }
 
 #[test]
