@@ -39,6 +39,9 @@ pub enum Listen {
     Private(PathBuf),
 }
 
+/// Changes a configuration that was read.
+pub type Amend = Box<dyn Fn(&mut Settings)>;
+
 /// A daemon about to start.
 pub struct Launch {
     /// The configuration.
@@ -48,7 +51,7 @@ pub struct Launch {
     /// Where to listen.
     pub listen: Listen,
     /// What is changed in every configuration that is read: a demo adds its simulated cluster.
-    pub amend: Option<Box<dyn Fn(&mut Settings)>>,
+    pub amend: Option<Amend>,
 }
 
 /// A started daemon, before it serves for good.
@@ -63,7 +66,7 @@ pub struct Daemon {
     events: mpsc::Receiver<Event>,
     reloads: mpsc::Receiver<Reload>,
     options: Options,
-    amend: Option<Box<dyn Fn(&mut Settings)>>,
+    amend: Option<Amend>,
     loaded: Loaded,
     file_seen: Option<SystemTime>,
     socket: PathBuf,

@@ -6,7 +6,7 @@ use crate::cli::output::Output;
 use crate::cli::socket::Socket;
 use crate::cli::{Exit, Mode, Root, ask};
 use crate::config::{self, Environment, Loaded, Located, Node, Options, Override, Settings};
-use crate::daemon::{self, Daemon, Launch, Listen};
+use crate::daemon::{self, Amend, Daemon, Launch, Listen};
 use crate::private::Private;
 use crate::{demo, probe};
 use anyhow::Context as _;
@@ -114,7 +114,7 @@ fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
         loaded.settings.store.path = path;
     }
     // A cluster that is configured is looked at; else one is simulated, so that there is something to see.
-    let mut amend: Option<Box<dyn Fn(&mut Settings)>> = None;
+    let mut amend: Option<Amend> = None;
     let mut simulated = None;
     if loaded.settings.clusters.clusters.is_empty() {
         let (cluster, add) = demo::cluster(Arc::new(SystemClock::real()))?;
