@@ -22,7 +22,7 @@ use crate::config::Override;
 use contract::caller::Scope;
 use std::path::PathBuf;
 
-/// The exit codes, as INTERFACE fixes them.
+/// The exit codes, fixed, because service managers and scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.

@@ -1,4 +1,4 @@
-//! An event stream as a strict client reads it, and what a chat's stream must look like (FACTS-clients section 6).
+//! An event stream as a strict client reads it, and what a chat's stream must look like.
 
 use super::http::Body;
 use serde_json::Value;

@@ -20,7 +20,7 @@ pub enum Severity {
 /// What a watcher saw. Identity is `rule` and `object`: the same pair is the same alert, over restarts and sources.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// The rule's name, from INTERFACE's list (`actor_failed`, `guest_crashed`, …).
+    /// The rule's name, one of a fixed list (`actor_failed`, `guest_crashed`, …).
     pub rule: &'static str,
     /// What it is about (`actor/provider-pool`, `homelab/vm/101`).
     pub object: Arc<str>,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What went wrong, as a closed set (FACTS-providers section 6 for the provider's part).
+/// What went wrong, as a closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureClass {
     /// The request itself is wrong: a field is missing, of the wrong type, or the model refuses it.

@@ -40,7 +40,7 @@ pub struct Tool {
     pub title: Arc<str>,
 }
 
-/// Every tool there is, sorted by name so that prompts stay the same (FACTS-providers section 8).
+/// Every tool there is, sorted by name so that prompts stay the same.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// The tools, sorted by name.

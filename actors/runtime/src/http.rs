@@ -1,6 +1,6 @@
 //! The HTTP client that every actor uses: awc with the defaults it gets wrong for a daemon set right, in one place.
 //!
-//! What is set, and why (FACTS-actix section 2.5, FACTS-speed): TCP_NODELAY, or every first token is 40 ms late; no limit of 100 requests in
+//! What is set, and why: TCP_NODELAY, or every first token is 40 ms late; no limit of 100 requests in
 //! flight, because callers bound themselves; no 5 s deadline until the head, because models think; no redirects, because a request
 //! with a key must not wander; HTTP/1.1 only, because closing the connection is the one cancellation that every server
 //! understands; a TLS configuration with its crypto provider named, because the process-wide default may not be there.

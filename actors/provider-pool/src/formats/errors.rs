@@ -1,4 +1,4 @@
-//! What a provider's error means: status, headers and body of any shape to one [`Failure`] (FACTS-providers section 6).
+//! What a provider's error means: status, headers and body of any shape to one [`Failure`].
 //!
 //! The formats differ little here, so all of them share this reader. It reads any body, and never passes one on: only the message in
 //! it, without control characters, keys and stack traces.

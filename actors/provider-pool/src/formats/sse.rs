@@ -1,6 +1,6 @@
 //! Server-sent events: cuts a stream of bytes into events, however the network cut it.
 //!
-//! Bears everything that servers were seen to send (FACTS-providers section 3): `data:` without a space, CRLF, lone CR, a byte order mark,
+//! Bears everything that servers were seen to send: `data:` without a space, CRLF, lone CR, a byte order mark,
 //! comments, several data lines, id, retry and event lines, a last event without an empty line, and llama-box's field `error`. An
 //! event that lies whole within one network piece is neither copied nor allocated for. It never interprets an event's data.
 

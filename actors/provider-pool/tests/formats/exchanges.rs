@@ -57,7 +57,7 @@ fn expected(exchange: &Exchange) -> Value {
         call.as_object_mut().expect("a call").remove("arguments_raw");
     }
     if !exchange.expected["error"].is_null() {
-        // A failed answer has no finish reason (INTERFACE, errors), even where the provider gave one before it failed; and
+        // A failed answer has no finish reason, even where the provider gave one before it failed; and
         // what came after the failure is not read, so it cannot be complete.
         members.insert("finish_reason".to_owned(), Value::Null);
         members.insert("complete".to_owned(), json!(false));

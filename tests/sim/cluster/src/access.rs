@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the role PVEAuditor holds on Proxmox VE 9 (FACTS-proxmox section 3.1).
+/// What the role PVEAuditor holds on Proxmox VE 9.
 const AUDITOR: [&str; 7] =
     ["Datastore.Audit", "Mapping.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "VM.Audit", "VM.GuestAgent.Audit"];
 

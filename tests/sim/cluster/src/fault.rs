@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What goes wrong with an answer (FACTS-proxmox section 3.4).
+/// What goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The request is read and never answered; the connection stays open until the client leaves.

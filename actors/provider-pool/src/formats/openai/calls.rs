@@ -1,6 +1,6 @@
 //! Tool calls of an OpenAI stream: which delta belongs to which call, whatever indices the server gives.
 //!
-//! Servers count from 1, give every call the index 0, or none at all (FACTS-providers section 3). HAIA counts from 0 without gaps. What
+//! Servers count from 1, give every call the index 0, or none at all. HAIA counts from 0 without gaps. What
 //! was relayed and what was not is kept per call, because a call's pieces must not be printed twice.
 
 use super::chunk::{CallDelta, FunctionDelta};

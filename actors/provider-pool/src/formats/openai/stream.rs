@@ -1,6 +1,6 @@
 //! Reads an OpenAI stream, whoever speaks it: relays the events that are right for clients as they came, and mends the others.
 //!
-//! Right for clients means (FACTS-clients section 3, FACTS-providers section 10): one id, `created` and model throughout, one choice, a role before
+//! Right for clients means: one id, `created` and model throughout, one choice, a role before
 //! any text, calls numbered from 0 whose first delta is complete, a finish reason that fits the calls, nothing that clients do not
 //! know. What is not right is read and handed on as neutral events; after them, relaying goes on. `[DONE]` is never relayed.
 //!

@@ -1,4 +1,4 @@
-//! `/cluster/resources` and `/nodes`: rows for nodes, guests and storages, with what is still known of each (FACTS-proxmox section 3.2).
+//! `/cluster/resources` and `/nodes`: rows for nodes, guests and storages, with what is still known of each.
 
 use super::{Context, Outcome, Reply, bad_parameter, flag};
 use crate::model::{Guest, Kind, Node, Storage};

@@ -16,7 +16,7 @@ use crate::error::SimError;
 use crate::incidents::{Effect, happen};
 use std::collections::BTreeMap;
 
-/// How long pmxcfs keeps a sample of pvestatd, in seconds (FACTS-proxmox fact 3).
+/// How long pmxcfs keeps a sample of pvestatd, in seconds.
 const SAMPLE_KEPT: i64 = 300;
 /// How many effects one advance does at most: a clock that jumps by years must not hold a request up.
 const AT_ONCE: usize = 100_000;
