@@ -18,7 +18,7 @@ pub fn banner(program: &str, address: SocketAddr, needs_key: bool, model: Option
         None => "No model is configured, so the built-in responder answers: it needs no key and no network.".to_owned(),
     };
     let key = if needs_key { " -H \"Authorization: Bearer YOUR_KEY\"" } else { "" };
-    let cluster = if is_simulated { CLUSTER_TEXT } else { "" };
+    let cluster = if is_simulated { CLUSTER_TEXT.replace("PROGRAM", program) } else { String::new() };
     format!(
         "\
 HAIA is running. {answers}
@@ -43,8 +43,12 @@ Ctrl-C ends it.
 /// What happens in the simulated cluster, and what to ask of it.
 const CLUSTER_TEXT: &str = "\
 It looks at a simulated Proxmox cluster of three nodes. Within a minute web-01 crashes, root@pam shuts media-01 down, and the storage
-nas-nfs fills. The built-in responder does not know clusters yet; a model does, with tools for them: ask it \"why did web-01 stop?\",
-\"is everything healthy?\", \"how full is storage?\" or \"any failed backups?\".
+nas-nfs fills. Then ask:
+  PROGRAM ask \"why did web-01 stop?\"
+  PROGRAM ask \"why did media-01 stop?\"
+  PROGRAM ask \"is everything healthy?\"
+  PROGRAM ask \"how full is storage?\"
+  PROGRAM ask \"any failed backups?\"
 
 ";
 
@@ -103,7 +107,7 @@ mod tests {
         assert!(plain.contains("http://127.0.0.1:8000/v1 ") && plain.contains("built-in responder answers"));
         assert!(!plain.contains("Bearer") && plain.contains("\n  /opt/haia status\n"));
         let keyed = banner("haia", address, true, Some("anthropic/claude-haiku-4-5"), false);
-        assert!(plain.contains("web-01 crashes") && !keyed.contains("web-01"));
+        assert!(plain.contains("/opt/haia ask \"why did web-01 stop?\"") && !keyed.contains("web-01"));
         assert!(keyed.contains("Bearer YOUR_KEY") && keyed.contains("anthropic/claude-haiku-4-5"));
     }
 

@@ -38,7 +38,7 @@ fn all_of_it_works_as_printed() {
 
     let lines: Vec<&str> = banner.lines().filter_map(|line| line.strip_prefix("  ")).collect();
     let of_haia: Vec<&&str> = lines.iter().filter(|line| line.contains(" ask ") || line.ends_with(" status")).collect();
-    assert_eq!(of_haia.len(), 3, "{banner}");
+    assert_eq!(of_haia.len(), 8, "{banner}");
     for line in of_haia {
         let Output { status, stdout, stderr } =
             plain("sh", elsewhere.path(), temporary.path()).args(["-c", line]).output().expect("a shell");

@@ -36,10 +36,81 @@ fn answers_from_tools_in_a_few_pieces() {
         assert_eq!((seen.answer.finish, seen.answer.usage.is_empty()), (Some(FinishReason::Stop), true));
         let seen = ask_offline(&bench, ChatRequest { stream: false, ..asks("how are you") }).await;
         assert!(seen.answer.text.starts_with("HAIA itself has **4 problems**"), "{}", seen.answer.text);
-        let seen = ask_offline(&bench, with_tools(asks("why did web-01 stop?"), &["read_file"])).await;
+        let seen = ask_offline(&bench, with_tools(asks("write me a poem"), &["read_file"])).await;
         assert!(seen.answer.text.starts_with("I cannot answer that."), "{}", seen.answer.text);
         assert_eq!(bench.called(), ["get_time", "get_haia_status"]);
         assert_eq!(bench.models.calls.borrow().len(), 0);
+        bench.assert_idle(world).await;
+    });
+}
+
+#[test]
+fn without_a_cluster_it_says_how_to_configure_one() {
+    World::run(async |world| {
+        let bench = bench(world, config(), vec![]);
+        for question in [
+            "why did web-02 stop?",
+            "is the cluster healthy?",
+            "what is running?",
+            "any failed backups?",
+            "stop web-02",
+        ] {
+            let seen = ask_offline(&bench, asks(question)).await;
+            assert!(seen.answer.text.starts_with("No Proxmox cluster is configured"), "{}", seen.answer.text);
+            assert!(seen.answer.text.contains("[proxmox.homelab]\nendpoints = "), "{}", seen.answer.text);
+        }
+        assert_eq!(bench.called(), Vec::<String>::new());
+        let seen = ask_offline(&bench, asks("is everything healthy?")).await;
+        assert!(seen.answer.text.starts_with("HAIA itself has **4 problems**"), "{}", seen.answer.text);
+        assert_eq!(bench.called(), ["get_haia_status"]);
+        bench.assert_idle(world).await;
+    });
+}
+
+#[test]
+fn answers_about_a_cluster() {
+    World::run(async |world| {
+        let bench = bench(world, config(), vec![]);
+        cluster::offer(&bench);
+        for (question, said, tools) in [
+            (
+                "Why did web-02 stop?",
+                "web-02 (105) was shut down by anna@pve",
+                vec!["list_nodes", "explain_guest_stop"],
+            ),
+            ("did vm web-02 crash?", "web-02 (105) was shut down by anna@pve", vec!["explain_guest_stop"]),
+            (
+                "why did web-99 stop?",
+                "I could not look that up: there is no guest \"web-99\"; did you mean web-02 (105, vm on pve1)?\n",
+                vec!["list_nodes", "explain_guest_stop"],
+            ),
+            ("is the cluster healthy?", "The cluster lab has **2 problems**", vec!["get_cluster_resources"]),
+            (
+                "is everything healthy?",
+                "The cluster lab has **2 problems**",
+                vec!["get_cluster_resources", "get_haia_status"],
+            ),
+            (
+                "how is pve2?",
+                "> **Stale data:** what is known of the cluster lab is 5 minutes old",
+                vec!["list_nodes", "get_node_status"],
+            ),
+            ("show vm 101", "**web-01 (101)**, a virtual machine", vec!["get_vm_status"]),
+            ("what is running?", "**No guest is running.**", vec!["list_vms", "list_vms"]),
+            (
+                "what happened last night?",
+                "**One task failed** last night",
+                vec!["get_time", "list_tasks", "list_vms", "list_vms", "list_nodes"],
+            ),
+            ("restart web-02", "That is **not possible offline**", vec![]),
+            ("how are you?", "HAIA itself has **4 problems**", vec!["get_haia_status"]),
+        ] {
+            bench.tools.called.lock().expect("calls").clear();
+            let seen = ask_offline(&bench, asks(question)).await;
+            assert!(seen.answer.text.starts_with(said), "{question}: {}", seen.answer.text);
+            assert!(seen.answer.text.contains("I am HAIA's offline responder"), "{question}");
+            assert_eq!(bench.called(), tools, "{question}");
+        }
         bench.assert_idle(world).await;
     });
 }

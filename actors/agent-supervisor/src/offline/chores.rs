@@ -2,7 +2,7 @@
 //! answer every time.
 
 use super::question::Question;
-use super::skills::{Skill, all, recognise};
+use super::skills::{Skill, recognise, suggestions};
 use serde_json::json;
 
 /// The most words of a title.
@@ -10,15 +10,15 @@ const TITLE_WORDS: usize = 4;
 /// The most characters of a title.
 const TITLE_LENGTH: usize = 60;
 
-/// Answers the prompt of a housekeeping request.
-pub(super) fn answer(prompt: &str) -> String {
+/// Answers the prompt of a housekeeping request. `has_cluster`: whether questions about one can be answered.
+pub(super) fn answer(prompt: &str, has_cluster: bool) -> String {
     let history = history(prompt);
     let asked = first_said(history);
-    let skill = recognise(&Question::new(asked));
+    let skill = recognise(&Question::new(asked), has_cluster).map(|(skill, _)| skill);
     match form(prompt) {
         Some("title") => json!({ "title": title(asked, skill) }).to_string(),
         Some("tags") => json!({ "tags": tags(skill) }).to_string(),
-        Some("follow_ups") => json!({ "follow_ups": follow_ups(history) }).to_string(),
+        Some("follow_ups") => json!({ "follow_ups": follow_ups(history, has_cluster) }).to_string(),
         Some("queries") => json!({ "queries": [] }).to_string(),
         Some("text") => json!({ "text": "" }).to_string(),
         _ => "The offline responder cannot do this task: it has no language model.".to_owned(),
@@ -76,10 +76,16 @@ fn tags(skill: Option<&Skill>) -> Vec<&'static str> {
 }
 
 /// Questions that can be answered and were not asked yet.
-fn follow_ups(history: &str) -> Vec<&'static str> {
-    let asked: Vec<&str> =
-        said(history).filter_map(|said| recognise(&Question::new(said))).map(|skill| skill.name).collect();
-    all().filter(|skill| !asked.contains(&skill.name)).filter_map(|skill| skill.example).take(3).collect()
+fn follow_ups(history: &str, has_cluster: bool) -> Vec<&'static str> {
+    let asked: Vec<&str> = said(history)
+        .filter_map(|said| recognise(&Question::new(said), has_cluster))
+        .map(|(skill, _)| skill.name)
+        .collect();
+    suggestions(has_cluster)
+        .filter(|skill| !asked.contains(&skill.name))
+        .filter_map(|skill| skill.example)
+        .take(3)
+        .collect()
 }
 
 #[cfg(test)]
@@ -99,7 +105,8 @@ mod tests {
         for (form, history, expected) in [
             ("\"title\": \"your concise title here\"", greeting, r#"{"title":"Hello There Say Hello"}"#),
             ("\"title\": \"t\"", "USER: what time is it?\nASSISTANT: ", r#"{"title":"Current Time"}"#),
-            ("\"title\": \"t\"", "USER: why did \"web-01\" stop?", r#"{"title":"Why Did Web-01 Stop"}"#),
+            ("\"title\": \"t\"", "USER: paint \"web-01\" in oil!", r#"{"title":"Paint Web-01 In Oil"}"#),
+            ("\"title\": \"t\"", "USER: why did \"web-01\" stop?", r#"{"title":"Why A Guest Stopped"}"#),
             ("\"title\": \"t\"", "", r#"{"title":"New Chat"}"#),
             ("\"tags\": [\"tag1\"]", greeting, r#"{"tags":["General"]}"#),
             ("\"tags\": [\"tag1\"]", "USER: how are you?", r#"{"tags":["Homelab","Monitoring"]}"#),
@@ -111,8 +118,8 @@ mod tests {
             ("\"queries\": [\"q\"]", greeting, r#"{"queries":[]}"#),
             ("\"text\": \"<completion>\"", greeting, r#"{"text":""}"#),
         ] {
-            assert_eq!(answer(&task(form, history)), expected, "{form} {history}");
+            assert_eq!(answer(&task(form, history), false), expected, "{form} {history}");
         }
-        assert!(answer("### Task:\nPaint a picture").contains("cannot do this task"));
+        assert!(answer("### Task:\nPaint a picture", true).contains("cannot do this task"));
     }
 }

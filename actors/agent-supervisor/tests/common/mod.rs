@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test crate uses its part of the bench")]
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+pub mod cluster;
+
 use agent_supervisor::{AgentSupervisor, Config, Prompts, Settings, SharedSettings, TurnPorts, Turns};
 use arc_swap::ArcSwap;
 use contract::LocalBoxFuture;
@@ -206,7 +208,8 @@ impl Handle<CallTool> for Tools {
                     Ok(ToolResult::ok(include_str!("../../../toolbox/tests/samples/get_haia_status.json")))
                 }
                 "fail" => Err(Failure::new(FailureClass::Unreachable, "no cluster")),
-                other => Ok(ToolResult::error(format!("there is no tool named {other:?}"))),
+                other => Ok(cluster::answer(other, &call.arguments)
+                    .unwrap_or_else(|| ToolResult::error(format!("there is no tool named {other:?}")))),
             }
         })
     }
@@ -268,6 +271,7 @@ pub struct Bench {
     pub models: Rc<Scripted>,
     pub tools: Tools,
     pub gauges: Arc<Gauges>,
+    pub catalogue: SharedCatalogue,
 }
 
 pub fn config() -> Config {
@@ -306,17 +310,18 @@ pub fn bench(world: &World, config: Config, scripts: Vec<Script>) -> Bench {
     ];
     names.sort_by(|a, b| a.name.cmp(&b.name));
     let models = Rc::new(Scripted { scripts: RefCell::new(scripts.into()), ..Scripted::default() });
+    let catalogue = SharedCatalogue::new(ArcSwap::from_pointee(Catalogue { tools: names }));
     let turns = Turns::new(TurnPorts {
         start_turn: supervisor.port(Lane::Interactive),
         keep_round: supervisor.port(Lane::Interactive),
         call_tool: toolbox.port(Lane::Interactive),
         models: models.clone(),
-        catalogue: SharedCatalogue::new(ArcSwap::from_pointee(Catalogue { tools: names })),
+        catalogue: Arc::clone(&catalogue),
         known_tokens: Rc::new(|_| None),
         clock,
         ids: world.ids.clone(),
     });
-    Bench { supervisor, settings: shared, turns, models, tools, gauges }
+    Bench { supervisor, settings: shared, turns, models, tools, gauges, catalogue }
 }
 
 pub fn asks(text: &str) -> ChatRequest {

@@ -1,16 +1,67 @@
 //! What the offline responder can answer. A family of questions is one file here and one line in [`FAMILIES`].
 
+mod actions;
+mod backups;
+mod ceph;
+mod disks;
+mod guests;
+mod ha;
+mod health;
+mod history;
+mod load;
 mod models;
+mod nodes;
+mod replication;
+mod snapshots;
 mod status;
+mod stops;
+mod storage;
 mod talk;
+mod tasks;
+mod thing;
 mod time;
 
-use super::question::Question;
-use contract::tools::ToolResult;
+use super::question::{Match, Question};
+use contract::tools::{Catalogue, ToolResult};
 use serde::de::DeserializeOwned;
 
 /// Every family. Of two skills that fit equally well the earlier answers.
-const FAMILIES: &[&[Skill]] = &[time::SKILLS, models::SKILLS, status::SKILLS, talk::SKILLS];
+const FAMILIES: &[&[Skill]] = &[
+    health::SKILLS,
+    guests::SKILLS,
+    stops::SKILLS,
+    storage::SKILLS,
+    backups::SKILLS,
+    history::SKILLS,
+    nodes::SKILLS,
+    tasks::SKILLS,
+    load::SKILLS,
+    ha::SKILLS,
+    ceph::SKILLS,
+    replication::SKILLS,
+    snapshots::SKILLS,
+    disks::SKILLS,
+    thing::SKILLS,
+    actions::SKILLS,
+    time::SKILLS,
+    models::SKILLS,
+    status::SKILLS,
+    talk::SKILLS,
+];
+
+/// A tool that is there where a cluster is configured.
+const CLUSTER_TOOL: &str = "get_cluster_resources";
+
+/// What a skill is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// HAIA itself, or nothing that has to be looked at.
+    Own,
+    /// A Proxmox cluster. Where none is configured the answer is how to configure one.
+    Cluster,
+    /// All there is: where no cluster is configured another skill answers about HAIA itself.
+    Everything,
+}
 
 /// One kind of question.
 pub(crate) struct Skill {
@@ -22,14 +73,42 @@ pub(crate) struct Skill {
     pub(crate) title: &'static str,
     /// A chat about it is tagged this.
     pub(crate) tag: &'static str,
+    /// What it is about.
+    pub(crate) scope: Scope,
     /// How it is recognised (see [`Question::matches`]).
     pub(crate) patterns: &'static [&'static str],
     /// Words with a meaning that may be left over.
     pub(crate) slack: usize,
-    /// The tools to call.
+    /// The tools to call first.
     pub(crate) plan: fn(&Question) -> Vec<Planned>,
-    /// The answer in Markdown, from the results in the order of the plan; or why they cannot be read.
+    /// The tools to call after those whose results are there; none when all is known. Asked again after each, [`LOOKS`] times at most.
+    pub(crate) then: fn(&Question, &[ToolResult]) -> Vec<Planned>,
+    /// Whether it answers although a tool failed.
+    pub(crate) bears_errors: bool,
+    /// The answer in Markdown, from the results in the order of the calls; or why they cannot be read.
     pub(crate) render: fn(&Question, &[ToolResult]) -> Result<String, String>,
+}
+
+/// The most times that tools are called for one answer.
+pub(crate) const LOOKS: usize = 4;
+
+impl Skill {
+    /// A skill about HAIA itself that calls nothing and says nothing: what others are written as a difference to.
+    const PLAIN: Skill = Skill {
+        name: "",
+        example: None,
+        title: "Homelab",
+        tag: "General",
+        scope: Scope::Own,
+        patterns: &[],
+        slack: 0,
+        plan: |_| Vec::new(),
+        then: |_, _| Vec::new(),
+        bears_errors: false,
+        render: |_, _| Ok(String::new()),
+    };
+    /// The same for one about a cluster.
+    const CLUSTER: Skill = Skill { tag: "Proxmox", scope: Scope::Cluster, ..Skill::PLAIN };
 }
 
 /// A tool to call.
@@ -38,31 +117,81 @@ pub(crate) struct Planned {
     pub(crate) arguments: String,
 }
 
+/// A call of a tool with these arguments.
+fn call(tool: &'static str, arguments: &serde_json::Value) -> Planned {
+    Planned { tool, arguments: arguments.to_string() }
+}
+
 /// Every skill, in order.
 pub(crate) fn all() -> impl Iterator<Item = &'static Skill> {
     FAMILIES.iter().copied().flatten()
 }
 
+/// Whether there is a cluster to ask.
+pub(crate) fn has_cluster(catalogue: &Catalogue) -> bool {
+    catalogue.get(CLUSTER_TOOL).is_some()
+}
+
 /// The skill that fits best: most words found, then fewest left over.
-pub(crate) fn recognise(question: &Question) -> Option<&'static Skill> {
+pub(crate) fn recognise(question: &Question, with_cluster: bool) -> Option<(&'static Skill, Match)> {
     let fit = |skill: &'static Skill| {
-        let fits = skill.patterns.iter().filter_map(|pattern| question.matches(pattern));
-        let best =
-            fits.filter(|one| one.left <= skill.slack).map(|one| (one.found, std::cmp::Reverse(one.left))).max()?;
-        Some((best, skill))
+        let counted = |one: Match| match skill.scope {
+            Scope::Own => Match { left: one.left + one.places, ..one },
+            Scope::Everything if !with_cluster => Match { left: one.left + one.places, ..one },
+            Scope::Cluster | Scope::Everything => one,
+        };
+        let fits = skill.patterns.iter().filter_map(|pattern| question.matches(pattern)).map(counted);
+        let best = fits.filter(|one| one.left <= skill.slack).reduce(|best, next| better(best, next, |one| one))?;
+        Some((skill, best))
     };
-    // `max_by_key` would take the last of equals.
-    all().filter_map(fit).reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, skill)| skill)
+    let best = |skills: &mut dyn Iterator<Item = &'static Skill>| {
+        skills.filter_map(fit).reduce(|best, next| better(best, next, |(_, one)| one))
+    };
+    // Without a cluster "did anything crash?" can only be about HAIA itself; of a past night HAIA itself has nothing to tell.
+    let own = (!with_cluster && question.period().is_none())
+        .then(|| best(&mut all().filter(|skill| skill.scope != Scope::Cluster)))
+        .flatten();
+    let (skill, fit) = own.or_else(|| best(&mut all()))?;
+    Some(if skill.scope == Scope::Everything && !with_cluster { (status::WHOLE, fit) } else { (skill, fit) })
+}
+
+/// The next only if it fits better.
+fn better<T>(best: T, next: T, fit: fn(&T) -> &Match) -> T {
+    let rank = |one: &T| (fit(one).found, std::cmp::Reverse(fit(one).left));
+    if rank(&next) > rank(&best) { next } else { best }
 }
 
 /// What is said when nothing fits.
-pub(crate) fn cannot_answer() -> String {
-    format!("I cannot answer that. Without a language model I know only these questions:\n\n{}", examples())
+pub(crate) fn cannot_answer(with_cluster: bool) -> String {
+    format!(
+        "I cannot answer that. Without a language model I know only these questions:\n\n{}\n{LIMITS}",
+        examples(with_cluster)
+    )
+}
+
+/// What no wording helps with.
+const LIMITS: &str = "I only look: starting, stopping or changing anything is not possible offline.\n";
+
+/// What is said to a question about a cluster where there is none.
+pub(crate) const NO_CLUSTER: &str = "No Proxmox cluster is configured, so there is nothing I could look at.\n\n\
+To configure one, add it to `haia.toml`:\n\n\
+```toml\n[proxmox.homelab]\nendpoints = [\"https://10.0.0.11:8006\"]   # any member answers for the cluster\n\
+token_id = \"haia@pve!monitor\"\ntoken_secret = \"env:PROXMOX_TOKEN\"\ntls = { fingerprints = [\"AB:CD:…\"] }\n```\n\n\
+`haia check` then tells whether it can be reached and what its token may see.\n";
+
+/// Whether a tool's error says that there is no cluster.
+pub(crate) fn is_no_cluster(error: &str) -> bool {
+    error.starts_with("no Proxmox cluster is configured")
 }
 
 /// What can be asked, as a list.
-fn examples() -> String {
-    all().filter_map(|skill| skill.example).map(|example| format!("- {example}\n")).collect()
+fn examples(with_cluster: bool) -> String {
+    suggestions(with_cluster).filter_map(|skill| skill.example).map(|example| format!("- {example}\n")).collect()
+}
+
+/// The skills that people may be pointed to: without a cluster those about one are left out.
+pub(crate) fn suggestions(with_cluster: bool) -> impl Iterator<Item = &'static Skill> {
+    all().filter(move |skill| with_cluster || skill.scope == Scope::Own)
 }
 
 /// Reads the result at `at` of the plan.
@@ -72,167 +201,4 @@ fn read<T: DeserializeOwned>(results: &[ToolResult], at: usize) -> Result<T, Str
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recognises_what_people_type() {
-        let mut wrong = Vec::new();
-        for (skill, texts) in [
-            (
-                "time",
-                vec![
-                    "what time is it?",
-                    "What's the time",
-                    "whats the time now",
-                    "time",
-                    "the time please",
-                    "current time",
-                    "what date is it",
-                    "which day is today",
-                    "what day is it today?",
-                    "todays date",
-                    "what is today's date",
-                    "can you tell me the time?",
-                    "waht tiem is it",
-                    "do you know what time it is",
-                    "Hi! What time is it?",
-                    "date",
-                    "what time is it in Tokyo?",
-                    "time in new york",
-                    "what is the local time in Europe/Paris right now",
-                    "UTC time",
-                    "which timezone are you in",
-                    "/time",
-                ],
-            ),
-            (
-                "status",
-                vec![
-                    "how are you?",
-                    "How are you doing",
-                    "are you ok",
-                    "are you alive?",
-                    "status",
-                    "/status",
-                    "haia status",
-                    "show status",
-                    "your status please",
-                    "status of haia",
-                    "what is your status?",
-                    "is haia healthy",
-                    "any errors?",
-                    "are there any problems",
-                    "what is wrong",
-                    "what's wrong?",
-                    "uptime",
-                    "how long have you been running",
-                    "how long are you up",
-                    "which version are you",
-                    "version",
-                    "health check",
-                    "self test",
-                    "show me the actors",
-                    "has anything crashed?",
-                    "did you restart",
-                    "any recent errors",
-                    "statsu",
-                    "is your database ok",
-                    "how is HAIA?",
-                    "how many turns are running?",
-                    "what went wrong",
-                ],
-            ),
-            (
-                "models",
-                vec![
-                    "which models are there?",
-                    "what models do you have",
-                    "list models",
-                    "models",
-                    "/models",
-                    "available models",
-                    "which providers",
-                    "show me the providers",
-                    "what llm are you",
-                    "which model is this",
-                    "is ollama up?",
-                    "is anthropic reachable",
-                    "provider status",
-                    "which modles can i use",
-                    "why is no model available",
-                    "are the providers ok",
-                ],
-            ),
-            (
-                "help",
-                vec![
-                    "/help",
-                    "help",
-                    "help me",
-                    "what can you do?",
-                    "what can I ask",
-                    "how does this work",
-                    "commands",
-                    "who are you?",
-                    "what are you",
-                    "what is HAIA?",
-                    "hlep",
-                    "help please",
-                    "what do you know",
-                ],
-            ),
-            ("greeting", vec!["hi", "Hello there", "hey haia!", "good morning", "Hallo", "hello again"]),
-            ("thanks", vec!["thanks", "thank you very much!", "thx", "thanks a lot"]),
-        ] {
-            for text in texts {
-                let found = recognise(&Question::new(text)).map(|skill| skill.name);
-                if found != Some(skill) {
-                    wrong.push((text, skill, found));
-                }
-            }
-        }
-        assert_eq!(wrong, []);
-    }
-
-    #[test]
-    fn says_nothing_to_what_it_does_not_understand() {
-        let mut wrong = Vec::new();
-        for text in [
-            "",
-            "?",
-            "why did web-01 stop?",
-            "is the cluster healthy?",
-            "how full is storage?",
-            "any failed backups?",
-            "what time did the backup of nas run?",
-            "write me a poem about time",
-            "any errors in the last backup?",
-            "status of vm 101",
-            "help me migrate vm 101 to pve2",
-            "who is the president of France",
-            "restart the database container",
-            "delete all models",
-            "what is the model of my router",
-            "version of proxmox on pve1",
-            "how are the disks in pve2",
-            "hello world in rust",
-        ] {
-            if let Some(found) = recognise(&Question::new(text)) {
-                wrong.push((text, found.name));
-            }
-        }
-        assert_eq!(wrong, []);
-    }
-
-    #[test]
-    fn help_lists_every_example_and_each_example_is_understood() {
-        let listed = examples();
-        for skill in all() {
-            let Some(example) = skill.example else { continue };
-            assert!(listed.contains(example));
-            assert_eq!(recognise(&Question::new(example)).map(|skill| skill.name), Some(skill.name), "{example}");
-        }
-        assert!(cannot_answer().contains("what time is it?"));
-    }
-}
+mod tests;

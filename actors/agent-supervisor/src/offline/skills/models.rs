@@ -27,9 +27,9 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "why no model|models|llm available|reachable|working|ready",
         "why no model|models|llm",
     ],
-    slack: 0,
     plan,
     render,
+    ..Skill::PLAIN
 }];
 
 /// What `get_haia_status` answers, as far as it is shown.

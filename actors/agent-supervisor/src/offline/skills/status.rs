@@ -42,10 +42,13 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "did|have you|haia restart|restarted|crash|crashed",
         "diagnose yourself|haia",
     ],
-    slack: 0,
     plan,
     render,
+    ..Skill::PLAIN
 }];
+
+/// What answers questions about everything where there is no cluster.
+pub(super) const WHOLE: &Skill = &SKILLS[0];
 
 /// What `get_haia_status` answers, as far as it is shown.
 #[derive(Deserialize)]
@@ -97,15 +100,7 @@ fn plan(_: &Question) -> Vec<Planned> {
 
 fn render(_: &Question, results: &[ToolResult]) -> Result<String, String> {
     let status: Status = read(results, 0)?;
-    let problems = problems(&status);
-    let mut text = match problems.len() {
-        0 => "HAIA itself is **well**.\n".to_owned(),
-        1 => "HAIA itself has **one problem**:\n\n".to_owned(),
-        count => format!("HAIA itself has **{count} problems**:\n\n"),
-    };
-    for problem in problems {
-        let _ = writeln!(text, "- {problem}");
-    }
+    let mut text = verdict(&status);
     let _ = write!(
         text,
         "\nVersion {}, up for {}. {} of {} actors run. Turns active: {}, waiting: {}. Streams open: {}.\n\n",
@@ -137,6 +132,26 @@ fn render(_: &Question, results: &[ToolResult]) -> Result<String, String> {
     });
     text.push_str(&table(["provider", "state", "calls", "errors", "last error"], rows));
     Ok(text)
+}
+
+/// Whether HAIA itself is well, without its figures, from the result at `at`.
+pub(super) fn brief(results: &[ToolResult], at: usize) -> Result<String, String> {
+    let status: Status = read(results, at)?;
+    Ok(verdict(&status))
+}
+
+/// Whether HAIA itself is well, and what is not.
+fn verdict(status: &Status) -> String {
+    let problems = problems(status);
+    let mut text = match problems.len() {
+        0 => "HAIA itself is **well**.\n".to_owned(),
+        1 => "HAIA itself has **one problem**:\n\n".to_owned(),
+        count => format!("HAIA itself has **{count} problems**:\n\n"),
+    };
+    for problem in problems {
+        let _ = writeln!(text, "- {problem}");
+    }
+    text
 }
 
 /// Each problem as a sentence.

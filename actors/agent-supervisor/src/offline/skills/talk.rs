@@ -1,6 +1,6 @@
 //! Help, greetings, thanks: answered without looking at anything.
 
-use super::{Planned, Skill, examples};
+use super::{LIMITS, Skill, examples};
 use crate::offline::question::Question;
 use contract::tools::ToolResult;
 
@@ -21,46 +21,40 @@ pub(super) const SKILLS: &[Skill] = &[
             "who|what is haia",
             "list|show commands|examples",
         ],
-        slack: 0,
-        plan: nothing,
         render: help,
+        ..Skill::PLAIN
     },
     Skill {
         name: "greeting",
-        example: None,
         title: "Greeting",
-        tag: "General",
         patterns: &["hello|hi|hey|hiya|hallo|moin|servus|bonjour|salut|hola", "good morning|afternoon|evening|day"],
-        slack: 0,
-        plan: nothing,
         render: greet,
+        ..Skill::PLAIN
     },
     Skill {
         name: "thanks",
-        example: None,
         title: "Thanks",
-        tag: "General",
         patterns: &["thanks|thank|thx|cheers|danke|merci", "well done", "good job|work|bot"],
-        slack: 0,
-        plan: nothing,
         render: welcome,
+        ..Skill::PLAIN
     },
 ];
 
-fn nothing(_: &Question) -> Vec<Planned> {
-    Vec::new()
-}
-
-fn help(_: &Question, _: &[ToolResult]) -> Result<String, String> {
+fn help(question: &Question, _: &[ToolResult]) -> Result<String, String> {
     Ok(format!(
-        "HAIA looks after a homelab. Without a language model I recognise these questions, in many wordings:\n\n{}\n\
+        "HAIA looks after a homelab. Without a language model I recognise these questions, in many wordings:\n\n{}\n{}{LIMITS}\n\
          For anything else connect a model: set `HAIA_MODEL`, or add a provider to `haia.toml`.\n",
-        examples()
+        examples(question.has_cluster()),
+        if question.has_cluster() {
+            ""
+        } else {
+            "With a Proxmox cluster configured I also answer about its nodes, guests, storages and backups.\n"
+        },
     ))
 }
 
-fn greet(_: &Question, _: &[ToolResult]) -> Result<String, String> {
-    Ok(format!("Hello. You can ask me:\n\n{}", examples()))
+fn greet(question: &Question, _: &[ToolResult]) -> Result<String, String> {
+    Ok(format!("Hello. You can ask me:\n\n{}", examples(question.has_cluster())))
 }
 
 fn welcome(_: &Question, _: &[ToolResult]) -> Result<String, String> {

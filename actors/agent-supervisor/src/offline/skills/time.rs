@@ -23,9 +23,9 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         IN_A_PLACE,
         "local|current time|date|day in *",
     ],
-    slack: 0,
     plan,
     render,
+    ..Skill::PLAIN
 }];
 
 const IN_A_PLACE: &str = "time|date|day in *";
