@@ -4,15 +4,15 @@
 use super::spelling::is_like;
 
 /// Words that say nothing about what is asked.
-const EMPTY: &str = "a about actually again all almost already also am an and any anybody anyone are arent at be been being bit \
-    buddy but by can cant could currently dear did didnt do does doesnt dont during enough ever everybody \
-    everyone exactly for from give good got had haia has hasnt have havent having hello her here hey hi him hm \
-    how i if in interesting into is isnt it its just keep keeps kind know let like lot many mate may maybe me \
-    moment more most much my nearly need now of oh ok okay okey on one ones or others our please pls quick \
-    quickly really right say see should show since sir so some somebody someone sort still such suddenly tell \
-    thanks that the their them then there these they thing things this those to today too u unexpectedly us \
-    very want was wasnt way we well were werent what when where which who will with wont would yet you your \
-    yours yourself";
+const EMPTY: &str = "a about actually again all almost already also am an and any anybody anyone are arent around asleep at be \
+    been being bit buddy but by can cant check could currently dear did didnt do does doesnt doing dont during \
+    enough ever everybody everyone exactly feeling for from give good got had haia has hasnt have havent having \
+    hello her here hey hi him hm how i if in interesting into is isnt it its just keep keeps kind know let like \
+    looking lot lying many mate may maybe me moment more most much my nearly need now of oh ok okay okey on one \
+    ones or others our out please pls quick quickly quite really right say see should show since sir sleeping \
+    slept so some somebody someone sort still such suddenly tell thanks that the their them then there these \
+    they thing things this those to today too u unexpectedly us very want was wasnt way we well were werent \
+    what when where which while who will with wont would yet you your yours yourself";
 
 /// Words for the whole: no news in a question about the cluster.
 const PLACES: &str = "cluster clusters datacenter environment homelab home-lab infrastructure lab proxmox pve setup";
@@ -27,7 +27,8 @@ const NODES: &str = "hypervisor node";
 const ANY: &str = "box called host id named server";
 
 /// Words of the trade, which are nobody's name.
-const TRADE: &str = "ability active activity actors alert alerts alive available backed backup backups balloon bad boxes broken busiest \
+const TRADE: &str = "ability caused overloaded shutting stopping starting address asking consuming eating hogging \
+     hanging ip loaded active activity actors alert alerts alive available backed backup backups balloon bad boxes broken busiest \
      busy capacity ceph certificate certificates changed containers cores coverage cpu cpus crash crashed crashes cts cover \
      data database date day days dead degraded details detail die died disk disks down drive drives dying error errors event events \
      everything anything something nothing exist explain fail failed failing fails failure failures fault faults fencing fine free \

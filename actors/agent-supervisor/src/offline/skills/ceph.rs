@@ -26,6 +26,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "osd|osds down|up|status|state|in|out|ok|missing|failed|health",
         "how|which|what|any|is|are|show|list osd|osds",
         "how|which|what|any|is|are|show|list osd|osds down|up|status|state|in|out|ok|missing|failed",
+        "any|which|what|are degraded|down|failed|missing|out osd|osds",
         "placement groups|group",
     ],
     plan: |_| vec![call("get_ceph_status", &json!({}))],

@@ -24,6 +24,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "failing|failed|dying|broken|worn|bad disks|drives|disk|ssds|drive",
         "smart",
         "smart status|values|data|errors|ok|health",
+        "smart health|status|values|data|errors of|for|on disks|drives|disk|ssds",
         "zfs|zpool|zpools|raid|raidz",
         "zfs|zpool|raid pool|pools|status|state|health|healthy|ok|okay|degraded|errors|fine",
         "how|is|are|show|list|any|which|what|check zfs|zpool|zpools|raid",

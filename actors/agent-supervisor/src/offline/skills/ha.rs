@@ -24,6 +24,8 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "which|what|list|show guests|vms|containers ha",
         "which|what|list|show guests|vms|containers managed|protected by ha",
         "which|what managed|protected by ha",
+        "is @ ha|managed",
+        "is @ managed|protected ha",
         "fencing|fenced|lrm|crm",
         "which|what|is|show|any fencing|fenced|lrm|crm",
         "maintenance mode",

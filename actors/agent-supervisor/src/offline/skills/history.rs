@@ -39,6 +39,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "give|show|summary|summarise|summarize|report summary|report|night|day|changes|events|activity",
         "summarise|summarize|recap",
         "how was|did night|day|evening|everything|go",
+        "how did night|day|week go",
         "what cluster|proxmox do|done|doing",
     ],
     plan: |_| vec![call("get_time", &json!({"timezone": null}))],

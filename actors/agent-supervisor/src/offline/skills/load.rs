@@ -21,7 +21,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "top|busiest guests|vms|containers|machines|consumers|processes|guest|vm",
         "list|show|which|what top|busiest guests|vms|containers|machines|guest|vm|container|machine",
         "what|which|who uses|using|use|eats|eating|takes|hogs|hogging|needs|consumes|consuming cpu|memory|ram|resources|load",
-        "which|what guest|vm|container|guests|vms|containers|machine uses|using|use|eats|takes|hogs|needs|consumes cpu|memory|ram|resources|load",
+        "which|what guest|vm|container|guests|vms|containers|machine uses|using|use|eats|eating|takes|taking|hogs|hogging|needs|consumes|consuming cpu|memory|ram|resources|load",
         "cpu|memory|ram|resource|resources hog|hogs|usage|use|utilization|utilisation|load|free|left|overview|consumption|pressure",
         "how much cpu|memory|ram",
         "how much cpu|memory|ram used|free|left|available|use|usage|using",

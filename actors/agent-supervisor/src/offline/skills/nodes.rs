@@ -20,6 +20,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "list|show|which|what|how|all|is|are|any|every nodes|node|hosts|hypervisors|members status|state|health|online|offline|up|down|ok|okay|healthy|alive|missing|dead|exist|available|running|reachable",
         "offline|online|dead|down|missing nodes|node|hosts",
         "list|show|which|what|how offline|online|dead|down|missing nodes|node|hosts",
+        "did|has|is|any host|hypervisor crash|crashed|down|reboot|rebooted|offline",
         "quorum|quorate|corosync",
         "have|lost|is|do|status|state|quorum|check quorum|quorate|corosync",
         "quorum|corosync status|state|ok|okay|lost|health|fine",

@@ -24,6 +24,8 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "list|show|which|what|how|all recent|latest|last|running|active|current|failed|finished tasks|task|jobs",
         "tasks|task|jobs running|active|failed|failing|fail|ran|run",
         "list|show|which|what|how|did tasks|task|jobs running|active|failed|failing|fail|ran|run",
+        "recent|latest|last|newest failed|running|finished tasks|task|jobs|job",
+        "list|show|which|what recent|latest|last|newest failed|running|finished tasks|task|jobs|job",
         "tasks|task of|for|on @",
         "list|show|which|what|recent|latest|last tasks|task of|for|on|from @",
         "failed|running|recent tasks|task of|for|on @",
