@@ -195,6 +195,7 @@ impl Daemon {
             supervision: supervision.clone(),
             warden: Arc::clone(&warden),
             control: control.clone(),
+            time_factor: loaded.time_factor,
         })?;
         // Without a configured key only the store knows who may come in, so nobody may before it was asked. With one its holders need not
         // wait for a large store to be opened.
@@ -403,13 +404,15 @@ impl Daemon {
             }
             Event::GaveUp { actor, required } => {
                 tracing::error!(actor, required, "actor crashed too often and was given up");
-                self.warden.found(Finding {
-                    rule: "actor_failed",
-                    object: format!("actor/{actor}").into(),
-                    severity: Some(if required { Severity::Critical } else { Severity::Warning }),
-                    summary: format!("{actor} crashed too often and was given up"),
-                    since: self.clock.now(),
-                });
+                let severity = Some(if required { Severity::Critical } else { Severity::Warning });
+                self.warden.found(Finding::new(
+                    "actor_failed",
+                    format!("actor/{actor}"),
+                    format!("HAIA's {actor}"),
+                    "crashed too often and was given up",
+                    severity,
+                    self.clock.now(),
+                ));
                 required
             }
         }

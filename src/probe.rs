@@ -7,6 +7,7 @@ use contract::cluster::{ClusterProbe, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProbeProvider;
 use contract::status::StatusSource as _;
+use prometheus::ProbeServers;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -28,6 +29,12 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         .map(|(name, config)| (name.clone(), config.base_url().to_owned()))
         .collect();
     let clusters: Vec<String> = loaded.settings.clusters.clusters.keys().cloned().collect();
+    let servers = &loaded.settings.prometheus;
+    let servers = [("prometheus", &servers.prometheus), ("alertmanager", &servers.alertmanager)];
+    let servers: Vec<(&str, String)> = servers
+        .into_iter()
+        .filter_map(|(name, server)| server.as_ref().map(|server| (name, server.url.clone())))
+        .collect();
     let running = crate::daemon::is_running(&loaded, &options);
     let folder = std::env::temp_dir().join(format!("haia-check-{}.sock", std::process::id()));
     let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Private(folder), amend: None }).await?;
@@ -47,6 +54,13 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         cluster(name, probe.unwrap_or_else(|fault| Err(Failure::from(fault))))
     });
     probes.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
+    for (name, found) in daemon.actors().probe_servers.ask(ProbeServers, DEADLINE).await.unwrap_or_default() {
+        let url = servers.iter().find(|(known, _)| *known == name).map_or("", |(_, url)| url.as_str());
+        probes.push(match found {
+            Ok(version) => Probe::ok(name, url, format!("version {version}")),
+            Err(problem) => Probe::failed(name, url, problem, "is the server running, and is url right?"),
+        });
+    }
     let status = daemon.actors().reporter.status().await;
     if let Some(store) = status.store {
         probes.push(match store.problem {

@@ -2,18 +2,18 @@
 //! agent's own tool.
 
 use contract::LocalBoxFuture;
-use contract::alerts::Finding;
+use contract::alerts::{AlertState, AlertView, Finding, Judged, ReadDeskStatus, ReportFindings, Severity};
 use contract::clock::SharedClock;
 use contract::cluster::ListClusters;
+use contract::jobs::ListJobs;
+use contract::notify::ListChannels;
 use contract::provider::ListProviders;
-use contract::status::{
-    ActorStatus, AlertStatus, ConnectionCounts, Gauges, Status, StatusSource, StreamCounts, TurnCounts,
-};
+use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSource, StreamCounts, TurnCounts};
 use contract::store::StoreHealth;
 use runtime::{Observation, Port, Supervision};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How long an actor may take to tell of itself: it answers between two messages, so more means that it is stuck.
@@ -26,6 +26,7 @@ pub struct Warden {
     reload_error: Mutex<Option<String>>,
     findings: Mutex<BTreeMap<String, Finding>>,
     stuck: Mutex<Vec<&'static str>>,
+    desk: OnceLock<Port<ReportFindings>>,
 }
 
 impl Warden {
@@ -47,23 +48,52 @@ impl Warden {
 
     /// Takes a finding about HAIA itself; one without a severity ends it.
     pub fn found(&self, finding: Finding) {
-        let name = format!("{}:{}", finding.rule, finding.object);
+        self.report(finding.clone());
+        let name = finding.key();
         let mut findings = lock(&self.findings);
-        if finding.severity.is_some() {
+        if finding.raised().is_some() {
             findings.insert(name, finding);
         } else {
             findings.remove(&name);
         }
     }
 
-    fn alerts(&self) -> Vec<AlertStatus> {
+    /// What the warden found, as alerts: for the status when the alert desk itself does not answer.
+    fn alerts(&self) -> Vec<AlertView> {
         let findings = lock(&self.findings);
-        let alert = |(name, finding): (&String, &Finding)| AlertStatus {
+        let alert = |(name, finding): (&String, &Finding)| AlertView {
+            id: 0,
             name: name.clone(),
-            state: "firing".to_owned(),
+            state: AlertState::Firing,
+            severity: finding.raised().unwrap_or(Severity::Warning),
+            opened: Some(finding.since),
+            ended: None,
+            acknowledged: None,
+            held: None,
+            cause: None,
+            is_flapping: false,
+            explanation: None,
             finding: finding.clone(),
         };
         findings.iter().map(alert).collect()
+    }
+
+    /// Where findings about HAIA itself go, once there is an alert desk.
+    pub fn report_to(&self, desk: Port<ReportFindings>) {
+        let known: Vec<Finding> = lock(&self.findings).values().cloned().collect();
+        if self.desk.set(desk).is_ok() {
+            known.into_iter().for_each(|finding| self.report(finding));
+        }
+    }
+
+    fn report(&self, finding: Finding) {
+        let Some(desk) = self.desk.get() else { return };
+        let (rule, scope) = (Arc::clone(&finding.rule), Arc::clone(&finding.object));
+        let judged = Judged { rule, scope, findings: vec![finding], unseen: Vec::new() };
+        let report = ReportFindings { source: "supervision".into(), is_baseline: false, judged: vec![judged] };
+        if let Err(fault) = desk.tell(report) {
+            tracing::warn!(%fault, "the alert desk was not told of a finding about HAIA itself");
+        }
     }
 
     /// The actors that the watchdog calls stuck.
@@ -97,18 +127,32 @@ pub struct Reporter {
     pub store: Port<StoreHealth>,
     /// Asks the poller of clusters.
     pub clusters: Port<ListClusters>,
+    /// Asks the alert desk.
+    pub desk: Port<ReadDeskStatus>,
+    /// Asks the scheduler.
+    pub jobs: Port<ListJobs>,
+    /// Asks the notifier.
+    pub channels: Port<ListChannels>,
 }
 
 impl StatusSource for Reporter {
     fn status(&self) -> LocalBoxFuture<'static, Status> {
         let reporter = self.clone();
         Box::pin(async move {
-            let (observations, providers, store, clusters) = tokio::join!(
+            let (observations, providers, store, clusters, desk, jobs, channels) = tokio::join!(
                 reporter.supervision.observe(OBSERVE_DEADLINE),
                 reporter.providers.try_ask(ListProviders, OBSERVE_DEADLINE),
                 reporter.store.try_ask(StoreHealth, OBSERVE_DEADLINE),
                 reporter.clusters.try_ask(ListClusters, OBSERVE_DEADLINE),
+                reporter.desk.try_ask(ReadDeskStatus, OBSERVE_DEADLINE),
+                reporter.jobs.try_ask(ListJobs, OBSERVE_DEADLINE),
+                reporter.channels.try_ask(ListChannels, OBSERVE_DEADLINE),
             );
+            let counts = desk.as_ref().ok().map(|desk| desk.counts);
+            let (alerts, heartbeats) = match desk {
+                Ok(desk) => (desk.alerts, desk.heartbeats),
+                Err(_) => (reporter.warden.alerts(), Vec::new()),
+            };
             let actors = observations.iter().map(|observation| actor_status(observation, &reporter.warden)).collect();
             Status {
                 version: env!("CARGO_PKG_VERSION"),
@@ -124,9 +168,11 @@ impl StatusSource for Reporter {
                 actors,
                 providers: providers.unwrap_or_default(),
                 clusters: clusters.unwrap_or_default(),
-                alerts: reporter.warden.alerts(),
-                jobs: Vec::new(),
-                channels: Vec::new(),
+                alerts,
+                alert_counts: counts,
+                heartbeats,
+                jobs: jobs.unwrap_or_default(),
+                channels: channels.unwrap_or_default(),
                 mcp_servers: Vec::new(),
                 store: store.ok(),
             }

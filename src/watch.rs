@@ -67,11 +67,6 @@ impl Drop for WatchThread {
 }
 
 fn finding(actor: &str, severity: Option<Severity>, clock: &SharedClock) -> Finding {
-    Finding {
-        rule: "actor_failed",
-        object: format!("actor/{actor}").into(),
-        severity,
-        summary: format!("{actor} is stuck in a handler"),
-        since: clock.now(),
-    }
+    let (object, subject) = (format!("actor/{actor}"), format!("HAIA's {actor}"));
+    Finding::new("actor_failed", object, subject, "is stuck in a handler", severity, clock.now())
 }

@@ -3,10 +3,12 @@
 //!
 //! Talks to the running daemon over its unix socket and to nothing else; starts no actor.
 
+pub mod alerts;
 pub mod ask;
 pub mod check;
 pub mod config;
 mod http;
+pub mod jobs;
 pub mod keys;
 pub mod output;
 mod run;
@@ -105,6 +107,18 @@ pub enum Command {
         #[command(subcommand)]
         action: Option<KeysAction>,
     },
+    /// Show alerts and act on them
+    Alerts {
+        /// What to do with them [default: list]
+        #[command(subcommand)]
+        action: Option<AlertsAction>,
+    },
+    /// Show jobs and run them
+    Jobs {
+        /// What to do with them [default: list]
+        #[command(subcommand)]
+        action: Option<JobsAction>,
+    },
     /// Show the configuration
     Config {
         /// What to show
@@ -161,6 +175,91 @@ pub enum KeysAction {
     },
 }
 
+/// What to do with alerts.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum AlertsAction {
+    /// Show what is open
+    List {
+        /// Everything, also what is over, as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one alert with its history
+    Show {
+        /// Its number
+        id: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take notice of an alert: no more reminders, its end is still told
+    Ack {
+        /// Its number
+        id: String,
+    },
+    /// Say that it was meant to happen
+    Expect {
+        /// Its number
+        id: String,
+    },
+    /// Silence an alert's rule and object for a time
+    Silence {
+        /// Its number
+        id: String,
+        /// For how long: 30m, 2h, 1d
+        #[arg(value_name = "FOR")]
+        duration: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Show what happened, newest first
+    History {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a test message through a channel
+    Test {
+        /// The channel's name in the configuration
+        channel: String,
+    },
+}
+
+/// What to do with jobs.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
+pub enum JobsAction {
+    /// Show every job
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a job now
+    Run {
+        /// Its name
+        name: String,
+    },
+    /// Pause a job, over restarts too
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Resume a job
+    Resume {
+        /// Its name
+        name: String,
+    },
+    /// Show the runs of a job, newest first
+    History {
+        /// Its name
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// What to show of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum ConfigAction {
@@ -214,7 +313,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         type Expected = fn(&Command) -> bool;
-        let table: [(&str, Expected); 10] = [
+        let table: [(&str, Expected); 12] = [
             (
                 "haia serve --listen 127.0.0.1:1",
                 |command| matches!(command, Command::Serve(options) if options.overrides().len() == 1),
@@ -239,6 +338,12 @@ mod tests {
             ("haia keys revoke ui", |command| {
                 matches!(command, Command::Keys { action: Some(KeysAction::Revoke { .. }) })
             }),
+            ("haia alerts silence 7 2h --reason works", |command| {
+                matches!(command, Command::Alerts { action: Some(AlertsAction::Silence { .. }) })
+            }),
+            ("haia jobs run report", |command| {
+                matches!(command, Command::Jobs { action: Some(JobsAction::Run { .. }) })
+            }),
             ("haia config print", |command| {
                 matches!(command, Command::Config { action: ConfigAction::Print { json: false } })
             }),
@@ -259,7 +364,7 @@ mod tests {
             "haia keys new u/i --scope read",
             "haia config",
             "haia --log-format xml",
-            "haia alerts",
+            "haia alerts silence 7",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), i32::from(Exit::Usage.code()), "{line}");
         }

@@ -7,7 +7,8 @@ use super::keys::{self, DaemonKeys, Keyring, OfflineKeys};
 use super::output::{Output, is_gone};
 use super::socket::{Socket, SocketError};
 use super::{
-    Arguments, Command, ConfigAction, Exit, KeysAction, LogFormat, ServeOptions, config as config_command, status,
+    AlertsAction, Arguments, Command, ConfigAction, Exit, JobsAction, KeysAction, LogFormat, ServeOptions, alerts,
+    config as config_command, jobs, status,
 };
 use crate::config::{self, Environment, Loaded, Located, Options};
 use crate::telemetry::{self, Form, Telemetry};
@@ -89,6 +90,15 @@ impl Run<'_> {
             Command::Status { json } => self.status(json),
             Command::Check { json } => self.check(json),
             Command::Keys { action } => self.keys(&action.unwrap_or(KeysAction::List { json: false })),
+            Command::Alerts { action } => {
+                let now = self.clock.now();
+                let action = action.unwrap_or(AlertsAction::List { json: false });
+                self.through_daemon(|socket, output| alerts::run(&action, socket, now, output))
+            }
+            Command::Jobs { action } => {
+                let action = action.unwrap_or(JobsAction::List { json: false });
+                self.through_daemon(|socket, output| jobs::run(&action, socket, output))
+            }
             Command::Config { action: ConfigAction::Print { json } } => self.print(json),
         };
         match done {
@@ -145,6 +155,17 @@ impl Run<'_> {
         match config::locate(&self.options) {
             Ok(located) => status::run(&Socket::find(&located.sockets, &self.clock)?, json, self.output),
             Err(problems) => Ok(check::refuse(&problems, json, self.output)?),
+        }
+    }
+
+    /// Does what only the running daemon can.
+    fn through_daemon(
+        &mut self,
+        work: impl FnOnce(&Socket, &mut Output) -> anyhow::Result<Exit>,
+    ) -> anyhow::Result<Exit> {
+        match config::locate(&self.options) {
+            Ok(located) => work(&Socket::find(&located.sockets, &self.clock)?, self.output),
+            Err(problems) => Ok(check::refuse(&problems, false, self.output)?),
         }
     }
 

@@ -135,11 +135,25 @@ impl Socket {
     /// # Errors
     /// There was none, see [`SocketError`]. An answer with an error's status is an answer.
     pub fn ask(&self, method: &str, target: &str, body: Option<&serde_json::Value>) -> Result<Answer, SocketError> {
+        self.ask_within(method, target, body, WHOLE)
+    }
+
+    /// Asks for a whole answer that may take longer than others.
+    ///
+    /// # Errors
+    /// As [`Socket::ask`].
+    pub fn ask_within(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&serde_json::Value>,
+        within: Duration,
+    ) -> Result<Answer, SocketError> {
         let started = self.clock.monotonic();
-        let left = || WHOLE.checked_sub(self.clock.monotonic().saturating_sub(started)).filter(|left| !left.is_zero());
+        let left = || within.checked_sub(self.clock.monotonic().saturating_sub(started)).filter(|left| !left.is_zero());
         let mut body_read = Vec::new();
         let head =
-            self.exchange(method, target, body, &|| left().ok_or(SocketError::Deadline(WHOLE)), &mut |_, bytes| {
+            self.exchange(method, target, body, &|| left().ok_or(SocketError::Deadline(within)), &mut |_, bytes| {
                 if body_read.len() + bytes.len() > MAX_WHOLE {
                     return Err(SocketError::Malformed(Malformed("it is too large")));
                 }

@@ -9,13 +9,8 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Lists of `/status` whose members have a name and a state, and what people call them.
-const LISTS: [(&str, &str); 5] = [
-    ("clusters", "CLUSTER"),
-    ("alerts", "ALERT"),
-    ("jobs", "JOB"),
-    ("channels", "CHANNEL"),
-    ("mcp_servers", "MCP SERVER"),
-];
+const LISTS: [(&str, &str); 4] =
+    [("alerts", "ALERT"), ("jobs", "JOB"), ("channels", "CHANNEL"), ("mcp_servers", "MCP SERVER")];
 
 /// Asks the daemon and shows what it says.
 ///
@@ -36,7 +31,7 @@ pub fn run(socket: &Socket, json: bool, output: &mut Output) -> anyhow::Result<E
 /// The status as text.
 pub fn render(status: &Value, colour: bool) -> String {
     let mut text = summary(status, colour);
-    for table in [actors(status), providers(status)].into_iter().flatten() {
+    for table in [actors(status), providers(status), clusters(status)].into_iter().flatten() {
         text.push('\n');
         text.push_str(&table.render(colour));
     }
@@ -133,6 +128,30 @@ fn providers(status: &Value) -> Option<Table> {
     (!providers.is_empty()).then_some(table)
 }
 
+fn clusters(status: &Value) -> Option<Table> {
+    let clusters = members(status, "clusters");
+    let mut table =
+        Table::new(["CLUSTER", "STATE", "NODES", "GUESTS", "LAST POLL", "TOOK", "POLLS", "ERRORS", "PROBLEM"]);
+    for cluster in clusters {
+        let count = |name: &str| cluster[name].as_u64().unwrap_or(0);
+        let age = cluster["last_good_poll_age_s"].as_u64().map(|age_s| duration(Duration::from_secs(age_s)));
+        let took = cluster["poll_ms"].as_f64().map(milliseconds);
+        let errors = Style::of_state(if count("errors") > 0 { "warning" } else { "" });
+        table.row([
+            Cell::from(word(cluster, "name")),
+            Cell::state(word(cluster, "state")),
+            Cell::from(format!("{} of {} online", count("nodes_online"), count("nodes"))),
+            Cell::from(format!("{} of {} running", count("guests_running"), count("guests"))),
+            Cell::from(age.map_or_else(|| "never".to_owned(), |age| format!("{age} ago"))),
+            Cell::from(took.unwrap_or_default()),
+            Cell::from(count("polls")),
+            Cell::styled(count("errors").to_string(), errors),
+            Cell::from(word(cluster, "problem")),
+        ]);
+    }
+    (!clusters.is_empty()).then_some(table)
+}
+
 fn members<'a>(value: &'a Value, list: &str) -> &'a [Value] {
     value[list].as_array().map_or(&[], Vec::as_slice)
 }
@@ -158,7 +177,9 @@ mod tests {
             "providers": [{"name": "ollama", "state": "failing", "kind": "ollama", "models": ["a", "b"], "requests": 5, "errors": 2,
                 "last_error": "unreachable: no\nroute", "first_token_ms": quantiles, "total_ms": quantiles, "input_tokens": 10,
                 "output_tokens": 20}],
-            "clusters": [], "alerts": [], "jobs": [{"name": "morning", "state": "paused"}], "channels": [], "mcp_servers": [],
+            "clusters": [{"name": "lab", "state": "blind", "problem": "it cannot be reached", "last_good_poll_age_s": 90, "poll_ms": 14,
+                "polls": 9, "errors": 2, "nodes": 3, "nodes_online": 2, "guests": 31, "guests_running": 24},
+                {"name": "attic", "state": "starting", "problem": null, "last_good_poll_age_s": null, "poll_ms": null}], "alerts": [], "jobs": [{"name": "morning", "state": "paused"}], "channels": [], "mcp_servers": [],
             "store": {"path": "haia.db", "schema": 1, "problem": null, "bytes": 2048, "audit_waiting": 0, "audit_lost": 0}
         })
     }
@@ -176,6 +197,10 @@ store  running  1         0        77       0     12ms      12ms
 
 PROVIDER  STATE    KIND    MODELS  CALLS  ERRORS  FIRST p50  TOKENS         LAST ERROR
 ollama    failing  ollama  2       5      2       0.1ms      10 in, 20 out  unreachable: no route
+
+CLUSTER  STATE     NODES          GUESTS            LAST POLL   TOOK  POLLS  ERRORS  PROBLEM
+lab      blind     2 of 3 online  24 of 31 running  1m 30s ago  14ms  9      2       it cannot be reached
+attic    starting  0 of 0 online  0 of 0 running    never             0      0
 
 JOB      STATE
 morning  paused

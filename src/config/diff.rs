@@ -17,6 +17,8 @@ pub struct Changes {
     pub providers: bool,
     /// `[proxmox]` differs.
     pub clusters: bool,
+    /// `[monitor]`, `[jobs]`, `[notify]`, `[prometheus]` or `[alertmanager]` differ.
+    pub watching: bool,
     /// Keys that differ and that a running daemon cannot change: the reload is refused.
     pub needs_restart: Vec<String>,
 }
@@ -42,6 +44,10 @@ pub fn diff(old: &Settings, new: &Settings) -> Changes {
         tools: old.tools != new.tools,
         providers: old.providers != new.providers,
         clusters: old.clusters != new.clusters,
+        watching: old.desk != new.desk
+            || old.channels != new.channels
+            || old.jobs != new.jobs
+            || old.prometheus != new.prometheus,
         needs_restart,
     }
 }

@@ -6,8 +6,11 @@ use super::problem::Problem;
 use super::section;
 use super::texts;
 use contract::caller::Scope;
+use contract::monitor::RuleBook;
 use contract::secret::Secret;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What the actors are started with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +29,14 @@ pub struct Settings {
     pub providers: provider_pool::Config,
     /// `[proxmox]`.
     pub clusters: proxmox_poller::Config,
+    /// `[monitor]` and `[[notify.routes]]`.
+    pub desk: alert_desk::Config,
+    /// `[jobs]`.
+    pub jobs: scheduler::Config,
+    /// `[notify.channels]`.
+    pub channels: notifier::Config,
+    /// `[prometheus]` and `[alertmanager]`.
+    pub prometheus: prometheus::Config,
 }
 
 impl Settings {
@@ -46,7 +57,12 @@ impl Settings {
         let providers = providers(document, problems);
         problems.extend(unknown_route(document, &agent, &providers));
         let clusters = checked(document, &["proxmox"], problems, proxmox_poller::Config::validate);
-        Self { server, store, agent, prompts, tools, providers, clusters }
+        let channels = checked(document, &["notify", "channels"], problems, notifier::Config::validate);
+        let desk = desk(document, &channels, problems);
+        let names: Vec<&str> = channels.channels.keys().map(String::as_str).collect();
+        let jobs = checked(document, &["jobs"], problems, |jobs: &scheduler::Config| jobs.validate(&names));
+        let prometheus = prometheus(document, problems);
+        Self { server, store, agent, prompts, tools, providers, clusters, desk, jobs, channels, prometheus }
     }
 
     /// Adds to the document what the sections themselves fill in, so that `haia config print` shows it.
@@ -83,6 +99,37 @@ fn checked<T: serde::de::DeserializeOwned + Default>(
         problems.extend(section::place_rest(document, name, validate(&read), &removed));
     }
     read
+}
+
+/// `[monitor]` is read twice: the rules by themselves, because the poller's and the desk's stand in one section.
+fn desk(document: &Node, channels: &notifier::Config, problems: &mut Vec<Problem>) -> alert_desk::Config {
+    let (monitor, mut removed) = section::read_rest(document, &["monitor"], problems);
+    let (rules, without_rules): (RuleBook, _) = section::read_rest(document, &["monitor"], problems);
+    let (routes, without) = section::read_rest(document, &["notify", "routes"], problems);
+    removed.extend(without_rules);
+    // A channel that could not be read at all is still one that a route may name.
+    let written = document.at(&["notify", "channels"]).map(Node::entries).unwrap_or_default();
+    let names = written.iter().map(|(name, _)| name.as_str()).chain(channels.channels.keys().map(String::as_str));
+    let names: BTreeSet<&str> = names.collect();
+    let config = alert_desk::Config { monitor, rules, routes, channels: names.into_iter().map(Arc::from).collect() };
+    for (key, message) in config.validate() {
+        let (section, removed) = if key.starts_with("notify") { ("notify", &without) } else { ("monitor", &removed) };
+        problems.extend(section::place_rest(document, section, vec![(key, message)], removed));
+    }
+    problems.extend(section::place_rest(document, "monitor", proxmox_poller::validate_rules(&config.rules), &removed));
+    config
+}
+
+fn prometheus(document: &Node, problems: &mut Vec<Problem>) -> prometheus::Config {
+    let config = prometheus::Config {
+        prometheus: section::read(document, &["prometheus"], problems),
+        alertmanager: section::read(document, &["alertmanager"], problems),
+    };
+    for (key, message) in config.validate() {
+        let section = key.split('.').next().unwrap_or_default().to_owned();
+        problems.extend(section::place(document, &section, vec![(key, message)]));
+    }
+    config
 }
 
 fn providers(document: &Node, problems: &mut Vec<Problem>) -> provider_pool::Config {

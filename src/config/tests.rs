@@ -186,7 +186,7 @@ fn a_named_file_must_be_there_and_readable() {
 
 #[test]
 fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
-    let file = "[home_assistant]\nurl = 'http://x:8123'\ntoken = 'env:NOT_SET'\n[monitor.quiet_hours]\nfrom = '23:00'\n\
+    let file = "[home_assistant]\nurl = 'http://x:8123'\ntoken = 'env:NOT_SET'\n\
                 [mcp]\nserve = true\nallowed_hosts = ['haia.lan']\n[mqtt]\nurl = 'mqtt://x'\n";
     let loaded = loaded(file, []);
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
@@ -194,9 +194,8 @@ fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
         warnings,
         [
             "haia.toml:1: [home_assistant] is not used by this version",
-            "haia.toml:4: [monitor] is not used by this version",
-            "haia.toml:7: \"mcp.serve\" is not used by this version",
-            "haia.toml:9: [mqtt] is not used by this version",
+            "haia.toml:5: \"mcp.serve\" is not used by this version",
+            "haia.toml:7: [mqtt] is not used by this version",
         ]
     );
     assert_eq!(loaded.settings.server.allowed_hosts, ["haia.lan"]);

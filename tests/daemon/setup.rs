@@ -88,6 +88,12 @@ impl Setup {
         self
     }
 
+    /// Corrects the configuration that was added.
+    pub fn replace(mut self, wrong: &str, right: &str) -> Self {
+        self.rest = self.rest.replace(wrong, right);
+        self
+    }
+
     /// Adds to the `[server]` table itself.
     pub fn server(mut self, line: &str) -> Self {
         self.server = self.server.replacen("[server]\n", &format!("[server]\n{line}\n"), 1);

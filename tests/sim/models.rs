@@ -7,7 +7,7 @@ use super::request::{Format, Request, as_text};
 use serde_json::{Value, json};
 
 /// The names, as the lists of models show them. `fixture-ID` is known beside them: it replays that recorded exchange.
-pub const MODELS: [&str; 24] = [
+pub const MODELS: [&str; 25] = [
     "text",
     "long",
     "thinking",
@@ -17,7 +17,8 @@ pub const MODELS: [&str; 24] = [
     "agent-thinking",
     "mixed",
     "caller",
-    "parallel", // who calls which tools
+    "parallel",
+    "explain", // who calls which tools
     "status-400",
     "status-401",
     "status-403",
@@ -66,7 +67,9 @@ pub fn by_model(request: &Request) -> Answer {
         }
         "length" => encode(request, &Said { cut_by_limit: true, ..Said::text("This was cut by") }),
         "echo" => encode(request, &Said { text: vec![echo(request)], ..Said::default() }),
-        "agent" | "agent-thinking" | "mixed" | "caller" | "parallel" => encode(request, &conversation(&model, request)),
+        "agent" | "agent-thinking" | "mixed" | "caller" | "parallel" | "explain" => {
+            encode(request, &conversation(&model, request))
+        }
         "context-length" => refuse(format, 400, Some("context")),
         "error-mid" => {
             let error = refusal(format, "overloaded_error", None, &complaint());
@@ -103,8 +106,15 @@ fn conversation(model: &str, request: &Request) -> Said {
         ("parallel", 0) => {
             vec![call(0, &callers(), json!({ "city": "Zürich" })), call(1, &callers(), json!({ "city": "Genève" }))]
         }
+        // What a model does that was asked "why did web-01 stop?".
+        ("explain", 0) => vec![call(0, "explain_guest_stop", json!({ "guest": "web-01", "cluster": null }))],
         _ => Vec::new(),
     };
+    if calls.is_empty() && model == "explain" {
+        let result: Value =
+            request.results().last().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        return Said::text(&format!("I looked it up. {}", as_text(&result["summary"])));
+    }
     if calls.is_empty() {
         let (results, rounds) = (request.results(), round);
         let text = format!("Final answer after {} results in {rounds} rounds.", results.len());

@@ -1,12 +1,15 @@
-//! The agent: turns, tool rounds, prompts, the context window, and the offline responder.
+//! The agent: turns, tool rounds, prompts, the context window, the offline responder, and the approvals desk.
 //!
 //! [`AgentSupervisor`] is the actor. It admits turns, keeps what belongs beside a caller's own tool calls, and holds prompt and limits. A
-//! turn itself runs on the thread that asked for it: [`Turns`] is the port through which the gateway and background work get one.
+//! turn itself runs on the thread that asked for it: [`Turns`] is the port through which the gateway gets one, [`BackgroundTurns`] runs those
+//! that nobody reads as they come.
 //!
 //! It never executes a caller's tool, never treats a tool's result as an instruction, and owns no connection: models and tools are
 //! reached through ports.
 
 mod admission;
+pub mod approvals;
+mod background;
 mod config;
 mod context;
 mod housekeeping;
@@ -19,6 +22,7 @@ mod supervisor;
 mod turn;
 mod turns;
 
+pub use background::BackgroundTurns;
 pub use config::Config;
 pub use context::known_tokens;
 pub use profile::{Host, Person, Profile, parse as parse_profile};

@@ -12,6 +12,7 @@ use contract::tools::{CallTool, SharedCatalogue};
 use runtime::Port;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long AgentSupervisor may take to admit a turn: it bounds the wait for a place itself, by `turn_timeout`.
@@ -57,16 +58,36 @@ impl Turns {
 impl Agent for Turns {
     fn start(&self, request: TurnRequest) -> LocalBoxFuture<'static, Result<Pin<Box<dyn EventStream>>, Failure>> {
         let ports = Rc::clone(&self.ports);
-        Box::pin(async move {
-            let message = StartTurn {
-                request_id: request.request_id.clone(),
-                caller: request.caller.clone(),
-                call_ids: answered_calls(&request.request),
-            };
-            let grant = ports.start_turn.try_ask(message, ADMIT_WITHIN).await??;
-            Ok(Box::pin(Turn::begin(ports, request, grant)) as Pin<Box<dyn EventStream>>)
-        })
+        Box::pin(async move { Ok(begin(ports, request, None).await? as Pin<Box<dyn EventStream>>) })
     }
+}
+
+impl Turns {
+    /// Starts a turn with fewer rounds of tools than configured.
+    pub(crate) async fn start_limited(
+        &self,
+        request: TurnRequest,
+        max_tool_rounds: Option<u32>,
+    ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
+        Ok(begin(Rc::clone(&self.ports), request, max_tool_rounds).await? as Pin<Box<dyn EventStream>>)
+    }
+}
+
+async fn begin(
+    ports: Rc<TurnPorts>,
+    request: TurnRequest,
+    max_tool_rounds: Option<u32>,
+) -> Result<Pin<Box<Turn>>, Failure> {
+    let message = StartTurn {
+        request_id: request.request_id.clone(),
+        caller: request.caller.clone(),
+        call_ids: answered_calls(&request.request),
+    };
+    let mut grant = ports.start_turn.try_ask(message, ADMIT_WITHIN).await??;
+    if let Some(most) = max_tool_rounds.filter(|most| *most < grant.defaults.limits.max_tool_rounds) {
+        Arc::make_mut(&mut grant.defaults).limits.max_tool_rounds = most;
+    }
+    Ok(Box::pin(Turn::begin(ports, request, grant)))
 }
 
 /// The calls that the conversation holds results for.

@@ -9,6 +9,10 @@ use std::time::Duration;
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock, for time stamps, schedules and ages.
     fn now(&self) -> Timestamp;
+    /// The wall clock of the world, which no time factor touches: for waits that another program asked for and that outlast a restart.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
     /// Time since an arbitrary start, for latencies and network deadlines. Never goes backwards and ignores the time factor.
     fn monotonic(&self) -> Duration;
     /// Waits in HAIA's time: for intervals and "for" durations.

@@ -101,6 +101,29 @@ pub struct ClusterProbe {
     pub grant: Option<String>,
 }
 
+/// Asks the poller to look now instead of at its own pace, and to judge what it finds: for jobs.
+#[derive(Clone, Debug)]
+pub struct RunCheck {
+    /// A rule's name (`backup_stale`), a pattern of names (`guest_*`), or `all`.
+    pub check: Arc<str>,
+}
+
+impl Msg for RunCheck {
+    type Reply = Result<CheckOutcome, Failure>;
+    const NAME: &'static str = "RunCheck";
+}
+
+/// What a check found, over all clusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CheckOutcome {
+    /// The rules that were judged.
+    pub rules: Vec<Arc<str>>,
+    /// What is raised now, a sentence each.
+    pub findings: Vec<String>,
+    /// What could not be looked at, and why.
+    pub problems: Vec<String>,
+}
+
 /// One endpoint as it was found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EndpointProbe {

@@ -1,7 +1,8 @@
 //! The messages, domain types and port traits that HAIA's actors share.
 //!
 //! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] (provider-pool), [`tools`] (toolbox and every owner of a
-//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`], [`approvals`]. Around them stand the ports to the outside world: [`clock`], [`ids`].
+//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`] (alert-desk), [`notify`] (notifier), [`jobs`] (scheduler), [`approvals`]. Around
+//! them stand the ports to the outside world: [`clock`], [`ids`].
 //!
 //! This crate does no I/O, starts no task, and knows neither actix nor any actor.
 
@@ -13,7 +14,10 @@ pub mod clock;
 pub mod cluster;
 pub mod failure;
 pub mod ids;
+pub mod jobs;
 pub mod message;
+pub mod monitor;
+pub mod notify;
 pub mod provider;
 pub mod secret;
 pub mod status;

@@ -1,8 +1,10 @@
 //! What HAIA says of itself: the shape of `/status`, and the counters that are read without a message.
 
 use crate::LocalBoxFuture;
-use crate::alerts::Finding;
+use crate::alerts::{AlertCounts, AlertView, HeartbeatView};
 use crate::cluster::ClusterStatus;
+use crate::jobs::JobStatus;
+use crate::notify::ChannelStatus;
 use crate::provider::{ProviderStatus, Quantiles};
 use crate::store::StoreReport;
 use jiff::Timestamp;
@@ -34,12 +36,16 @@ pub struct Status {
     pub providers: Vec<ProviderStatus>,
     /// Every Proxmox cluster.
     pub clusters: Vec<ClusterStatus>,
-    /// Open alerts.
-    pub alerts: Vec<AlertStatus>,
+    /// Open and pending alerts.
+    pub alerts: Vec<AlertView>,
+    /// Figures of alerts; `None` when the alert desk did not answer.
+    pub alert_counts: Option<AlertCounts>,
+    /// Heartbeats that others send.
+    pub heartbeats: Vec<HeartbeatView>,
     /// Scheduled jobs.
-    pub jobs: Vec<NamedState>,
+    pub jobs: Vec<JobStatus>,
     /// Notification channels.
-    pub channels: Vec<NamedState>,
+    pub channels: Vec<ChannelStatus>,
     /// Attached MCP servers.
     pub mcp_servers: Vec<NamedState>,
     /// The store; `None` when it did not answer.
@@ -76,18 +82,6 @@ pub struct NamedState {
     pub name: String,
     /// The state as a word.
     pub state: String,
-}
-
-/// An open alert.
-#[derive(Clone, Debug, Serialize)]
-pub struct AlertStatus {
-    /// `rule:object`.
-    pub name: String,
-    /// `firing`, …
-    pub state: String,
-    /// What was found.
-    #[serde(flatten)]
-    pub finding: Finding,
 }
 
 /// An actor as `/status` shows it.

@@ -34,6 +34,6 @@ mod thread;
 pub use config::{Config, KeyConfig, Problem};
 pub use gateway::{HttpGateway, Observed, RefreshKeys};
 pub use hosts::host_name;
-pub use ports::{DaemonControl, Ports, ThreadFactory, ThreadPorts};
+pub use ports::{DaemonControl, Ports, ThreadFactory, ThreadPorts, WatchPorts};
 pub use published::{DRAIN_PATIENCE, Shared};
 pub use server::{Listeners, Running, Stopper, bind, serve};

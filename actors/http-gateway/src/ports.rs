@@ -1,10 +1,16 @@
 //! Everything the gateway needs of the rest of the daemon: its whole dependency declaration.
 
 use contract::BoxFuture;
+use contract::alerts::{
+    Acknowledge, AddSilence, Beat, EndSilence, ExpectAlert, ListAlerts, ListSilences, ReadAlertHistory, ReadDeskStatus,
+    ReceiveAlertmanager, ShowAlert,
+};
 use contract::chat::Agent;
 use contract::clock::SharedClock;
 use contract::ids::SharedIds;
+use contract::jobs::{ListJobs, PauseJob, ReadJobHistory, RunJob};
 use contract::message::Fault;
+use contract::notify::{ListChannels, ListDeadLetters, TestChannel};
 use contract::provider::{ListModels, Models, ProbeProvider, RouteReadiness};
 use contract::status::{Gauges, StatusSource};
 use contract::store::{AddKey, ListKeys, ReadAudit, RevokeKey, SharedAudit};
@@ -31,6 +37,8 @@ pub struct Ports {
     pub readiness: Port<RouteReadiness>,
     /// Probes a provider.
     pub probe: Port<ProbeProvider>,
+    /// Alerts, jobs and channels.
+    pub watch: WatchPorts,
     /// The whole status.
     pub status: Arc<dyn StatusSource>,
     /// The daemon itself.
@@ -43,6 +51,47 @@ pub struct Ports {
     pub gauges: Arc<Gauges>,
     /// Makes what each worker thread has of its own.
     pub threads: ThreadFactory,
+}
+
+/// The actors that watch and tell.
+#[derive(Clone)]
+pub struct WatchPorts {
+    /// Lists alerts.
+    pub alerts: Port<ListAlerts>,
+    /// Shows one alert.
+    pub show_alert: Port<ShowAlert>,
+    /// Reads the history of alerts.
+    pub alert_history: Port<ReadAlertHistory>,
+    /// Takes notice of an alert.
+    pub acknowledge: Port<Acknowledge>,
+    /// Says that an alert was meant to happen.
+    pub expect_alert: Port<ExpectAlert>,
+    /// Silences.
+    pub add_silence: Port<AddSilence>,
+    /// Ends a silence.
+    pub end_silence: Port<EndSilence>,
+    /// Lists silences.
+    pub silences: Port<ListSilences>,
+    /// What the alert desk says of itself.
+    pub desk: Port<ReadDeskStatus>,
+    /// Takes a heartbeat.
+    pub beat: Port<Beat>,
+    /// Takes Alertmanager's payloads.
+    pub alertmanager: Port<ReceiveAlertmanager>,
+    /// Lists jobs.
+    pub jobs: Port<ListJobs>,
+    /// Reads the runs of a job.
+    pub job_history: Port<ReadJobHistory>,
+    /// Runs a job now.
+    pub run_job: Port<RunJob>,
+    /// Pauses and resumes a job.
+    pub pause_job: Port<PauseJob>,
+    /// Lists channels.
+    pub channels: Port<ListChannels>,
+    /// Lists messages that were given up.
+    pub dead_letters: Port<ListDeadLetters>,
+    /// Sends a test message.
+    pub test_channel: Port<TestChannel>,
 }
 
 /// Called once on each worker thread, before its first request: it may start actors on that thread.

@@ -5,6 +5,7 @@
 //! - [`client`]: asks any member that answers, in words that a person understands when none does.
 //! - [`assemble`](mod@assemble): makes the next snapshot of a poll and of what was known.
 //! - [`history`]: the figures of the last hours and days.
+//! - [`rules`]: what is wrong, one file per rule; [`memory`]: what they remember.
 //! - [`tools`]: what models and people ask.
 //! - [`ProxmoxPoller`]: the actor around them.
 //!
@@ -15,9 +16,13 @@ pub mod client;
 mod config;
 pub mod decode;
 pub mod history;
+pub mod memory;
 pub mod model;
 mod poller;
+pub mod rules;
 pub mod tools;
+mod verdict;
 
 pub use config::{ClusterConfig, Config, DEFAULT_PORT, Endpoint, TlsConfig};
-pub use poller::{Observed, Ports, ProxmoxPoller, SharedConfig, SharedSnapshots};
+pub use poller::{Observed, Ports, ProxmoxPoller, SharedConfig, SharedRuleBook, SharedSnapshots};
+pub use rules::{rule_infos, validate_rules};

@@ -67,6 +67,20 @@ proptest! {
 }
 
 #[test]
+fn every_decoder_is_fuzzed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let (offered, fuzzed) = (read("src/decode/mod.rs"), read("../../tests/fuzz/src/decoders.rs"));
+    let words = offered.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
+    let words = words.flat_map(|(_, names)| names.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let decoders: Vec<&str> = words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase())).collect();
+    assert!(decoders.len() > 20, "{decoders:?}");
+    for decoder in decoders {
+        assert!(fuzzed.contains(&format!("decode::{decoder}(")), "tests/fuzz/src/decoders.rs does not try {decoder}");
+    }
+}
+
+#[test]
 fn depth_has_an_end() {
     let deep = format!("{{\"data\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     decode_all(deep.as_bytes());

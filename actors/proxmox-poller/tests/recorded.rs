@@ -29,6 +29,11 @@ const DECODERS: &[(&str, bool, Decoder)] = &[
     ("nodes_N_storage", true, |body| decode::node_storages(body).map(|storages| storages.len())),
     ("nodes_N_disks_list", true, |body| decode::disks(body).map(|disks| disks.len())),
     ("nodes_N_disks_zfs", true, |body| decode::zfs_pools(body).map(|pools| pools.len())),
+    ("nodes_N_disks_zfs_POOL", false, |body| decode::zfs_state(body).map(|pool| usize::from(pool.status.is_some()))),
+    ("nodes_N_ceph_osd", true, |body| decode::osds(body).map(|osds| osds.len())),
+    ("nodes_N_certificates_info", true, |body| decode::certificates(body).map(|certificates| certificates.len())),
+    ("nodes_N_apt_update", true, |body| decode::updates(body).map(|packages| packages.len())),
+    ("nodes_N_subscription", true, |body| decode::subscription(body).map(|one| usize::from(!one.status.is_empty()))),
     ("nodes_N_disks_lvmthin", true, |body| decode::thin_pools(body).map(|pools| pools.len())),
     ("nodes_N_status", false, |body| decode::node_detail(body).map(|node| usize::from(node.cpu.is_some()))),
     ("nodes_N_qemu_ID_status_current", true, |body| {

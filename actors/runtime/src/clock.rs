@@ -37,6 +37,10 @@ impl Clock for SystemClock {
         self.origin.checked_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
+    fn wall(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
     }

@@ -18,6 +18,7 @@ mod histogram;
 #[cfg(feature = "http")]
 pub mod http;
 mod ids;
+mod late;
 mod letter;
 mod mailbox;
 mod policy;
@@ -32,6 +33,7 @@ pub mod world;
 pub use clock::SystemClock;
 pub use histogram::Histogram;
 pub use ids::SystemIds;
+pub use late::Late;
 pub use mailbox::{Mailbox, Port};
 pub use policy::Policy;
 pub use service::{Context, Handle, Reply, Service};

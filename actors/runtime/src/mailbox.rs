@@ -70,12 +70,12 @@ impl<A: Service> Mailbox<A> {
 }
 
 /// How a message gets to an actor whose type the sender does not know.
-trait Deliver<M: Msg>: Send + Sync {
+pub(crate) trait Deliver<M: Msg>: Send + Sync {
     fn deliver(&self, envelope: Envelope<M>) -> Delivery;
     fn stats(&self) -> &Stats;
 }
 
-enum Delivery {
+pub(crate) enum Delivery {
     Queued,
     /// The lane is full; the future waits for a place. Dropping it takes the message back.
     Full(BoxFuture<'static, Result<(), Fault>>),
@@ -138,6 +138,18 @@ impl<M: Msg> Clone for Port<M> {
 }
 
 impl<M: Msg> Port<M> {
+    pub(crate) fn by(way: Arc<dyn Deliver<M>>) -> Self {
+        Self { way }
+    }
+
+    pub(crate) fn deliver(&self, envelope: Envelope<M>) -> Delivery {
+        self.way.deliver(envelope)
+    }
+
+    pub(crate) fn stats(&self) -> &Stats {
+        self.way.stats()
+    }
+
     /// Asks and waits, also for a place in the lane, at most `within` in all. Dropping the future takes the question back: unhandled, it is
     /// skipped; being worked on, its detached future is dropped.
     ///

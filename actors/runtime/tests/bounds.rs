@@ -5,7 +5,7 @@ mod common;
 use common::{Count, Ending, Log, NAME, Note, PATIENCE, Probe, asking, entries, small, work};
 use contract::message::{Fault, Lane};
 use runtime::world::World;
-use runtime::{Mailbox, Policy};
+use runtime::{Late, Mailbox, Policy};
 use std::time::Duration;
 
 fn note(text: impl Into<String>) -> Note {
@@ -236,5 +236,20 @@ fn one_place_that_becomes_free_lets_everything_go_on_that_needs_none() {
         end_second.send(Ending::Done).unwrap();
         world.settle().await;
         assert_eq!(entries(&log)[4..], ["second ended", "b", "c"]);
+    });
+}
+
+#[test]
+fn a_late_port_refuses_until_it_is_connected() {
+    World::run(async |world| {
+        let (port, late) = Late::port(NAME);
+        let copy = port.clone();
+        assert_eq!(port.tell(Count), Err(Fault::Closed { actor: NAME }));
+        assert_eq!(port.ask(Count, PATIENCE).await, Err(Fault::Closed { actor: NAME }));
+        let log = Log::default();
+        let mailbox = world.supervision.start(&world.thread(), NAME, small(), Probe::logging_to(&log));
+        late.connect(mailbox.port(Lane::Interactive));
+        assert_eq!(copy.ask(Count, PATIENCE).await, Ok(1));
+        assert_eq!(port.ask(Count, PATIENCE).await, Ok(2));
     });
 }

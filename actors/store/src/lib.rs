@@ -1,10 +1,14 @@
-//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, in one SQLite file.
+//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, alerts, the outbox, runs of jobs, proposals and
+//! the record of actions, in one SQLite file.
 //!
 //! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows off everybody's hot path.
 //! [`origin`] is read once before any actor runs. This is the only crate that opens SQLite, and it asks no other actor anything.
 
+mod action_audit;
 mod actor;
+mod alerts;
 mod answers;
+mod approvals;
 mod audit;
 mod column;
 mod config;
@@ -13,14 +17,20 @@ mod database;
 mod full_disk;
 mod health;
 mod history;
+mod journal;
 mod keys;
 mod meta;
 mod migrations;
 mod models;
+mod outbox;
+mod proposals;
 mod queue;
+mod runs;
+mod states;
 #[cfg(test)]
 mod test_support;
 mod trouble;
+mod words;
 
 pub use actor::Store;
 pub use config::Config;

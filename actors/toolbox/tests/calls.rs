@@ -56,6 +56,8 @@ impl StatusSource for Quiet {
                 providers: vec![],
                 clusters: vec![],
                 alerts: vec![],
+                alert_counts: None,
+                heartbeats: vec![],
                 jobs: vec![],
                 channels: vec![],
                 mcp_servers: vec![],

@@ -29,9 +29,23 @@ fn as_it_is_it_changes_nothing() {
 
 #[test]
 fn every_line_is_valid_once_it_is_uncommented() {
-    let environment =
-        ["HAIA_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "LOCAL_API_KEY", "OTHER_KEY", "PROXMOX_TOKEN"]
-            .map(|name| (name, "a-key-of-some-length"));
+    const PLAIN: &str = "a-key-of-some-length";
+    let environment = [
+        ("HAIA_API_KEY", PLAIN),
+        ("ANTHROPIC_API_KEY", PLAIN),
+        ("OPENAI_API_KEY", PLAIN),
+        ("LOCAL_API_KEY", PLAIN),
+        ("OTHER_KEY", PLAIN),
+        ("PROXMOX_TOKEN", PLAIN),
+        ("NTFY_TOKEN", PLAIN),
+        ("GOTIFY_TOKEN", PLAIN),
+        ("WEBHOOK_SECRET", PLAIN),
+        ("SMTP_PASSWORD", PLAIN),
+        ("PROMETHEUS_TOKEN", PLAIN),
+        ("ALERTMANAGER_TOKEN", PLAIN),
+        ("TELEGRAM_BOT_TOKEN", "123456:ABC-DEF"),
+        ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/1/x"),
+    ];
     let place = place(&uncommented(), environment);
     std::fs::write(place.folder.path().join("prompt.md"), "Be kind.").expect("written");
     std::fs::write(place.folder.path().join("haia_profile.toml"), "").expect("written");
@@ -64,7 +78,7 @@ fn it_shows_every_key_with_its_default() {
     for key in KEYS {
         let shown: Vec<&Node> = found.iter().filter(|(k, _)| k.path == key.path).map(|(_, node)| *node).collect();
         // One level of a rule stands for the others.
-        let covered = key.path.contains(".<rule>.") && !key.path.ends_with("enabled");
+        let covered = key.path.contains(".<rule>.") && key.path != "monitor.rules.<rule>.enabled";
         // These exclude their neighbours, so only the prose has them.
         let excluding = ["agent.system_prompt", "proxmox.<name>.tls.ca_file", "proxmox.<name>.tls.insecure"];
         let name = key.path.rsplit('.').next().unwrap_or_default();

@@ -17,5 +17,6 @@ pub use message::{FunctionCall, Message, Role, ToolCall};
 pub use request::ChatRequest;
 pub use tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec};
 pub use turn::{
-    Agent, KeepRound, KeptCall, KeptRound, StartTurn, TurnDefaults, TurnGrant, TurnLimits, TurnPermit, TurnRequest,
+    Agent, KeepRound, KeptCall, KeptRound, RunTurn, StartTurn, TurnDefaults, TurnGrant, TurnLimits, TurnPermit,
+    TurnRequest, TurnText,
 };

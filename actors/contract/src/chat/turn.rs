@@ -130,6 +130,46 @@ pub struct KeptCall {
     pub result: Option<String>,
 }
 
+/// Runs a whole turn for something that is no chat, and answers its text: an investigation by the clock, the explanation of an alert, a
+/// question from a message channel. Whoever stops waiting for the answer cancels the turn.
+#[derive(Clone, Debug)]
+pub struct RunTurn {
+    /// Ties everything the turn causes together.
+    pub request_id: RequestId,
+    /// Who asks: its origin decides which tools are offered.
+    pub caller: Caller,
+    /// Which route answers; `None`: the agent's own.
+    pub route: Option<Arc<str>>,
+    /// The question. Text of guests or alerts in it must stand between marks that say so.
+    pub question: String,
+    /// What to add to the system prompt (`Answer in two or three sentences.`).
+    pub instructions: Option<String>,
+    /// Limits below the configured ones: rounds of tools, and the tokens of an answer.
+    pub max_tool_rounds: Option<u32>,
+    /// The most tokens of the answer.
+    pub max_tokens: Option<u32>,
+    /// How long it may take, in real time.
+    pub timeout: Duration,
+}
+
+impl Msg for RunTurn {
+    type Reply = Result<TurnText, Failure>;
+    const NAME: &'static str = "RunTurn";
+}
+
+/// What a turn said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnText {
+    /// The answer.
+    pub text: String,
+    /// The model that gave it, as far as told, else the route.
+    pub model: Arc<str>,
+    /// What was looked at, in order, in the words that people see while a tool runs.
+    pub tools: Vec<Arc<str>>,
+    /// Tokens, where known.
+    pub usage: Option<super::event::Usage>,
+}
+
 /// Tells AgentSupervisor to keep a mixed round.
 #[derive(Clone, Debug)]
 pub struct KeepRound(pub KeptRound);

@@ -9,6 +9,8 @@ use actix_web::http::StatusCode;
 use contract::alerts::Severity;
 use contract::caller::Scope;
 use contract::cluster::{ClusterState, ClusterStatus};
+use contract::jobs::RunState;
+use contract::notify::ChannelStatus;
 use contract::provider::{ProviderState, Quantiles};
 use contract::status::Status;
 use std::fmt::{Display, Write as _};
@@ -113,6 +115,7 @@ fn page(status: &Status) -> String {
     actors(&mut page, status);
     providers(&mut page, status);
     clusters(&mut page, status);
+    watching(&mut page, status);
     rest(&mut page, status);
     page.0
 }
@@ -187,10 +190,39 @@ fn clusters(page: &mut Page, status: &Status) {
     page.family("haia_cluster_guests", "gauge", "Guests of a cluster, templates aside", guests);
 }
 
+fn watching(page: &mut Page, status: &Status) {
+    if let Some(counts) = &status.alert_counts {
+        page.single("haia_alerts_pending", "gauge", "Alerts that have not held long enough", counts.pending as f64);
+        page.single("haia_alerts_held", "gauge", "Open alerts whose messages something holds", counts.held as f64);
+        page.single("haia_alerts_opened_total", "counter", "Alerts opened", counts.opened as f64);
+        page.single("haia_alerts_resolved_total", "counter", "Alerts that ended", counts.resolved as f64);
+        page.single("haia_notices_total", "counter", "Messages decided", counts.notices as f64);
+    }
+    let each = |figure: fn(&ChannelStatus) -> f64| {
+        status.channels.iter().map(move |channel| (vec![("channel", channel.name.as_ref())], figure(channel)))
+    };
+    page.family("haia_channel_queued", "gauge", "Messages that wait", each(|channel| channel.queued as f64));
+    page.family("haia_channel_sent_total", "counter", "Messages that arrived", each(|channel| channel.sent as f64));
+    page.family("haia_channel_failed_total", "counter", "Attempts that failed", each(|channel| channel.failed as f64));
+    page.family("haia_channel_dead", "gauge", "Messages that were given up", each(|channel| channel.dead as f64));
+    let late = status
+        .heartbeats
+        .iter()
+        .map(|beat| (vec![("heartbeat", beat.name.as_ref())], f64::from(u8::from(&*beat.state == "missed"))));
+    page.family("haia_heartbeat_missed", "gauge", "1 while a heartbeat is missed", late);
+    let failed = status.jobs.iter().map(|job| (vec![("job", job.name.as_ref())], job.failures as f64));
+    page.family("haia_job_failures_total", "counter", "Runs that did not end well", failed);
+    let ended = status.jobs.iter().filter_map(|job| {
+        let run = job.last.as_ref().filter(|run| run.state == RunState::Ok)?;
+        Some((vec![("job", job.name.as_ref())], run.ended?.as_second() as f64))
+    });
+    page.family("haia_job_last_success_timestamp_seconds", "gauge", "When the last run ended, if well", ended);
+}
+
 fn rest(page: &mut Page, status: &Status) {
     let severities = [("info", Severity::Info), ("warning", Severity::Warning), ("critical", Severity::Critical)];
     let alerts = severities.map(|(word, severity)| {
-        let open = status.alerts.iter().filter(|alert| alert.finding.severity == Some(severity)).count();
+        let open = status.alerts.iter().filter(|alert| alert.state.is_open() && alert.severity == severity).count();
         (vec![("severity", word)], open as f64)
     });
     page.family("haia_alerts_open", "gauge", "Open alerts", alerts);

@@ -1,18 +1,23 @@
 //! The table of routes. Each file of this folder is one family and gives its endpoints; the router, the scopes, the metrics' labels and
 //! `/openapi.json` are all made from them. A handler can only be reached through [`serve`], which checks the caller's scope first.
 
+mod alerts;
 mod audit;
+mod channels;
 mod chat;
 mod check;
 mod config;
 mod faults;
 mod health;
 mod home;
+mod jobs;
 mod keys;
 mod metrics;
 mod models;
 mod openapi;
+mod operate;
 mod schemas;
+mod signals;
 mod status;
 
 use crate::answers;
@@ -90,6 +95,10 @@ pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         health::ENDPOINTS,
         status::ENDPOINTS,
         metrics::ENDPOINTS,
+        signals::ENDPOINTS,
+        alerts::ENDPOINTS,
+        jobs::ENDPOINTS,
+        channels::ENDPOINTS,
         audit::ENDPOINTS,
         keys::ENDPOINTS,
         config::ENDPOINTS,

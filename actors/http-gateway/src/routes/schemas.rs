@@ -4,6 +4,14 @@ use serde_json::{Value, json};
 
 /// Every schema by name.
 pub(super) fn all() -> Value {
+    let mut schemas = core();
+    if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), watching()) {
+        all.extend(more);
+    }
+    schemas
+}
+
+fn core() -> Value {
     json!({
         "Object": { "type": "object" },
         "Error": object(&["error"], json!({
@@ -99,6 +107,85 @@ pub(super) fn all() -> Value {
             "models": { "type": "array", "items": { "type": "object" } },
         })),
         "Fault": object(&["actor", "fault"], json!({ "actor": text("The actor's name"), "fault": { "const": "panic" } })),
+    })
+}
+
+fn watching() -> Value {
+    json!({
+        "Alerts": object(&["alerts"], json!({ "alerts": { "type": "array", "items": reference("Alert") } })),
+        "Alert": object(&["id", "name", "state", "severity", "rule", "object", "subject", "summary", "since"], json!({
+            "id": integer("The number of this occurrence; 0 while pending"),
+            "name": text("rule:object"),
+            "state": { "type": "string", "enum": ["pending", "firing", "acknowledged", "resolved"] },
+            "severity": { "type": "string", "enum": ["info", "warning", "critical"] },
+            "opened": text("When it fired"),
+            "ended": text("When it ended"),
+            "rule": text("The rule"),
+            "object": text("What it is about, stable"),
+            "subject": text("What it is about, for people"),
+            "summary": text("What happened"),
+            "since": text("When it began"),
+            "held": text("What holds its messages"),
+            "cause": text("The root cause it is told within"),
+            "explanation": text("What explains it"),
+        })),
+        "AlertWithEvents": object(&["alert", "events"], json!({
+            "alert": reference("Alert"),
+            "events": { "type": "array", "items": reference("AlertEvent") },
+        })),
+        "AlertEvents": object(&["events"], json!({ "events": { "type": "array", "items": reference("AlertEvent") } })),
+        "AlertEvent": object(&["alert", "at", "what", "name", "severity", "text"], json!({
+            "alert": integer("The alert's number"),
+            "at": text("When"),
+            "what": text("opened, told, acknowledged, resolved, …"),
+            "name": text("rule:object"),
+            "severity": text("How bad it was"),
+            "who": text("Who, for what people did"),
+            "text": text("One line"),
+        })),
+        "NewSilence": object(&["for"], json!({
+            "for": text("How long: 30m, 2h, 1d"),
+            "reason": text("Why"),
+            "match": { "type": "object", "additionalProperties": { "type": "string" },
+                "description": "Labels and patterns that must all fit; not needed for a silence of one alert" },
+        })),
+        "Silences": object(&["silences"], json!({ "silences": { "type": "array", "items": reference("Silence") } })),
+        "Silence": object(&["id", "matchers", "from", "until", "by", "reason"], json!({
+            "id": integer("Its number"),
+            "matchers": { "type": "array", "items": { "type": "object" } },
+            "from": text("When it begins"),
+            "until": text("When it ends"),
+            "by": text("Who made it"),
+            "reason": text("Why"),
+        })),
+        "Received": object(&["received"], json!({ "received": integer("Alerts in the payload") })),
+        "Heartbeats": object(&["heartbeats"], json!({ "heartbeats": named_list() })),
+        "Beat": object(&["name", "ok"], json!({ "name": text("The heartbeat's name"), "ok": { "const": true } })),
+        "Jobs": object(&["jobs"], json!({ "jobs": { "type": "array", "items": reference("Job") } })),
+        "Job": object(&["name", "state", "kind", "schedule"], json!({
+            "name": text("Its name"),
+            "state": text("scheduled, running, paused or done"),
+            "kind": text("ask, check or digest"),
+            "schedule": text("When it runs"),
+            "next": text("The next time"),
+            "last": reference("JobRun"),
+            "failures": integer("Runs that did not end well"),
+        })),
+        "JobRuns": object(&["runs"], json!({ "runs": { "type": "array", "items": reference("JobRun") } })),
+        "JobRun": object(&["id", "job", "trigger", "due", "started", "state"], json!({
+            "id": text("Sorts by time"),
+            "job": text("The job"),
+            "trigger": text("schedule, start, or who asked"),
+            "due": text("When it was due"),
+            "started": text("When it began"),
+            "ended": text("When it ended"),
+            "state": { "type": "string", "enum": ["running", "ok", "failed", "timeout", "interrupted", "skipped"] },
+            "error": text("Why it failed or was skipped"),
+            "output": text("What it brought"),
+        })),
+        "Channels": object(&["channels"], json!({ "channels": named_list() })),
+        "DeadLetters": object(&["dead_letters"], json!({ "dead_letters": { "type": "array", "items": { "type": "object" } } })),
+        "ChannelTest": object(&["channel", "result"], json!({ "channel": text("Its name"), "result": text("How it went") })),
     })
 }
 

@@ -7,4 +7,5 @@ mod head;
 mod lines;
 mod players;
 pub(crate) mod stage;
+mod watching;
 mod wire;

@@ -136,6 +136,7 @@ pub(crate) fn ports(props: &Arc<Props>, players: &Players, clock: SharedClock, i
                 Err(Failure::new(contract::failure::FailureClass::Authentication, "the provider refuses the key"))
             }
         }),
+        watch: super::watching::ports(),
         status: cue.clone(),
         control: cue,
         clock,
@@ -205,6 +206,8 @@ pub(crate) fn status() -> Status {
         }],
         clusters: Vec::new(),
         alerts: Vec::new(),
+        alert_counts: None,
+        heartbeats: Vec::new(),
         jobs: Vec::new(),
         channels: Vec::new(),
         mcp_servers: Vec::new(),

@@ -74,6 +74,7 @@ fn guest(
         Some(state) => state,
         None => GuestState::Unknown,
     };
+    let row_node = row.node.clone();
     let is_fresh = state != GuestState::Unknown;
     let same_state = old.filter(|old| old.state == state);
     let keep = |new: Option<u64>, of: fn(&Guest) -> Option<u64>| if is_fresh { new } else { old.and_then(of) };
@@ -102,6 +103,9 @@ fn guest(
         network_out_bytes: keep(row.network_out_bytes, |old| old.network_out_bytes),
         uptime_s: keep(row.uptime_s, |old| old.uptime_s),
         figures_at: if is_fresh { Some(now) } else { old.and_then(|old| old.figures_at) },
+        ran_at: if state.is_up() { Some(now) } else { old.and_then(|old| old.ran_at) },
+        ran_on: if state.is_up() { row_node.clone() } else { old.and_then(|old| old.ran_on.clone()) },
+        known_since: old.map_or(now, |old| old.known_since),
         missed_polls: 0,
         state,
     }

@@ -8,6 +8,8 @@ mod nodes;
 mod storages;
 mod tasks;
 
+pub(crate) use tasks::merge as merge_tasks;
+
 use crate::client::{ApiError, ErrorKind};
 use crate::decode::{ClusterRow, Permissions, ResourceRow};
 use crate::model::{MissingPrivilege, PRIVILEGES, Part, Quorum, Snapshot, Task};
@@ -93,6 +95,7 @@ pub fn assemble(
         ha: before.map_or_else(Part::default, |before| before.ha.clone()),
         replication: before.map_or_else(Part::default, |before| before.replication.clone()),
         backup_jobs: before.map_or_else(Part::default, |before| before.backup_jobs.clone()),
+        slow: before.map_or_else(Arc::default, |before| Arc::clone(&before.slow)),
         other_rows,
         missing_privileges: missing,
     })

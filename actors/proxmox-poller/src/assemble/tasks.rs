@@ -8,7 +8,7 @@ use std::sync::Arc;
 const KEPT: usize = 1000;
 
 /// The new tasks and those known before, newest first. A task that ran and is told no more has ended unseen: it is left out.
-pub(super) fn merge(mut tasks: Vec<Task>, before: &[Task]) -> Vec<Task> {
+pub(crate) fn merge(mut tasks: Vec<Task>, before: &[Task]) -> Vec<Task> {
     let told: HashSet<Arc<str>> = tasks.iter().map(|task| Arc::clone(&task.upid)).collect();
     let kept = before.iter().filter(|task| task.state != TaskState::Running && !told.contains(&task.upid));
     tasks.extend(kept.cloned());

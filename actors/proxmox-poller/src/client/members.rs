@@ -66,6 +66,11 @@ impl Members {
     /// A member could not be asked.
     pub(super) fn failed(&mut self, at: usize, now: Duration, error: ApiError) {
         let Some(member) = self.members.get_mut(at) else { return };
+        // Questions that were under way together fail together: that is one failure.
+        if member.rests_until.is_some_and(|until| until > now) {
+            member.error = Some(error);
+            return;
+        }
         let rest = doubled(REST, member.failures, LONGEST_REST);
         *member =
             Member { failures: member.failures.saturating_add(1), rests_until: Some(now + rest), error: Some(error) };
@@ -113,6 +118,16 @@ mod tests {
         members.failed(1, at(0), error("b"));
         assert_eq!(members.order(at(1)), Err(error("a")));
         assert_eq!(members.order(at(5)), Ok(vec![0, 1]));
+    }
+
+    #[test]
+    fn questions_that_fail_together_are_one_failure() {
+        let mut members = Members::new(1);
+        for text in ["a", "b", "c"] {
+            members.failed(0, at(0), error(text));
+        }
+        assert_eq!(members.order(at(1)), Err(error("c")));
+        assert_eq!(members.order(at(5)), Ok(vec![0]));
     }
 
     #[test]

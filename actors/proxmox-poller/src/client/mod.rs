@@ -28,7 +28,7 @@ pub const FAST: Duration = Duration::from_secs(8);
 pub const SLOW: Duration = Duration::from_secs(25);
 
 /// Slow calls at once, so that a hung node does not take all of the server's workers.
-const SLOW_AT_ONCE: usize = 4;
+const SLOW_AT_ONCE: usize = 8;
 /// How long a node that its cluster cannot reach is left alone.
 const NODE_REST: Duration = Duration::from_secs(30);
 
@@ -111,6 +111,18 @@ impl ApiClient {
     /// # Errors
     /// What kept every member from answering.
     pub async fn slow<T>(&self, path: &str, decode: impl Fn(&[u8]) -> Result<T, DecodeError>) -> Result<T, ApiError> {
+        self.slow_dated(path, decode).await.map(|(value, _)| value)
+    }
+
+    /// The same, with the clock of the member that passed the answer on, seconds since 1970.
+    ///
+    /// # Errors
+    /// What kept every member from answering.
+    pub async fn slow_dated<T>(
+        &self,
+        path: &str,
+        decode: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<(T, Option<i64>), ApiError> {
         let turn = tokio::select! {
             turn = self.inner.slow.acquire() => turn.ok(),
             () = self.inner.clock.pause(SLOW) => None,
@@ -121,7 +133,7 @@ impl ApiClient {
                 "earlier questions to this cluster are still waiting for their answers",
             ));
         };
-        self.read(path, SLOW, decode).await.map(|(value, _)| value)
+        self.read(path, SLOW, decode).await.map(|(value, answer)| (value, answer.date_s))
     }
 
     async fn read<T>(

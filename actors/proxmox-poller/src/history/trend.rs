@@ -5,6 +5,14 @@ use jiff::Timestamp;
 
 /// The fewest figures that a direction is read from: an hour of them.
 const FEWEST: usize = 60;
+/// Quarters of an hour in a day.
+const DAY: usize = 96;
+/// Minutes of a half hour, half hours of six hours, and the fewest steps between them that a steady growth is read from.
+const HALF: i64 = 30;
+const HALVES: i64 = 12;
+const FEWEST_STEPS: usize = 4;
+/// Growth within half an hour that counts: a thousandth.
+const STEP: f64 = 0.001;
 
 /// What the past says of one figure. Fractions, 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -27,6 +35,44 @@ impl History {
     /// What the past says of a figure; `None` where there is none.
     pub fn trend(&self, metric: Metric, subject: Subject, now: Timestamp) -> Option<Trend> {
         self.rows.get(&(metric, subject)).map(|row| trend(row, now.as_second()))
+    }
+}
+
+impl History {
+    /// The median of seven days by quarters of an hour, where at least a day of them is known.
+    pub fn week_median(&self, metric: Metric, subject: Subject, now: Timestamp) -> Option<f64> {
+        let row = self.rows.get(&(metric, subject))?;
+        let quarter = now.as_second().div_euclid(COARSE_S);
+        let mut known: Vec<f64> =
+            row.coarse.between(quarter - COARSE as i64, quarter).map(|(_, value)| value).collect();
+        if known.len() < DAY {
+            return None;
+        }
+        known.sort_by(f64::total_cmp);
+        known.get(known.len() / 2).copied()
+    }
+
+    /// Seconds until a figure reaches 1 if it goes on as in the last six hours; `None` unless it has grown in most of them and still does: a
+    /// single leap is no trend.
+    pub fn steadily_full_in_s(&self, metric: Metric, subject: Subject, now: Timestamp) -> Option<u64> {
+        let row = self.rows.get(&(metric, subject))?;
+        let minute = now.as_second().div_euclid(FINE_S);
+        // The means of the last half hours, the newest first.
+        let means: Vec<f64> = (0..HALVES)
+            .map_while(|back| {
+                let last = minute - back * HALF;
+                mean(row.fine.between(last - HALF + 1, last).map(|(_, value)| value))
+            })
+            .collect();
+        let steps: Vec<f64> = means.windows(2).map(|pair| pair[0] - pair[1]).collect();
+        let grown = steps.iter().filter(|step| **step > STEP).count();
+        let is_steady = steps.len() >= FEWEST_STEPS && grown * 10 >= steps.len() * 8 && steps[0] > STEP;
+        // Nor may one leap make up most of the growth.
+        let (sum, most) = steps.iter().fold((0.0, 0.0), |(sum, most): (f64, f64), step| (sum + step, most.max(*step)));
+        if !is_steady || most * 2.0 > sum {
+            return None;
+        }
+        trend(row, now.as_second()).full_in_s
     }
 }
 

@@ -59,6 +59,11 @@ impl GuestState {
         }
     }
 
+    /// Whether it is up: it has a process, whatever that does.
+    pub fn is_up(&self) -> bool {
+        !matches!(self, GuestState::Stopped | GuestState::Unknown)
+    }
+
     /// Reads the cluster's word.
     pub fn from_word(word: &str) -> Self {
         match word {
@@ -121,11 +126,22 @@ pub struct Guest {
     pub uptime_s: Option<u64>,
     /// When the figures were last fresh, in HAIA's time.
     pub figures_at: Option<Timestamp>,
+    /// When it was last seen up (running, paused or hanging), in HAIA's time.
+    pub ran_at: Option<Timestamp>,
+    /// The node it was on then.
+    pub ran_on: Option<Arc<str>>,
+    /// Since when HAIA knows of it.
+    pub known_since: Timestamp,
     /// In how many polls running it had no row: a row that is missing is no proof that the guest is gone.
     pub missed_polls: u32,
 }
 
 impl Guest {
+    /// Whether it was up when it was last seen at all.
+    pub fn was_up(&self) -> bool {
+        self.ran_at.is_some() && self.ran_at == self.figures_at
+    }
+
     /// The name, or the kind and number of a guest whose name is not known.
     pub fn label(&self) -> String {
         match &self.name {

@@ -1,6 +1,8 @@
 //! The whole of what is known of a cluster at one moment.
 
-use super::{BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, Part, ReplicationJob, Storage, Task};
+use super::{
+    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, Part, ReplicationJob, Slow, Storage, Task,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub replication: Part<Vec<ReplicationJob>>,
     /// Backup jobs, on their own beat.
     pub backup_jobs: Part<Vec<BackupJob>>,
+    /// Everything else that is fetched at its own pace.
+    pub slow: Arc<Slow>,
     /// Rows of kinds that have no model here, counted by kind (`pool`, `sdn`, `network`).
     pub other_rows: BTreeMap<Arc<str>, u32>,
     /// What the token lacks.
@@ -78,6 +82,19 @@ impl Snapshot {
     pub fn server_now_s(&self, now: Timestamp) -> i64 {
         let passed = i64::try_from(self.age_s(now)).unwrap_or(i64::MAX);
         self.server_time_s.unwrap_or_else(|| self.taken_at.as_second()).saturating_add(passed)
+    }
+
+    /// A moment of HAIA's time by the server's clock, seconds since 1970.
+    pub fn server_s_at(&self, at: Timestamp) -> i64 {
+        let server = self.server_time_s.unwrap_or_else(|| self.taken_at.as_second());
+        server.saturating_add(at.as_second().saturating_sub(self.taken_at.as_second()))
+    }
+
+    /// A moment that the server dated, in HAIA's time.
+    pub fn haia_time(&self, server_s: i64) -> Timestamp {
+        let server = self.server_time_s.unwrap_or_else(|| self.taken_at.as_second());
+        let second = self.taken_at.as_second().saturating_add(server_s.saturating_sub(server));
+        Timestamp::from_second(second).unwrap_or(self.taken_at)
     }
 
     /// Seconds since a moment that the server dated.

@@ -2,31 +2,28 @@
 
 use super::Ports;
 use super::fetch::{self, PartNews, PollNews};
+use super::place::place;
+use super::plan::Plan;
+use super::watch::Watch;
+use super::{UnderWay, is_under_way};
 use crate::assemble::assemble;
 use crate::client::{ApiClient, ApiError, ErrorKind};
 use crate::config::ClusterConfig;
 use crate::history::History;
-use crate::model::{GuestState, MissingPrivilege, NodeState, Part, Snapshot, grant_command};
+use crate::model::{GuestState, MissingPrivilege, NodeState, Snapshot, grant_command};
+use crate::rules::Need;
 use contract::LocalBoxFuture;
 use contract::cluster::{ClusterState, ClusterStatus};
+use contract::monitor::RuleBook;
 use jiff::{SignedDuration, Timestamp};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// How often the slower parts are fetched, in seconds: HA, Ceph, replication, backup jobs.
-const PARTS_EVERY_S: [i64; 4] = [20, 30, 60, 600];
-/// How often a part is looked for that the cluster does not have, or may not show.
-const ABSENT_EVERY_S: i64 = 600;
 /// How often the token's privileges are asked for: when all is well, and when one is missing.
 const PERMISSIONS_EVERY_S: i64 = 600;
 const PERMISSIONS_SOON_S: i64 = 60;
-/// A question that has not come back after so long in HAIA's time and [`LOST_REAL_S`] in real time is lost: its task crashed.
-const LOST_S: i64 = 120;
-const LOST_REAL_S: u64 = 120;
-
-/// A question under way: since when, in HAIA's time and in real time.
-type UnderWay = Option<(Timestamp, std::time::Duration)>;
 
 pub(super) struct Cluster {
     pub(super) name: Arc<str>,
@@ -45,8 +42,8 @@ pub(super) struct Cluster {
     next_poll: Timestamp,
     poll_under_way: UnderWay,
     next_permissions: Timestamp,
-    parts_due: [Timestamp; 4],
-    parts_under_way: [UnderWay; 4],
+    pub(super) plan: Plan,
+    pub(super) watch: Watch,
     told_missing: Vec<MissingPrivilege>,
 }
 
@@ -59,7 +56,6 @@ impl Cluster {
         let now = ports.clock.now();
         let client = open(&config, ports);
         Self {
-            name,
             generation,
             client,
             history: Rc::default(),
@@ -70,24 +66,26 @@ impl Cluster {
             next_poll: now,
             poll_under_way: None,
             next_permissions: now,
-            parts_due: [now; 4],
-            parts_under_way: [None; 4],
+            plan: Plan::new(&name),
+            watch: Watch::default(),
             told_missing: Vec::new(),
             config,
+            name,
         }
     }
 
     /// Begins a poll if one is due.
     pub(super) fn begin_poll(&mut self, now: Timestamp, ports: &Ports) -> Option<LocalBoxFuture<'static, PollNews>> {
         let real = ports.clock.monotonic();
-        if now < self.next_poll || is_under_way(self.poll_under_way, now, real) {
+        // What was kept before the start comes first: the first poll is compared with it.
+        if now < self.next_poll || !self.watch.is_ready || is_under_way(self.poll_under_way, now, real) {
             return None;
         }
         if self.client.is_err() {
             self.client = open(&self.config, ports);
         }
-        let interval = SignedDuration::try_from(self.config.poll_interval.0).unwrap_or(SignedDuration::from_secs(10));
-        self.next_poll = now.saturating_add(interval).unwrap_or(Timestamp::MAX);
+        let interval_s = i64::try_from(self.config.poll_interval.0.as_secs()).unwrap_or(10).max(1);
+        self.next_poll = self.plan.next_poll(interval_s, now);
         self.poll_under_way = Some((now, real));
         self.polls += 1;
         let asks_permissions = now >= self.next_permissions;
@@ -113,21 +111,27 @@ impl Cluster {
         if self.is_blind {
             return Vec::new();
         }
-        let real = client.monotonic();
-        let due = |at: &usize| now >= self.parts_due[*at] && !is_under_way(self.parts_under_way[*at], now, real);
-        let begun: Vec<usize> = (0..PARTS_EVERY_S.len()).filter(due).collect();
-        let parts = begun.iter().filter_map(|at| fetch::part(*at, client.clone(), Arc::clone(snapshot))).collect();
-        for at in begun {
-            self.parts_due[at] = later(now, PARTS_EVERY_S[at]);
-            self.parts_under_way[at] = Some((now, real));
-        }
-        parts
+        let begun = self.plan.begin(snapshot, now, client.monotonic());
+        let part = |ask| -> LocalBoxFuture<'static, PartNews> {
+            Box::pin(fetch::part(ask, client.clone(), Arc::clone(snapshot)))
+        };
+        begun.into_iter().map(part).collect()
     }
 
     /// Takes the result of a poll; the new snapshot if it was good.
-    pub(super) fn polled(&mut self, news: PollNews, before: Option<&Snapshot>, now: Timestamp) -> Option<Snapshot> {
+    pub(super) fn polled(
+        &mut self,
+        news: PollNews,
+        before: Option<&Snapshot>,
+        now: Timestamp,
+        book: &RuleBook,
+        needs: &BTreeSet<Need>,
+    ) -> Option<Snapshot> {
         self.poll_under_way = None;
         let asked = news.as_ref().is_ok_and(|polled| polled.permissions.is_some());
+        let is_refused = news.as_ref().err().is_some_and(|error| error.kind == ErrorKind::LoginRefused);
+        let kept = self.watch.take_kept();
+        let before = before.or(kept.as_ref());
         let snapshot = match news {
             Ok(polled) => assemble(&self.name, polled, before, now).map_err(|missing| {
                 self.tell_missing(&missing);
@@ -149,6 +153,13 @@ impl Cluster {
                 }
                 self.problem = self.complaint(&snapshot);
                 self.history.borrow_mut().record(&snapshot);
+                self.watch.memory.observe(before, &snapshot);
+                self.plan.refresh(&snapshot, &self.watch.memory, book, needs, now);
+                self.judge(&snapshot, book, now);
+                // Looked at here and not as answers come: some questions follow from the answers to others.
+                if self.plan.is_round(now) {
+                    self.watch.settle();
+                }
                 Some(snapshot)
             }
             Err(why) => {
@@ -157,6 +168,8 @@ impl Cluster {
                     tracing::warn!(cluster = %self.name, reason = %why, "the cluster cannot be seen");
                 }
                 self.is_blind = true;
+                self.watch.memory.failed(now, is_refused, &why);
+                self.watch.judge_failed(&self.name, book);
                 self.problem = Some(why);
                 None
             }
@@ -207,19 +220,21 @@ impl Cluster {
         self.told_missing = missing.to_vec();
     }
 
+    /// Judges what is known by every rule.
+    pub(super) fn judge(&mut self, snapshot: &Snapshot, book: &RuleBook, now: Timestamp) {
+        self.watch.judge(snapshot, &self.history.borrow(), book, now, |_| true);
+    }
+
     /// Takes a part that was fetched; the snapshot with it.
     pub(super) fn fetched(&mut self, news: PartNews, snapshot: &Snapshot, now: Timestamp) -> Snapshot {
         let mut next = snapshot.clone();
-        let (at, is_settled) = match news {
-            PartNews::Ha(news) => (0, put(&mut next.ha, news, now)),
-            PartNews::Ceph(news) => (1, put(&mut next.ceph, news, now)),
-            PartNews::Replication(news) => (2, put(&mut next.replication, news, now)),
-            PartNews::BackupJobs(news) => (3, put(&mut next.backup_jobs, news, now)),
-        };
-        self.parts_under_way[at] = None;
-        if is_settled {
-            self.parts_due[at] = later(now, ABSENT_EVERY_S);
+        let ask = news.ask.clone();
+        let has_nothing = place(news, &mut next, now);
+        self.plan.ended(&ask, has_nothing, now);
+        if ask.explains_backups() {
+            self.watch.memory.observe_backups(&next);
         }
+        self.watch.is_dirty = true;
         next
     }
 
@@ -250,31 +265,6 @@ impl Cluster {
             missing_privileges: self.told_missing.iter().map(|one| one.0.name.to_owned()).collect(),
         }
     }
-}
-
-/// Puts a part into its place. `true` when there is no sense in asking soon again.
-fn put<T>(part: &mut Part<T>, news: Result<T, ApiError>, now: Timestamp) -> bool {
-    match news {
-        Ok(value) => {
-            *part = Part::fetched(value, now);
-            false
-        }
-        Err(error) => {
-            let (is_absent, is_forbidden) = (
-                matches!(error.kind, ErrorKind::NotInstalled | ErrorKind::Unsupported),
-                matches!(error.kind, ErrorKind::Forbidden { .. }),
-            );
-            *part = if is_absent { Part::absent(now) } else { part.failed(error.text) };
-            is_absent || is_forbidden
-        }
-    }
-}
-
-fn is_under_way(question: UnderWay, now: Timestamp, real: std::time::Duration) -> bool {
-    question.is_some_and(|(since, since_real)| {
-        now.as_second().saturating_sub(since.as_second()) < LOST_S
-            || real.saturating_sub(since_real).as_secs() < LOST_REAL_S
-    })
 }
 
 fn open(config: &ClusterConfig, ports: &Ports) -> Result<ApiClient, String> {

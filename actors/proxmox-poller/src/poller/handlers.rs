@@ -1,11 +1,15 @@
 //! What the poller answers, message by message.
 
-use super::{Beat, Fetched, Polled, ProxmoxPoller, Remembered, STORE_DEADLINE, probe};
+use super::{
+    Beat, Fetched, NotKept, Polled, ProxmoxPoller, Remembered, Reported, Resumed, STORE_DEADLINE, keep, plan, probe,
+};
 use crate::config::Config;
+use crate::memory::unpack;
 use crate::tools;
 use contract::cluster::{ClusterProbe, ClusterStatus, ListClusters, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Reconfigure};
+use contract::monitor::RuleBook;
 use contract::tools::{CallTool, ListTools, Tool, ToolResult};
 use futures_util::future::join_all;
 use runtime::{Context, Handle, Reply};
@@ -22,8 +26,9 @@ impl Handle<Polled> for ProxmoxPoller {
     fn handle(&mut self, polled: Polled, context: &Context<Self>) -> Reply<()> {
         let (now, published) = (self.ports.clock.now(), self.ports.snapshots.load_full());
         let before = published.get(&polled.cluster).map(Arc::as_ref);
+        let (book, needs) = (Arc::clone(&self.book), self.needs.clone());
         let Some(cluster) = self.find(&polled.cluster, polled.generation) else { return Reply::Now(()) };
-        if let Some(snapshot) = cluster.polled(polled.news, before, now) {
+        if let Some(snapshot) = cluster.polled(polled.news, before, now, &book, &needs) {
             self.publish(snapshot);
             if let Some(kept) = self.history_due(&polled.cluster, false) {
                 let port = self.ports.keep_history.clone();
@@ -36,6 +41,7 @@ impl Handle<Polled> for ProxmoxPoller {
                 });
             }
         }
+        self.start_due(context);
         Reply::Now(())
     }
 }
@@ -48,6 +54,61 @@ impl Handle<Fetched> for ProxmoxPoller {
             let next = cluster.fetched(fetched.news, snapshot, now);
             self.publish(next);
         }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Reported> for ProxmoxPoller {
+    fn handle(&mut self, reported: Reported, context: &Context<Self>) -> Reply<()> {
+        let now = self.ports.clock.now();
+        if let Some(cluster) = self.find(&reported.cluster, reported.generation) {
+            cluster.watch.reported(reported.refused, now);
+        }
+        self.start_due(context);
+        Reply::Now(())
+    }
+}
+
+impl Handle<Resumed> for ProxmoxPoller {
+    fn handle(&mut self, resumed: Resumed, context: &Context<Self>) -> Reply<()> {
+        let states = resumed.states.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the rules remembered could not be read: this is a first sight again");
+            Vec::new()
+        });
+        for cluster in self.clusters.iter_mut().filter(|cluster| !cluster.watch.is_ready) {
+            if !resumed.clusters.contains(&cluster.name) {
+                continue;
+            }
+            let kept = states.iter().find(|(name, _)| *name == cluster.name);
+            let read = kept.and_then(|(_, text)| unpack(&cluster.name, text));
+            if kept.is_some() && read.is_none() {
+                tracing::warn!(cluster = %cluster.name, "what the rules remembered of the cluster cannot be read and is left out");
+            }
+            cluster.watch.resume(read);
+        }
+        self.start_due(context);
+        Reply::Now(())
+    }
+}
+
+impl Handle<NotKept> for ProxmoxPoller {
+    fn handle(&mut self, not_kept: NotKept, _: &Context<Self>) -> Reply<()> {
+        if let Some(cluster) = self.clusters.iter_mut().find(|cluster| cluster.name == not_kept.cluster) {
+            cluster.watch.not_kept();
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<Reconfigure<RuleBook>> for ProxmoxPoller {
+    /// Takes over how the rules are set, and judges what is known by it.
+    fn handle(&mut self, Reconfigure(book): Reconfigure<RuleBook>, context: &Context<Self>) -> Reply<()> {
+        self.needs = plan::needs(&book);
+        self.book = book;
+        for cluster in &mut self.clusters {
+            cluster.watch.is_dirty = true;
+        }
+        self.start_due(context);
         Reply::Now(())
     }
 }
@@ -137,7 +198,17 @@ impl Handle<Drain> for ProxmoxPoller {
         let names: Vec<Arc<str>> = self.clusters.iter().map(|cluster| Arc::clone(&cluster.name)).collect();
         let due: Vec<_> = names.iter().filter_map(|name| self.history_due(name, true)).collect();
         let port = self.ports.keep_history.clone();
+        let (now, published) = (self.ports.clock.now(), self.ports.snapshots.load_full());
+        let mut states = Vec::new();
+        for cluster in &mut self.clusters {
+            let kept = published.get(&cluster.name).and_then(|snapshot| cluster.watch.keep_due(snapshot, now, true));
+            states.extend(kept.map(|kept| (Arc::clone(&cluster.name), Some(kept))));
+        }
+        let store = self.ports.keep_states.clone();
         Reply::later(async move {
+            if !states.is_empty() {
+                keep(&store, states).await;
+            }
             for answer in join_all(due.into_iter().map(|kept| port.ask(kept, STORE_DEADLINE))).await {
                 if let Ok(Err(error)) = answer {
                     tracing::warn!(%error, "the history of a cluster was not kept");

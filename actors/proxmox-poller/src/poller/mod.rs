@@ -3,25 +3,34 @@
 //! A beat in HAIA's time starts what is due; every question to a cluster runs beside the actor and comes back as a message. Nothing here waits
 //! for a cluster, and a cluster that hangs delays no other.
 
+mod ask;
+mod check;
 mod cluster;
 mod fetch;
 mod handlers;
+mod place;
+mod plan;
 mod probe;
+mod watch;
 
 use crate::client::OpenTransport;
 use crate::config::Config;
 use crate::model::Snapshot;
+use crate::rules::Need;
 use crate::tools::{Desk, READ_TOOLS, View};
 use arc_swap::ArcSwap;
 use cluster::Cluster;
+use contract::alerts::ReportFindings;
 use contract::clock::SharedClock;
 use contract::cluster::ClusterStatus;
 use contract::message::{Fault, Lane, Msg};
-use contract::store::{HistorySlab, KeepHistory, LoadHistory, StoreError};
+use contract::monitor::RuleBook;
+use contract::store::{HistorySlab, KeepHistory, KeepStates, LoadHistory, LoadStates, StoreError};
 use fetch::{PartNews, PollNews};
+use jiff::Timestamp;
 use runtime::{Context, Port, Service};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +40,32 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a beat or a result may wait behind other messages.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STORE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a report may take: it is answered once what it changed is stored.
+const REPORT_DEADLINE: Duration = Duration::from_secs(30);
+/// Under this name the store keeps what the rules remember.
+const OWNER: &str = "proxmox-poller";
+/// A question that has not come back after so long in HAIA's time and in real time is lost: its task crashed.
+const LOST_S: i64 = 120;
+const LOST_REAL_S: u64 = 120;
+
+/// A question under way: since when, in HAIA's time and in real time.
+type UnderWay = Option<(Timestamp, Duration)>;
+
+fn is_under_way(question: UnderWay, now: Timestamp, real: Duration) -> bool {
+    question.is_some_and(|(since, since_real)| {
+        now.as_second().saturating_sub(since.as_second()) < LOST_S
+            || real.saturating_sub(since_real).as_secs() < LOST_REAL_S
+    })
+}
 
 /// The newest snapshot of each cluster, by its name: read without a message, and kept over a crash of the poller.
 pub type SharedSnapshots = Arc<ArcSwap<BTreeMap<Arc<str>, Arc<Snapshot>>>>;
 
 /// The configuration as the composition root publishes it: a crashed poller starts again with the newest.
 pub type SharedConfig = Arc<ArcSwap<Config>>;
+
+/// How the rules are set, as the composition root publishes it.
+pub type SharedRuleBook = Arc<ArcSwap<RuleBook>>;
 
 /// What the poller needs of others.
 #[derive(Clone)]
@@ -49,6 +78,12 @@ pub struct Ports {
     pub load_history: Port<LoadHistory>,
     /// Keeps the history for the next start.
     pub keep_history: Port<KeepHistory>,
+    /// Reads what the rules remembered before the start.
+    pub load_states: Port<LoadStates>,
+    /// Keeps what the rules remember for the next start.
+    pub keep_states: Port<KeepStates>,
+    /// Takes what the rules found: the alert desk.
+    pub report: Port<ReportFindings>,
     /// Where snapshots are published.
     pub snapshots: SharedSnapshots,
 }
@@ -57,6 +92,9 @@ pub struct Ports {
 pub struct ProxmoxPoller {
     ports: Ports,
     clusters: Vec<Cluster>,
+    book: Arc<RuleBook>,
+    /// The pieces that the rules need as they are set.
+    needs: BTreeSet<Need>,
     is_draining: bool,
 }
 
@@ -67,6 +105,8 @@ pub struct Observed {
     clusters: Vec<ClusterStatus>,
     /// Rows of history kept in memory.
     history_rows: usize,
+    /// Rules that are used.
+    rules: usize,
     /// Figures that found no place in the history.
     history_refused: u64,
     /// Tools on offer.
@@ -105,6 +145,39 @@ impl Msg for Fetched {
     const NAME: &'static str = "Fetched";
 }
 
+/// A report ended; with what was refused.
+struct Reported {
+    cluster: Arc<str>,
+    generation: u64,
+    refused: Option<ReportFindings>,
+}
+
+impl Msg for Reported {
+    type Reply = ();
+    const NAME: &'static str = "Reported";
+}
+
+/// What the rules remembered before the start was read, of these clusters.
+struct Resumed {
+    clusters: Vec<Arc<str>>,
+    states: Result<Vec<(Arc<str>, String)>, StoreError>,
+}
+
+impl Msg for Resumed {
+    type Reply = ();
+    const NAME: &'static str = "Resumed";
+}
+
+/// What the rules remember was not kept.
+struct NotKept {
+    cluster: Arc<str>,
+}
+
+impl Msg for NotKept {
+    type Reply = ();
+    const NAME: &'static str = "NotKept";
+}
+
 /// The history kept before the start was read.
 struct Remembered {
     cluster: Arc<str>,
@@ -118,9 +191,11 @@ impl Msg for Remembered {
 
 impl ProxmoxPoller {
     /// What supervision builds the actor with.
-    pub fn factory(config: SharedConfig, ports: Ports) -> impl Fn() -> Self + Send + 'static {
+    pub fn factory(config: SharedConfig, rules: SharedRuleBook, ports: Ports) -> impl Fn() -> Self + Send + 'static {
         move || {
-            let mut poller = Self { ports: ports.clone(), clusters: Vec::new(), is_draining: false };
+            let book = rules.load_full();
+            let needs = plan::needs(&book);
+            let mut poller = Self { ports: ports.clone(), clusters: Vec::new(), book, needs, is_draining: false };
             poller.take_over(&config.load());
             poller
         }
@@ -138,7 +213,14 @@ impl ProxmoxPoller {
                     let generation = old.map_or(0, |old| old.generation + 1);
                     let mut new = Cluster::new(name.as_str().into(), cluster.clone(), generation, &self.ports);
                     match old {
-                        Some(old) => new.history = Rc::clone(&old.history),
+                        Some(old) => {
+                            new.history = Rc::clone(&old.history);
+                            // Only the way to the cluster changed: what is remembered of it stays.
+                            new.watch.adopt(&old.watch);
+                            if !new.watch.is_ready {
+                                begun.push(Arc::clone(&new.name));
+                            }
+                        }
                         None => begun.push(Arc::clone(&new.name)),
                     }
                     self.clusters.push(new);
@@ -174,6 +256,7 @@ impl ProxmoxPoller {
         }
         let now = self.ports.clock.now();
         let published = self.ports.snapshots.load_full();
+        let (book, real) = (Arc::clone(&self.book), self.ports.clock.monotonic());
         for cluster in &mut self.clusters {
             if let Some(poll) = cluster.begin_poll(now, &self.ports) {
                 let (name, generation) = (Arc::clone(&cluster.name), cluster.generation);
@@ -183,7 +266,33 @@ impl ProxmoxPoller {
                     report(&port, Polled { cluster: name, generation, news }).await;
                 });
             }
+            if let Some(snapshot) = published.get(&cluster.name).filter(|_| cluster.watch.is_dirty && !cluster.is_blind)
+            {
+                cluster.judge(snapshot, &book, now);
+            }
+            if let Some(findings) = cluster.watch.next_report(source(&cluster.name), now, real) {
+                let (name, generation) = (Arc::clone(&cluster.name), cluster.generation);
+                let (desk, port) = (self.ports.report.clone(), context.mailbox().port::<Reported>(Lane::Background));
+                context.spawn(async move {
+                    let refused = match desk.ask(findings.clone(), REPORT_DEADLINE).await {
+                        Ok(Ok(())) => None,
+                        Ok(Err(error)) => refused(&name, &error, findings),
+                        Err(fault) => refused(&name, &fault, findings),
+                    };
+                    report(&port, Reported { cluster: name, generation, refused }).await;
+                });
+            }
             let Some(snapshot) = published.get(&cluster.name) else { continue };
+            if let Some(kept) = cluster.watch.keep_due(snapshot, now, false) {
+                let states = vec![(Arc::clone(&cluster.name), Some(kept))];
+                let (name, store) = (Arc::clone(&cluster.name), self.ports.keep_states.clone());
+                let port = context.mailbox().port::<NotKept>(Lane::Background);
+                context.spawn(async move {
+                    if !keep(&store, states).await {
+                        report(&port, NotKept { cluster: name }).await;
+                    }
+                });
+            }
             for part in cluster.begin_parts(now, snapshot) {
                 let (name, generation) = (Arc::clone(&cluster.name), cluster.generation);
                 let port = context.mailbox().port::<Fetched>(Lane::Background);
@@ -195,8 +304,17 @@ impl ProxmoxPoller {
         }
     }
 
-    /// Reads the history of clusters from the store.
+    /// Reads the history of clusters, and what the rules remembered of them, from the store.
     fn remember(&self, clusters: Vec<Arc<str>>, context: &Context<Self>) {
+        if !clusters.is_empty() {
+            let (load, clusters) = (self.ports.load_states.clone(), clusters.clone());
+            let port = context.mailbox().port::<Resumed>(Lane::Background);
+            context.spawn(async move {
+                let states = load.ask(LoadStates { owner: OWNER }, STORE_DEADLINE).await;
+                let states = states.unwrap_or_else(|fault| Err(StoreError(fault.to_string())));
+                report(&port, Resumed { clusters, states }).await;
+            });
+        }
         for cluster in clusters {
             let load = self.ports.load_history.clone();
             let port = context.mailbox().port::<Remembered>(Lane::Background);
@@ -237,6 +355,27 @@ impl ProxmoxPoller {
     }
 }
 
+/// Who reports of a cluster.
+fn source(cluster: &str) -> Arc<str> {
+    format!("proxmox/{cluster}").into()
+}
+
+fn refused(cluster: &str, why: &dyn std::fmt::Display, findings: ReportFindings) -> Option<ReportFindings> {
+    tracing::warn!(cluster, %why, "the alert desk did not take what was found; it is tried again");
+    Some(findings)
+}
+
+/// Keeps named states. `false` when that failed.
+async fn keep(store: &Port<KeepStates>, states: Vec<(Arc<str>, Option<String>)>) -> bool {
+    let why = match store.ask(KeepStates { owner: OWNER, states }, STORE_DEADLINE).await {
+        Ok(Ok(())) => return true,
+        Ok(Err(error)) => error.to_string(),
+        Err(fault) => fault.to_string(),
+    };
+    tracing::warn!(why, "what the rules remember was not kept");
+    false
+}
+
 /// Brings a result home. Only a poller that has ended does not take it, or one that is stuck for longer than anything should take.
 async fn report<M: Msg<Reply = ()>>(port: &Port<M>, message: M) {
     if let Err(fault) = port.ask(message, PATIENCE).await {
@@ -269,6 +408,7 @@ impl Service for ProxmoxPoller {
             clusters: self.statuses(),
             history_rows: sizes.iter().map(|(rows, _)| rows).sum(),
             history_refused: sizes.iter().map(|(_, refused)| refused).sum(),
+            rules: crate::rules::RULES.iter().filter(|rule| crate::rules::is_used(rule, &self.book)).count(),
             tools: READ_TOOLS.len(),
         }
     }

@@ -45,8 +45,14 @@ pub(super) fn guest(clusters: &[Known], wanted: &str) -> Result<(usize, usize), 
             |guest: &Guest| name_of(guest).split('.').next().is_some_and(|host| host.eq_ignore_ascii_case(wanted));
         all().filter(|(_, _, guest)| is_host(guest)).collect::<Vec<_>>()
     };
+    // "Home Assistant" for home-assistant: people say names without their hyphens.
+    let spoken = || {
+        let wanted = letters(wanted);
+        all().filter(|(_, _, guest)| !wanted.is_empty() && letters(&name_of(guest)) == wanted).collect::<Vec<_>>()
+    };
     let found = if is_only_number { [by_number(), exact()] } else { [exact(), any_case()] };
-    let found = found.into_iter().chain([host_part(), by_number()]).find(|found| !found.is_empty()).unwrap_or_default();
+    let others = [host_part(), by_number(), spoken()];
+    let found = found.into_iter().chain(others).find(|found| !found.is_empty()).unwrap_or_default();
     match found.as_slice() {
         [(cluster, at, _)] => Ok((*cluster, *at)),
         [] => Err(nobody(clusters, wanted)),
@@ -64,6 +70,11 @@ pub(super) fn guest(clusters: &[Known], wanted: &str) -> Result<(usize, usize), 
             ))
         }
     }
+}
+
+/// A name without what stands between its letters and digits, in lower case.
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn nobody(clusters: &[Known], wanted: &str) -> String {

@@ -24,7 +24,7 @@ mod list_storage;
 mod list_tasks;
 mod list_vms;
 mod lookup;
-mod words;
+pub(crate) mod words;
 
 pub use desk::{Desk, View};
 

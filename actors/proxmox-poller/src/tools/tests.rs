@@ -215,6 +215,8 @@ fn guests_are_found_by_number_by_name_and_with_help() {
     }
     assert_eq!(call("get_vm_status", r#"{"guest":102,"cluster":null}"#)["guest"]["name"], "dns.lan");
     assert_eq!(call("explain_guest_stop", r#"{"guest":"dns"}"#)["guest"]["vmid"], 102, "the host part of a full name");
+    assert_eq!(call("get_vm_status", r#"{"guest":"Web 01"}"#)["guest"]["vmid"], 101, "as people say it");
+    assert!(said("get_vm_status", r#"{"guest":"-.-"}"#).contains("no guest"));
     let unknown = said("get_vm_status", r#"{"guest":"web-02"}"#);
     assert!(unknown.contains("no guest \"web-02\"") && unknown.contains("web-01 (101"), "{unknown}");
     assert!(said("get_vm_status", r#"{"guest":""}"#).contains("which guest"));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const LONGEST_TEXT: usize = 300;
 
 /// Reads the arguments of a tool.
-pub(super) fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(crate) fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     serde_json::from_str(text).map_err(|error| {
         let said = error.to_string();
@@ -19,7 +19,7 @@ pub(super) fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 /// A result for the model.
-pub(super) fn result(result: Result<Value, String>) -> ToolResult {
+pub(crate) fn result(result: Result<Value, String>) -> ToolResult {
     match result {
         Ok(value) => ToolResult::ok(without_nulls(value).to_string()),
         Err(said) => ToolResult::error(said),
@@ -41,12 +41,12 @@ fn without_nulls(value: Value) -> Value {
 }
 
 /// A fraction as per cent with one digit.
-pub(super) fn percent(fraction: Option<f64>) -> Option<f64> {
+pub(crate) fn percent(fraction: Option<f64>) -> Option<f64> {
     fraction.map(|fraction| (fraction * 1000.0).round() / 10.0)
 }
 
 /// A size as people write it: `3.2 GiB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -62,7 +62,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// `used` of `total`: `2.1 GiB of 4.0 GiB`.
-pub(super) fn used_of(used: Option<u64>, total: Option<u64>) -> Option<String> {
+pub(crate) fn used_of(used: Option<u64>, total: Option<u64>) -> Option<String> {
     match (used, total) {
         (Some(used), Some(total)) => Some(format!("{} of {}", size(used), size(total))),
         (None, Some(total)) => Some(format!("use unknown, {} in all", size(total))),
@@ -72,7 +72,7 @@ pub(super) fn used_of(used: Option<u64>, total: Option<u64>) -> Option<String> {
 }
 
 /// A span as people write it: `3 d 4 h`, `12 min`, `5 s`.
-pub(super) fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -85,18 +85,18 @@ pub(super) fn span(seconds: u64) -> String {
 }
 
 /// A moment that the server dated: `{at, ago_s, ago}`.
-pub(super) fn moment(server_s: i64, snapshot: &Snapshot, now: Timestamp) -> Value {
+pub(crate) fn moment(server_s: i64, snapshot: &Snapshot, now: Timestamp) -> Value {
     let ago = snapshot.seconds_since_s(server_s, now);
     json!({ "at": at(server_s), "ago_s": ago, "ago": span(ago) })
 }
 
 /// A moment in UTC.
-pub(super) fn at(seconds: i64) -> Option<String> {
+pub(crate) fn at(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|at| at.to_string())
 }
 
 /// A text that others wrote, on one line and cut.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match one_line.char_indices().nth(LONGEST_TEXT) {
         Some((end, _)) => format!("{}…", &one_line[..end]),
@@ -105,26 +105,26 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// A page of a list: the items, and the members that tell what was left out.
-pub(super) struct Page {
-    pub(super) offset: usize,
-    pub(super) limit: usize,
+pub(crate) struct Page {
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
 }
 
 impl Page {
     /// A page after a tool's arguments; `usual` items where none is asked for, `most` at most.
-    pub(super) fn of(limit: Option<u64>, offset: Option<u64>, usual: usize, most: usize) -> Self {
+    pub(crate) fn of(limit: Option<u64>, offset: Option<u64>, usual: usize, most: usize) -> Self {
         let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         Self { limit: limit.map_or(usual, number).clamp(1, most), offset: offset.map_or(0, number) }
     }
 
     /// Where the next page begins, if there is one.
-    pub(super) fn next(&self, total: usize) -> Option<usize> {
+    pub(crate) fn next(&self, total: usize) -> Option<usize> {
         let end = self.offset.saturating_add(self.limit);
         (end < total).then_some(end)
     }
 
     /// The items of the page.
-    pub(super) fn items<'a, T>(&self, all: &'a [T]) -> impl Iterator<Item = &'a T> {
+    pub(crate) fn items<'a, T>(&self, all: &'a [T]) -> impl Iterator<Item = &'a T> {
         all.iter().skip(self.offset).take(self.limit)
     }
 }

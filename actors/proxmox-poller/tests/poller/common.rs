@@ -2,18 +2,21 @@
 
 use arc_swap::ArcSwap;
 use contract::LocalBoxFuture;
+use contract::alerts::ReportFindings;
 use contract::caller::{Caller, Origin, Scope};
 use contract::cluster::{ClusterStatus, ListClusters};
 use contract::ids::RequestId;
 use contract::message::{Lane, Msg};
-use contract::store::{HistorySlab, KeepHistory, LoadHistory};
+use contract::store::{HistorySlab, KeepHistory, KeepStates, LoadHistory, LoadStates, StoreError};
 use contract::tools::{CallTool, ToolResult};
 use proxmox_poller::client::{Exchange, OpenTransport, Transport, TransportError};
 use proxmox_poller::model::Snapshot;
-use proxmox_poller::{ClusterConfig, Config, Ports, ProxmoxPoller, SharedConfig, SharedSnapshots};
+use proxmox_poller::{ClusterConfig, Config, Ports, ProxmoxPoller, SharedConfig, SharedRuleBook, SharedSnapshots};
 use runtime::world::{TestClock, World};
 use runtime::{Handle, Mailbox, Policy, Port};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -128,6 +131,38 @@ pub(crate) struct Running {
     pub(crate) cluster: Cluster,
     pub(crate) snapshots: SharedSnapshots,
     pub(crate) kept: Arc<Mutex<Vec<KeepHistory>>>,
+    pub(crate) desk: Desk,
+}
+
+/// The store and the alert desk as the poller meets them.
+#[derive(Clone, Default)]
+pub(crate) struct Desk {
+    /// What the rules remember, as it was kept last.
+    pub(crate) states: Arc<Mutex<BTreeMap<Arc<str>, String>>>,
+    /// Every report that was taken.
+    pub(crate) reports: Arc<Mutex<Vec<ReportFindings>>>,
+    /// Whether reports are refused.
+    pub(crate) refuses: Arc<AtomicBool>,
+    /// How often states were kept.
+    pub(crate) times_kept: Arc<AtomicUsize>,
+}
+
+impl Desk {
+    /// What is raised now, as `rule:object`, by everything that was reported.
+    pub(crate) fn raised(&self) -> BTreeSet<String> {
+        let mut open: BTreeMap<String, bool> = BTreeMap::new();
+        for judged in self.reports.lock().unwrap().iter().flat_map(|report| &report.judged) {
+            let of_scope = |key: &String| {
+                key.strip_prefix(&*judged.rule).and_then(|rest| rest.strip_prefix(':')).is_some_and(|object| {
+                    (object == &*judged.scope || (judged.scope.ends_with('/') && object.starts_with(&*judged.scope)))
+                        && !judged.unseen.iter().any(|unseen| **unseen == *object)
+                })
+            };
+            open.retain(|key, _| !of_scope(key));
+            open.extend(judged.findings.iter().filter(|one| one.raised().is_some()).map(|one| (one.key(), true)));
+        }
+        open.into_keys().collect()
+    }
 }
 
 impl Running {
@@ -136,7 +171,19 @@ impl Running {
     }
 
     pub(crate) fn with(world: &World, cluster: Cluster, endpoints: usize, history: Vec<HistorySlab>) -> Self {
+        Self::resumed(world, cluster, endpoints, history, Desk::default())
+    }
+
+    /// The same, with a store and a desk of before.
+    pub(crate) fn resumed(
+        world: &World,
+        cluster: Cluster,
+        endpoints: usize,
+        history: Vec<HistorySlab>,
+        desk: Desk,
+    ) -> Self {
         let kept: Arc<Mutex<Vec<KeepHistory>>> = Arc::default();
+        let (loading, states, reports) = (desk.clone(), desk.clone(), desk.clone());
         let keeping = Arc::clone(&kept);
         let snapshots = SharedSnapshots::default();
         let ports = Ports {
@@ -147,12 +194,29 @@ impl Running {
                 keeping.lock().unwrap().push(message);
                 Ok(())
             }),
+            load_states: Port::<LoadStates>::scripted("store", move |_| {
+                let states = loading.states.lock().unwrap();
+                Ok(states.iter().map(|(name, text)| (Arc::clone(name), text.clone())).collect())
+            }),
+            keep_states: Port::<KeepStates>::scripted("store", move |message| {
+                states.times_kept.fetch_add(1, Ordering::Relaxed);
+                let kept = message.states.into_iter().filter_map(|(name, text)| Some((name, text?)));
+                states.states.lock().unwrap().extend(kept);
+                Ok(())
+            }),
+            report: Port::<ReportFindings>::scripted("alert-desk", move |report| {
+                if reports.refuses.load(Ordering::Relaxed) {
+                    return Err(StoreError("not now".to_owned()));
+                }
+                reports.reports.lock().unwrap().push(report);
+                Ok(())
+            }),
             snapshots: Arc::clone(&snapshots),
         };
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config(endpoints)));
-        let factory = ProxmoxPoller::factory(config, ports);
+        let factory = ProxmoxPoller::factory(config, SharedRuleBook::default(), ports);
         let poller = world.supervision.start(&world.thread(), "proxmox-poller", Policy::optional(), factory);
-        Self { poller, cluster, snapshots, kept }
+        Self { poller, cluster, snapshots, kept, desk }
     }
 
     pub(crate) async fn ask<M: Msg>(&self, message: M) -> M::Reply

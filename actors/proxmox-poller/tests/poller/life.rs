@@ -18,7 +18,7 @@ fn polls_on_its_beat_and_publishes() {
         assert_eq!(running.status().await.state, ClusterState::Starting);
         pass(35).await;
         let polls = running.cluster.asked().iter().filter(|(.., path)| path == "/cluster/resources").count();
-        assert_eq!(polls, 4);
+        assert!((3..=4).contains(&polls), "every ten seconds, a tenth more or less: {polls}");
         let status = running.status().await;
         assert_eq!((status.state, status.problem, status.quorate), (ClusterState::Ok, None, Some(true)));
         assert_eq!((status.nodes_online, status.guests_running, status.errors), (1, 1, 0));

@@ -4,7 +4,7 @@ use super::{Begun, OwnTool, Surroundings};
 use crate::arguments;
 use contract::cluster::ClusterStatus;
 use contract::provider::{ProviderState, ProviderStatus};
-use contract::status::{ActorStatus, NamedState, Status, seconds_since};
+use contract::status::{ActorStatus, Status, seconds_since};
 use contract::tools::{Risk, ToolResult};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -145,9 +145,9 @@ fn extract(status: &Status, now: Timestamp, detail: bool) -> Extract<'_> {
             },
         },
         clusters: status.clusters.iter().map(cluster).collect(),
-        mcp_servers: named(&status.mcp_servers),
-        jobs: named(&status.jobs),
-        channels: named(&status.channels),
+        mcp_servers: status.mcp_servers.iter().map(|member| named(&member.name, &member.state)).collect(),
+        jobs: status.jobs.iter().map(|job| named(&job.name, &job.state)).collect(),
+        channels: status.channels.iter().map(|channel| named(&channel.name, &channel.state)).collect(),
         alerts: status.alerts.iter().map(|alert| alert.name.as_str()).collect(),
     }
 }
@@ -186,8 +186,8 @@ fn provider(status: &ProviderStatus, now: Timestamp, detail: bool) -> Provider<'
     }
 }
 
-fn named(members: &[NamedState]) -> Vec<String> {
-    members.iter().map(|member| format!("{}: {}", member.name, member.state)).collect()
+fn named(name: &str, state: &str) -> String {
+    format!("{name}: {state}")
 }
 
 fn cluster(cluster: &ClusterStatus) -> String {
@@ -249,6 +249,8 @@ mod tests {
             ],
             clusters: vec![],
             alerts: vec![],
+            alert_counts: None,
+            heartbeats: vec![],
             jobs: vec![],
             channels: vec![],
             mcp_servers: vec![],

@@ -18,6 +18,12 @@ impl Access {
         Self::none().grant("/", &AUDITOR)
     }
 
+    /// An auditor that may also do everything to guests that the simulation lets a request do.
+    pub fn operator() -> Self {
+        let actions = ["VM.PowerMgmt", "VM.Migrate", "VM.Snapshot", "VM.Backup", "Datastore.AllocateSpace"];
+        Self::auditor().with("/", &actions)
+    }
+
     /// A token with privilege separation and no permissions of its own: the usual mistake.
     pub fn none() -> Self {
         Self::default()
@@ -26,6 +32,12 @@ impl Access {
     /// Gives these privileges on a path, in place of what was given there.
     pub fn grant(mut self, path: &str, privileges: &[&str]) -> Self {
         self.grants.insert(path.to_owned(), privileges.iter().map(|one| (*one).to_owned()).collect());
+        self
+    }
+
+    /// Adds these privileges to what is given on a path.
+    pub fn with(mut self, path: &str, privileges: &[&str]) -> Self {
+        self.grants.entry(path.to_owned()).or_default().extend(privileges.iter().map(|one| (*one).to_owned()));
         self
     }
 
@@ -64,6 +76,9 @@ mod tests {
         assert!(access.holds("/vms/1011", "VM.Audit"), "101 is no folder of 1011");
         assert!(access.holds("/nodes/pve1", "Sys.Modify") && !access.holds("/nodes/pve1", "Sys.Audit"));
         assert!(!Access::none().holds("/", "Sys.Audit"));
+        let more = access.clone().with("/vms/101", &["VM.PowerMgmt"]).with("/vms/101", &["VM.Audit"]);
+        assert!(more.holds("/vms/101", "VM.PowerMgmt") && more.holds("/vms/101", "VM.Audit"));
+        assert!(Access::operator().holds("/vms/101", "VM.Migrate") && Access::operator().holds("/", "Sys.Audit"));
         assert!(!access.without("Sys.Audit").holds("/", "Sys.Audit"));
     }
 }

@@ -5,6 +5,29 @@ use crate::error::SimError;
 use crate::script::Script;
 use std::time::Duration;
 
+/// Which Proxmox VE the cluster runs: what its answers contain and how they write it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// 7.4: some numbers of containers are text, no `memhost`, no `available`.
+    V7,
+    /// 8.4: numbers are numbers; no `memhost`, no `available`, no pressure figures.
+    V8,
+    /// 9.0: all of it.
+    #[default]
+    V9,
+}
+
+impl Version {
+    /// Version and release as `/version` writes them.
+    pub(crate) fn numbers(self) -> (&'static str, &'static str) {
+        match self {
+            Self::V7 => ("7.4-19", "7.4"),
+            Self::V8 => ("8.4.14", "8.4"),
+            Self::V9 => ("9.0.10", "9.0"),
+        }
+    }
+}
+
 /// A cluster to simulate.
 #[derive(Clone, Debug)]
 pub struct SimConfig {
@@ -16,6 +39,8 @@ pub struct SimConfig {
     pub guests: usize,
     /// How many endpoints to open; the first is the first node's, and so on.
     pub endpoints: usize,
+    /// Which Proxmox VE it runs.
+    pub version: Version,
     /// Whether the cluster has Ceph.
     pub ceph: bool,
     /// What the token may see.
@@ -42,6 +67,7 @@ impl Default for SimConfig {
             nodes: 3,
             guests: 0,
             endpoints: 3,
+            version: Version::V9,
             ceph: true,
             access: Access::auditor(),
             token_id: "haia@pve!monitor".into(),

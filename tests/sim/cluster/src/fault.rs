@@ -5,16 +5,18 @@ use std::time::Duration;
 /// What goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The request is read and never answered; the connection stays open until the client leaves.
+    /// The request is read and never answered, and nothing comes of it; the connection stays open until the client leaves.
     Hang,
     /// New connections are closed before the TLS handshake, open ones at their next request.
     Refuse,
-    /// A right head, half of the body, then the connection is cut without a TLS end.
+    /// A right head, half of the body, then the connection is cut without a TLS end. What the request asked for has happened.
     DropMidBody,
     /// 595: pveproxy cannot reach the node that should answer.
     NoRoute,
     /// 596: the node that should answer broke off.
     BrokenProxy,
+    /// `/cluster/resources` lacks every third guest, as after a hiccup of the configuration file system.
+    FewerRows,
     /// 500 with this text in the reason phrase.
     ServerError(String),
     /// 401, status line only.
@@ -79,12 +81,13 @@ impl FaultRule {
 /// The faults that are on. The first that fits strikes.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    rules: Vec<FaultRule>,
+    rules: Vec<(FaultRule, Option<i64>)>,
 }
 
 impl Faults {
-    pub(crate) fn add(&mut self, rule: FaultRule) {
-        self.rules.push(rule);
+    /// Switches a rule on, for good or until a moment.
+    pub(crate) fn add(&mut self, rule: FaultRule, ends: Option<i64>) {
+        self.rules.push((rule, ends));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -92,14 +95,16 @@ impl Faults {
     }
 
     /// The fault that strikes this request, counted.
-    pub(crate) fn strike(&mut self, endpoint: usize, path: &str) -> Option<Fault> {
-        let fits = |rule: &FaultRule| {
+    pub(crate) fn strike(&mut self, endpoint: usize, path: &str, now: i64) -> Option<Fault> {
+        self.forget_ended(now);
+        let fits = |(rule, _): &(FaultRule, Option<i64>)| {
             let elsewhere = rule.endpoint.is_some_and(|only| only != endpoint);
-            let other = rule.fault == Fault::EmptyResources && path != "/cluster/resources";
+            let of_resources = matches!(rule.fault, Fault::EmptyResources | Fault::FewerRows);
+            let other = of_resources && path != "/cluster/resources";
             !elsewhere && !other && path.starts_with(&rule.path)
         };
         let at = self.rules.iter().position(fits)?;
-        let rule = &mut self.rules[at];
+        let rule = &mut self.rules[at].0;
         let fault = rule.fault.clone();
         if let Some(times) = &mut rule.times {
             *times = times.saturating_sub(1);
@@ -111,9 +116,14 @@ impl Faults {
     }
 
     /// Whether new connections of this endpoint are closed at once.
-    pub(crate) fn refuses(&self, endpoint: usize) -> bool {
+    pub(crate) fn refuses(&mut self, endpoint: usize, now: i64) -> bool {
+        self.forget_ended(now);
         let here = |rule: &&FaultRule| rule.endpoint.is_none_or(|only| only == endpoint) && rule.path.is_empty();
-        self.rules.iter().filter(here).any(|rule| rule.fault == Fault::Refuse)
+        self.rules.iter().map(|(rule, _)| rule).filter(here).any(|rule| rule.fault == Fault::Refuse)
+    }
+
+    fn forget_ended(&mut self, now: i64) {
+        self.rules.retain(|(_, ends)| ends.is_none_or(|ends| now < ends));
     }
 }
 
@@ -124,16 +134,18 @@ mod tests {
     #[test]
     fn a_rule_strikes_where_and_as_often_as_it_says() {
         let mut faults = Faults::default();
-        faults.add(FaultRule::always(Fault::Hang).on_path("/nodes").on_endpoint(1).times(2));
-        assert_eq!(faults.strike(0, "/nodes"), None);
-        assert_eq!(faults.strike(1, "/version"), None);
-        assert_eq!(faults.strike(1, "/nodes/pve1/status"), Some(Fault::Hang));
-        assert_eq!(faults.strike(1, "/nodes"), Some(Fault::Hang));
-        assert_eq!(faults.strike(1, "/nodes"), None, "twice was said");
-        faults.add(FaultRule::always(Fault::EmptyResources));
-        assert_eq!(faults.strike(0, "/cluster/status"), None);
-        assert_eq!(faults.strike(0, "/cluster/resources"), Some(Fault::EmptyResources));
+        faults.add(FaultRule::always(Fault::Hang).on_path("/nodes").on_endpoint(1).times(2), None);
+        assert_eq!(faults.strike(0, "/nodes", 0), None);
+        assert_eq!(faults.strike(1, "/version", 0), None);
+        assert_eq!(faults.strike(1, "/nodes/pve1/status", 0), Some(Fault::Hang));
+        assert_eq!(faults.strike(1, "/nodes", 0), Some(Fault::Hang));
+        assert_eq!(faults.strike(1, "/nodes", 0), None, "twice was said");
+        faults.add(FaultRule::always(Fault::EmptyResources), None);
+        assert_eq!(faults.strike(0, "/cluster/status", 0), None);
+        assert_eq!(faults.strike(0, "/cluster/resources", 0), Some(Fault::EmptyResources));
         faults.clear();
-        assert_eq!(faults.strike(0, "/cluster/resources"), None);
+        assert_eq!(faults.strike(0, "/cluster/resources", 0), None);
+        faults.add(FaultRule::always(Fault::Refuse), Some(60));
+        assert!(faults.refuses(0, 59) && !faults.refuses(0, 60), "it ends when it was said");
     }
 }

@@ -1,14 +1,16 @@
 //! Starts the simulation and steers it while it runs. Dropping the handle ends it: its thread, its sockets, its connections.
 
 use crate::access::Access;
-use crate::build;
+use crate::api::Answer;
 use crate::certificate::Identity;
+use crate::cluster::Cluster;
 use crate::config::SimConfig;
 use crate::error::SimError;
 use crate::fault::{Fault, FaultRule};
-use crate::incidents::{Effect, Incident, happen};
+use crate::incidents::Incident;
 use crate::record::Request;
 use crate::server::{Running, Shared};
+use crate::task_rule::TaskRule;
 use contract::clock::SharedClock;
 use std::sync::Arc;
 
@@ -23,13 +25,12 @@ impl SimCluster {
     ///
     /// [`SimError`] when the configuration contradicts itself, or the system refuses a socket or the thread.
     pub fn start(config: SimConfig, clock: SharedClock) -> Result<SimHandle, SimError> {
-        config.validate()?;
-        let mut cluster = build::cluster(&config, clock.now().as_second());
-        let names: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
+        let mut cluster = Cluster::new(config, clock.now())?;
+        let names: Vec<String> = cluster.model.nodes.iter().map(|node| node.name.clone()).collect();
         let identity = Identity::new(&names)?;
-        cluster.fingerprint.clone_from(&identity.fingerprint);
-        let (token_id, token_secret) = (config.token_id.clone(), config.token_secret.clone());
-        let shared = Arc::new(Shared::new(config, cluster, names, clock));
+        cluster.model.fingerprint.clone_from(&identity.fingerprint);
+        let (token_id, token_secret) = (cluster.config.token_id.clone(), cluster.config.token_secret.clone());
+        let shared = Arc::new(Shared::new(cluster, clock));
         let running = Running::start(&shared, &identity)?;
         Ok(SimHandle {
             endpoints: running.ports.iter().map(|port| format!("https://127.0.0.1:{port}")).collect(),
@@ -66,12 +67,7 @@ impl SimHandle {
     ///
     /// [`SimError`] when it names something unknown, or cannot happen as things are.
     pub fn incident(&self, incident: Incident) -> Result<(), SimError> {
-        self.shared.state(|state| {
-            happen(&mut state.cluster, Effect::Incident(incident))?;
-            let now = state.cluster.now;
-            state.cluster.advance(now);
-            Ok(())
-        })
+        self.shared.state(|cluster| cluster.incident(incident))
     }
 
     /// Switches a fault on for every request, until [`SimHandle::clear_faults`].
@@ -81,37 +77,57 @@ impl SimHandle {
 
     /// Switches a fault on where and as often as the rule says.
     pub fn fault_rule(&self, rule: FaultRule) {
-        self.shared.state(|state| state.faults.add(rule));
+        self.shared.state(|cluster| cluster.fault_rule(rule));
     }
 
     /// Switches all faults off. What hangs goes on hanging until its client leaves, as on a real cluster.
     pub fn clear_faults(&self) {
-        self.shared.state(|state| state.faults.clear());
+        self.shared.state(Cluster::clear_faults);
     }
 
-    /// Changes what the token may see.
+    /// Says how tasks end that requests begin from now on. The first rule that fits counts.
+    pub fn task_rule(&self, rule: TaskRule) {
+        self.shared.state(|cluster| cluster.task_rule(rule));
+    }
+
+    /// Tasks end as they were asked for again.
+    pub fn clear_task_rules(&self) {
+        self.shared.state(Cluster::clear_task_rules);
+    }
+
+    /// What the first endpoint would answer to a GET, without a socket. `path` is written without `/api2/json`.
+    pub fn answer(&self, path: &str) -> Answer {
+        self.shared.state(|cluster| cluster.answer(path))
+    }
+
+    /// Looks at or steers the cluster behind the sockets, after it has caught up with the clock.
+    pub fn with<R>(&self, look: impl FnOnce(&mut Cluster) -> R) -> R {
+        self.shared.state(look)
+    }
+
+    /// Changes what the token may see and do.
     pub fn set_access(&self, access: Access) {
-        self.shared.state(|state| state.access = access);
+        self.shared.state(|cluster| cluster.set_access(access));
     }
 
     /// The newest requests, oldest first; at most 10,000.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.state(|state| state.record.requests())
+        self.shared.state(|cluster| cluster.requests())
     }
 
     /// How many requests came since the start.
     pub fn request_count(&self) -> u64 {
-        self.shared.state(|state| state.record.count())
+        self.shared.state(|cluster| cluster.request_count())
     }
 
     /// Forgets the requests so far; the count and the writing ones stay.
     pub fn forget_requests(&self) {
-        self.shared.state(|state| state.record.forget());
+        self.shared.state(Cluster::forget_requests);
     }
 
-    /// Every request that wanted to change something. Each was refused.
+    /// Every request that wanted to change something, whether it did or was refused.
     pub fn writes(&self) -> Vec<Request> {
-        self.shared.state(|state| state.record.writes())
+        self.shared.state(|cluster| cluster.writes())
     }
 
     /// For tests: fails when a writing request ever came.
@@ -127,7 +143,7 @@ impl SimHandle {
 
     /// How many connections were accepted since the start, of all endpoints.
     pub fn connections(&self) -> u64 {
-        self.shared.state(|state| state.accepted)
+        self.shared.state(|cluster| cluster.accepted())
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Request {
     pub method: String,
     /// Path and query as sent, with `/api2/json`.
     pub target: String,
+    /// What it carried, such as `target=pve2`, of at most 2,000 characters.
+    pub body: String,
     /// The status it was meant to get; 0 when a fault left it without one.
     pub status: u16,
     /// When it came: seconds of the cluster's clock since 1970.

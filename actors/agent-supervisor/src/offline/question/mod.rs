@@ -12,7 +12,7 @@ mod words;
 pub(crate) use period::{Period, Window};
 pub(crate) use words::Kind;
 
-use spelling::is_like;
+use spelling::{is_like, said_in_full};
 use words::{Class, class, may_be_name};
 
 /// The longest question looked at, in words: more is a story, which patterns cannot understand.
@@ -23,6 +23,8 @@ const LONGEST_WORD: usize = 253;
 const GAP: usize = 2;
 /// The most words of a name.
 const NAME_WORDS: usize = 3;
+/// The most words of a name that is the whole question.
+const BARE_NAME_WORDS: usize = 2;
 /// What a found word counts; a found name counts one.
 const WORD: usize = 2;
 
@@ -30,6 +32,8 @@ const WORD: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {
     words: Vec<String>,
+    /// The words as the person wrote them.
+    spelled: Vec<String>,
     classes: Vec<Class>,
     period: Option<Period>,
     named: Option<Named>,
@@ -39,7 +43,7 @@ pub(crate) struct Question {
 /// A name in a question.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// The name, or a number.
+    /// The name as the person wrote it, or a number.
     pub(crate) name: String,
     /// What it is said to be.
     pub(crate) kind: Option<Kind>,
@@ -72,25 +76,29 @@ struct Trial {
 impl Question {
     /// Reads a message. Notes that clients put in front of it (`<attached_files>…`) are left out.
     pub(crate) fn new(text: &str) -> Self {
-        let text = without_notes(text).to_lowercase().replace('’', "'").replace("'s ", " is ").replace("'re ", " are ");
+        let text = without_notes(text).replace('’', "'").replace("'s ", " is ").replace("'re ", " are ");
         let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '!' | '?' | '(' | ')' | '"');
-        let mut words = Vec::new();
-        for word in text.split(separates) {
-            let word = word.trim_end_matches(|c: char| !c.is_alphanumeric());
-            let word = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '/');
-            match (word, numbered(word)) {
-                ("", _) => {}
+        let (mut words, mut spelled): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        for written in text.split(separates) {
+            let written = written.trim_end_matches(|c: char| !c.is_alphanumeric());
+            let written = written.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '/').replace('\'', "");
+            let word = written.to_lowercase();
+            let parts = match (word.as_str(), numbered(&word)) {
+                ("", _) => continue,
                 // "Backed up" is one word here, since "up" means something else.
-                ("up", _) if words.last().is_some_and(|before| before == "backed") => {}
-                ("whats", _) => words.extend(["what".to_owned(), "is".to_owned()]),
-                ("hows", _) => words.extend(["how".to_owned(), "is".to_owned()]),
-                ("wheres", _) => words.extend(["where".to_owned(), "is".to_owned()]),
-                (_, Some((kind, number))) => words.extend([kind.to_owned(), number.to_owned()]),
-                _ => words.push(word.replace('\'', "")),
+                ("up", _) if words.last().is_some_and(|before| before == "backed") => continue,
+                (_, Some((kind, number))) => vec![kind, number],
+                (word, None) => said_in_full(word).map_or_else(|| vec![word], |full| full.split(' ').collect()),
+            };
+            match parts[..] {
+                [_] => spelled.push(written),
+                _ => spelled.extend(parts.iter().map(|part| (*part).to_owned())),
             }
+            words.extend(parts.into_iter().map(str::to_owned));
         }
         if words.len() > LONGEST || words.iter().any(|word| word.len() > LONGEST_WORD) {
             words.clear();
+            spelled.clear();
         }
         let found = period::find(&words);
         let mut classes: Vec<Class> = words.iter().map(|word| class(word)).collect();
@@ -99,11 +107,18 @@ impl Question {
         if words.get(greeting).is_some_and(|word| matches!(word.as_str(), "morning" | "evening" | "afternoon")) {
             classes[greeting] = Class::Empty;
         }
+        // "How do I …?" asks for instructions, which only a pattern with its own "how" can mean.
+        if let [how, to, ..] = &words[..]
+            && how == "how"
+            && (to == "to" || (words.get(2).is_some_and(|i| ["i", "we", "you"].contains(&i.as_str())) && is_modal(to)))
+        {
+            classes[0] = Class::Trade;
+        }
         let period = found.map(|(period, places)| {
             classes[places].fill(Class::Empty);
             period
         });
-        Self { words, classes, period, named: None, has_cluster: false }
+        Self { words, spelled, classes, period, named: None, has_cluster: false }
     }
 
     /// The time it is about, where it names one.
@@ -129,6 +144,16 @@ impl Question {
     /// Whether it has one of these words, `a|b`, or one like it.
     pub(crate) fn has(&self, words: &str) -> bool {
         self.words.iter().any(|word| words.split('|').any(|key| is_like(word, key)))
+    }
+
+    /// Whether it asks what a word means, and not how things are: "what is a container?"
+    pub(crate) fn asks_for_a_meaning(&self) -> bool {
+        matches!(self.words.iter().map(String::as_str).collect::<Vec<_>>()[..], ["what", "is" | "are", "a" | "an", _])
+    }
+
+    /// The question as nothing but a name, of one or two words.
+    pub(crate) fn bare_name(&self) -> Option<Match> {
+        self.matches("@").filter(|fit| fit.left == 0 && self.words.len() <= BARE_NAME_WORDS)
     }
 
     /// Whether a pattern fits, and how well.
@@ -217,14 +242,15 @@ impl Question {
         }
         let is_name = |place: usize| {
             // Beside its kind some words of the trade may be names too: "vm backup".
-            self.classes[place] == Class::Name || (kind.is_some() && place == begin && may_be_name(&self.words[place]))
+            let is_said = || kind.is_some() || matches!(self.classes.get(place + 1), Some(Class::Noun(Some(_))));
+            self.classes[place] == Class::Name || (place == begin && may_be_name(&self.words[place]) && is_said())
         };
         let mut found = Vec::new();
         for end in begin + 1..=self.words.len().min(begin + NAME_WORDS) {
             if !is_name(end - 1) {
                 break;
             }
-            let name = self.words[begin..end].join(" ");
+            let name = self.spelled[begin..end].join(" ");
             let mut after = end;
             let mut kind = kind;
             while let Some(Class::Noun(said)) = self.classes.get(after) {
@@ -261,6 +287,11 @@ fn numbered(word: &str) -> Option<(&str, &str)> {
     let kind = kind.trim_end_matches(['/', ':', '#']);
     let is_number = number.len() > 2 && number.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && matches!(class(kind), Class::Noun(Some(Kind::Guest)))).then_some((kind, number))
+}
+
+/// Whether a word asks for what can or should be done.
+fn is_modal(word: &str) -> bool {
+    ["do", "can", "could", "should", "would"].contains(&word)
 }
 
 /// The message without the notes that clients put into it in angle brackets.

@@ -78,10 +78,12 @@ pub(super) fn find(words: &[String]) -> Option<(Period, std::ops::Range<usize>)>
         let word = |offset: usize| words.get(at + offset).map_or("", String::as_str);
         let found = |period, length| Some((period, at..at + length));
         match (word(0), word(1), word(2)) {
-            ("last" | "this" | "past" | "previous", "night" | "nite", _) => found(Period::Night, 2),
+            ("last" | "this" | "past" | "previous", "night" | "nights", _) => found(Period::Night, 2),
             ("in" | "during" | "over", "the", "night") => found(Period::Night, 3),
             ("overnight" | "tonight", _, _) => found(Period::Night, 1),
+            ("since", "yesterday", "morning" | "noon" | "afternoon" | "evening") => found(Period::SinceYesterday, 3),
             ("since", "yesterday", _) => found(Period::SinceYesterday, 2),
+            ("yesterday", "morning" | "noon" | "afternoon" | "evening", _) => found(Period::Yesterday, 2),
             ("yesterday", _, _) => found(Period::Yesterday, 1),
             ("today", _, _) => found(Period::Today, 1),
             ("this", "morning" | "evening" | "afternoon", _) => found(Period::Today, 2),

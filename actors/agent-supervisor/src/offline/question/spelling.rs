@@ -1,4 +1,30 @@
-//! Words that are misspelt a little. Pure.
+//! Words that are misspelt a little, and words that people shorten. Pure.
+
+/// Short forms, each with the words it stands for.
+const SHORT: &[(&str, &str)] = &[
+    ("whats", "what is"),
+    ("hows", "how is"),
+    ("wheres", "where is"),
+    ("whos", "who is"),
+    ("r", "are"),
+    ("u", "you"),
+    ("ur", "your"),
+    ("y", "why"),
+    ("rn", "now"),
+    ("any1", "anything"),
+    ("w", "with"),
+    ("pls", "please"),
+    ("wich", "which"),
+    ("wat", "what"),
+    ("nite", "night"),
+    ("gimme", "give me"),
+    ("wtf", "what"),
+];
+
+/// What a short form stands for.
+pub(super) fn said_in_full(word: &str) -> Option<&'static str> {
+    SHORT.iter().find(|(short, _)| *short == word).map(|(_, full)| *full)
+}
 
 /// Whether a word is the key, or the key misspelt: one slip in a word of five letters, two in one of eight, two letters swapped in one of
 /// four.

@@ -4,14 +4,14 @@
 use super::spelling::is_like;
 
 /// Words that say nothing about what is asked.
-const EMPTY: &str = "a about actually again all almost already also am an and any anybody anyone are arent around asleep at be \
-    been being bit buddy but by can cant check could currently dear did didnt do does doesnt doing dont during \
-    enough ever everybody everyone exactly feeling for from give good got had haia has hasnt have havent having \
-    hello her here hey hi him hm how i if in interesting into is isnt it its just keep keeps kind know let like \
+const EMPTY: &str = "a about actually again all almost already also am an and any anybody anyone are arent around anymore asleep at back be \
+    been being bit buddy but by can cant check come could currently dear did didnt do does doesnt doing dont during \
+    enough ever everybody everyone exactly feeling for from get gets getting give good got had haia has hasnt have havent having \
+    heck hell hello her here hey hi him hm how i if in interesting into is isnt it its itself just keep keeps kind know let like \
     looking lot lying many mate may maybe me moment more most much my nearly need now of oh ok okay okey on one \
-    ones or others our out please pls quick quickly quite really right say see should show since sir sleeping \
-    slept so some somebody someone sort still such suddenly tell thanks that the their them then there these \
-    they thing things this those to today too u unexpectedly us very want was wasnt way we well were werent \
+    ones only or others our out please pls quick quickly quite really right say see should show since sir sleeping \
+    slept so some somebody someone sort still such suddenly tell thanks that thats the their them then there these \
+    they thing things this those to today too u under unexpectedly us very want was wasnt way we well were werent \
     what when where which while who will with wont would yet you your yours yourself";
 
 /// Words for the whole: no news in a question about the cluster.
@@ -26,20 +26,20 @@ const NODES: &str = "hypervisor node";
 /// Words that go with any name.
 const ANY: &str = "box called host id named server";
 
-/// Words of the trade, which are nobody's name.
-const TRADE: &str = "ability caused overloaded shutting stopping starting address asking consuming eating hogging \
+/// Words of the trade, which are nobody's name; as is what has other signs in it than names have.
+const TRADE: &str = "ability bigger caused overloaded shutting stopping starting address asking consuming eating hogging \
      hanging ip loaded active activity actors alert alerts alive available backed backup backups balloon bad boxes broken busiest \
      busy capacity ceph certificate certificates changed containers cores coverage cpu cpus crash crashed crashes cts cover \
      data database date day days dead degraded details detail die died disk disks down drive drives dying error errors event events \
-     everything anything something nothing exist explain fail failed failing fails failure failures fault faults fencing fine free \
-     full fullest going gone guests ha happen happened happening healthy health high highest history hosts hour hours hung \
-     hypervisors incident incidents info information instances issue issues job jobs killed last latest left list llm llms load log \
-     logs lxcs machines manager mean members memory minute minutes missing model models month morning never new night no nodes none not \
-     off offline old oldest online osd osds overview overnight paused percent pool pools powered problem problems protected \
+     everything anything something nothing exist explain fail failed failing fails failure failures fault faults fencing fine free frozen gb gib \
+     full fullest going gone guests ha happen happened happening healthy health high highest history hosted hosts hour hours hung \
+     hypervisors incident incidents info information instances issue issues job jobs killed larger last latest left list live llm llms load log \
+     logs lxcs machines made manager mean members memory minute minutes missing model models month morning never new news night no nodes none not \
+     off offline old oldest online osd osds overview overnight paused percent pool pools output powered problem problems protected \
      provider providers quorum quorate ram ran reach reachable reboot rebooted recent recently replicated replication \
-     replicate report reports resource resources restart restarted run running runs scheduled servers service services shut size sizes slow \
-     smart snapshot snapshots space start started state status stop stopped stops storage storages store stuck summary system \
-     systems task tasks template templates terabytes time times top total turned unhealthy unprotected up uptime usage use used \
+     replicate report reports resource resources restart restarted room run running runs scheduled servers service services shut size sizes slow slowing slows \
+     smart snapshot snapshots space start started state status stop stopped stops storage storages store stuck summary switched system \
+     systems task tasks tb template templates terabytes tib time times top total turned unhealthy unprotected unresponsive up uptime usage use used \
      uses using utilisation utilization version versions vms volume volumes warning warnings wear wearout week weekend weird why \
      without work worked working wrong yesterday zfs zpool";
 
@@ -93,8 +93,10 @@ pub(super) fn class(word: &str) -> Class {
         Class::Noun(None)
     } else if has(TRADE) || MISSPELT.split_ascii_whitespace().any(|key| is_like(word, key)) {
         Class::Trade
-    } else {
+    } else if word.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
         Class::Name
+    } else {
+        Class::Trade
     }
 }
 
@@ -122,6 +124,7 @@ mod tests {
             ("101", Class::Name),
             ("pve2", Class::Name),
             ("pve", Class::Place),
+            ("2+2", Class::Trade),
         ] {
             assert_eq!(class(word), expected, "{word}");
         }

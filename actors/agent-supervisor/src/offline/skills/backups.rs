@@ -1,7 +1,6 @@
 //! "Any failed backups?", "which guests have no backup?", "when was web-01 backed up?".
 
-use super::stops::log;
-use super::{Planned, Skill, call, tasks};
+use super::{Planned, Skill, call, stops, tasks};
 use crate::offline::facts::{Facts, answer, counted, problems, value};
 use crate::offline::markdown::{inline, table};
 use crate::offline::question::{Period, Question};
@@ -38,6 +37,12 @@ pub(super) const SKILLS: &[Skill] = &[
             "errors|problems|failures|issues|trouble with|in|of last|latest|recent backup|backups",
             "what went|wrong wrong|with backup|backups",
             "why backup|backups fail|failed|failing|broken",
+            "backup|backups go|went|gone wrong",
+            "which|what|did|has|have|was backup|backups go|went|gone wrong",
+            "did|has|have|was backup|backups job|jobs|run|runs go|went|gone wrong",
+            "backup|backups ok|okay|fine|good|well %",
+            "log|logs of|from|for failed|last|latest backup|backups",
+            "log|logs of|from|for last|latest failed backup|backups",
         ],
         plan: plan_failed,
         then: then_failed,
@@ -54,9 +59,9 @@ pub(super) const SKILLS: &[Skill] = &[
             "backup|backups coverage|status|state|overview|report|health|ok|okay|fine|healthy|good|check|summary|schedule|plan",
             "is|are|how|check|show|what backup|backups ok|okay|fine|healthy|good|doing|well|status|state|coverage",
             "how|check|what backup|backups",
-            "which|what|who|list|show|any guests|guest|vms|vm|containers|container|machines without|no|not|isnt|arent|missing|lack|never backup|backups|backed",
+            "which|what|who|list|show|any guests|guest|vms|vm|containers|container|machines without|no|not|isnt|arent|dont|doesnt|havent|hasnt|missing|lack|never backup|backups|backed",
             "which|what|who|list|show|any without|no|not|isnt|arent|missing|never backup|backups|backed",
-            "guests|guest|vms|vm|containers|container|machines|anything|everything|something|what|who without|no|not|isnt|arent|never backup|backups|backed",
+            "guests|guest|vms|vm|containers|container|machines|anything|everything|something|what|who without|no|not|isnt|arent|dont|doesnt|havent|hasnt|never backup|backups|backed",
             "guests|vms|containers|machines missing|lacking|need backup|backups",
             "missing|no|old|oldest|stale|outdated backups|backup",
             "list|show|which|what missing|old|oldest|stale|outdated backups|backup",
@@ -87,6 +92,7 @@ pub(super) const SKILLS: &[Skill] = &[
             "when last|latest backups|backup run|ran|made|taken|done",
             "guest|vm|container|ct backups",
             "backups|backup of|for|from @",
+            "how old last|latest|newest backup|backups of|for @",
             "list|show|which|what|latest|last|recent|newest|any backups|backup of|for|from @",
             "list|show|what|when latest|last|recent|newest backups|backup of|for|from @",
             "when last|latest backups|backup of|for|from @",
@@ -127,7 +133,20 @@ fn then_failed(_: &Question, found: &[ToolResult]) -> Vec<Planned> {
         let arguments = json!({"upid": task.text("upid")?, "lines": 12, "cluster": task.text("cluster")});
         Some(call("get_task_log", &arguments))
     });
-    log.into_iter().collect()
+    // What went wrong stands in the middle of a long log; the coverage has read it.
+    log.into_iter()
+        .chain(newest.map(|task| call("backup_coverage", &json!({"cluster": task.text("cluster")}))))
+        .collect()
+}
+
+/// What went wrong in the newest failure, as its log says; empty where that is not known.
+fn errors(coverage: Facts<'_>, newest: Facts<'_>) -> String {
+    let upid = newest.text("upid");
+    let mut told = coverage.list("clusters").flat_map(|cluster| cluster.at("failed_runs_7d").list("newest"));
+    let Some(told) = told.find(|task| upid.is_some() && task.text("upid") == upid) else {
+        return String::new();
+    };
+    stops::lines("What went wrong in the newest failure", told, "errors")
 }
 
 fn failed(question: &Question, results: &[ToolResult]) -> Result<String, String> {
@@ -146,7 +165,7 @@ fn failed(question: &Question, results: &[ToolResult]) -> Result<String, String>
         (1, total) => format!("**One backup run failed {when}**, of {total}:\n\n"),
         (count, total) => format!("**{count} backup runs failed {when}**, of {total}:\n\n"),
     };
-    for task in failed.take(RUNS) {
+    for task in failed.clone().take(RUNS) {
         let _ = writeln!(body, "- {} on {}", tasks::line(task), task.shown("node"));
     }
     if count > RUNS {
@@ -156,10 +175,11 @@ fn failed(question: &Question, results: &[ToolResult]) -> Result<String, String>
         let _ =
             writeln!(body, "\n{} now.", if running == 1 { "One runs".to_owned() } else { format!("{running} run") });
     }
-    if let Ok(newest) = value(results, 1) {
-        body.push_str(
-            &log(Facts::new(&newest), "lines").replace("The end of its log", "The end of the newest failure's log"),
-        );
+    let coverage = value(results, 2).unwrap_or_default();
+    let wrong = failed.clone().next().map(|newest| errors(Facts::new(&coverage), newest)).unwrap_or_default();
+    body.push_str(&wrong);
+    if let (Ok(newest), true) = (value(results, 1), wrong.is_empty()) {
+        body.push_str(&stops::lines("The end of the newest failure's log", Facts::new(&newest), "lines"));
     }
     if let Some(note) = facts.text("note") {
         let _ = writeln!(body, "\nNote: {}.", inline(note));
@@ -316,6 +336,7 @@ mod tests {
         let planned = then_failed(&question, &found);
         assert_eq!(planned[0].arguments, r#"{"cluster":null,"lines":12,"upid":"UPID:pve2:2"}"#);
         found.push(ToolResult::ok(r#"{"lines":["ERROR: Backup of VM 103 failed","TASK ERROR: job errors"]}"#));
+        assert_eq!((planned[1].tool, planned[1].arguments.as_str()), ("backup_coverage", r#"{"cluster":null}"#));
         assert!(then_failed(&question, &found).is_empty());
         let text = failed(&question, &found).expect("reads");
         assert!(
@@ -326,6 +347,17 @@ mod tests {
             ),
             "{text}"
         );
+        let errors = r#"{"clusters":[{"failed_runs_7d":{"newest":[{"upid":"UPID:pve1:9","errors":["ERROR: another"]},
+            {"upid":"UPID:pve2:2","errors":["ERROR: Backup of VM 103 failed - no space left"]}]}}]}"#;
+        found.push(ToolResult::ok(errors));
+        let text = failed(&question, &found).expect("reads");
+        assert!(
+            text.contains(
+                "\n\nWhat went wrong in the newest failure:\n\n    ERROR: Backup of VM 103 failed - no space left\n"
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("The end of") && !text.contains("another"), "{text}");
         let text =
             failed(&Question::new("failed backups"), &[ToolResult::ok(r#"{"total":12,"tasks":[]}"#)]).expect("reads");
         assert_eq!(text, "**No backup failed in the last 7 days**: 12 runs.\n");

@@ -18,7 +18,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "disks|drives|disk|ssds|hdds|nvmes",
         "disks|drives|disk|drive|ssds|ssd|hdds|nvme|smart health|healthy|status|state|ok|okay|fine|failing|fail|failed|errors|problems|dying|wear|wearout|life|broken|good|bad|dead|worn",
         "list|show|which|what|how|are|is|any|check|physical|all disks|drives|disk|drive|ssds|ssd|hdds|nvmes",
-        "list|show|which|what|how|are|is|any|check|physical|all|health|status disks|drives|disk|drive|ssds|ssd|hdds|nvme|smart health|healthy|status|state|ok|okay|fine|failing|fail|failed|errors|problems|dying|wear|wearout|life|broken|good|bad|doing|dead|worn",
+        "list|show|which|what|how|are|is|any|check|physical|all|health|status disks|drives|disk|drive|ssds|ssd|hdds|nvme|smart health|healthy|status|state|ok|okay|fine|failing|fail|failed|errors|problems|die|dying|wear|wearout|life|broken|good|bad|doing|dead|worn",
         "health|status|state|wear|wearout|life of disks|drives|ssds|disk",
         "any|which|what|bad|failing|failed|dying|broken|worn bad|failing|failed|dying|broken|worn disks|drives|disk|ssds|drive",
         "failing|failed|dying|broken|worn|bad disks|drives|disk|ssds|drive",

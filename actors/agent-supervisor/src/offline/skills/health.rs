@@ -17,6 +17,7 @@ pub(super) const SKILLS: &[Skill] = &[
         patterns: &[
             "/cluster",
             "cluster|proxmox|pve|datacenter|homelab|lab",
+            "how cluster|proxmox|pve|homelab|lab look|looking",
             "how|is|are|show|check|what cluster|clusters|proxmox|pve|datacenter|homelab|lab|infrastructure",
             "how|is|are|show|check|what cluster|clusters|proxmox|pve|datacenter|homelab|lab|infrastructure healthy|ok|okay|fine|well|good|up|down|running|working|status|state|health|doing|alive|broken|overview|stable|summary|happy|degraded|unhealthy|feeling|alright|online",
             "cluster|proxmox|pve|datacenter|homelab|lab|infrastructure healthy|ok|okay|status|state|health|overview|report|summary|problems|errors|issues|warnings|check|alerts|up",

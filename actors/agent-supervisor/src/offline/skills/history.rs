@@ -22,6 +22,12 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
     patterns: &[
         "/history",
         "what happened|happen|happend|changed|new|up|on",
+        "tell %",
+        "anything|something weird|strange|interesting|unusual|special|new happen|happened",
+        "did|has anything|something weird|strange|interesting|unusual|special|new happen|happened",
+        "what went down %",
+        "news",
+        "any news",
         "what has|is|was|been happened|happening|changed|new|going|done",
         "what has|is|was|been going|been on|happening|changed|done",
         "anything|something|nothing happened|happen|changed|new|interesting|unusual|special|notable|strange|weird",

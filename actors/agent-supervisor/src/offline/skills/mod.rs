@@ -17,6 +17,7 @@ mod status;
 mod stops;
 mod storage;
 mod talk;
+mod task_log;
 mod tasks;
 mod thing;
 mod time;
@@ -35,6 +36,7 @@ const FAMILIES: &[&[Skill]] = &[
     history::SKILLS,
     nodes::SKILLS,
     tasks::SKILLS,
+    task_log::SKILLS,
     load::SKILLS,
     ha::SKILLS,
     ceph::SKILLS,
@@ -134,6 +136,9 @@ pub(crate) fn has_cluster(catalogue: &Catalogue) -> bool {
 
 /// The skill that fits best: most words found, then fewest left over.
 pub(crate) fn recognise(question: &Question, with_cluster: bool) -> Option<(&'static Skill, Match)> {
+    if question.asks_for_a_meaning() {
+        return None;
+    }
     let fit = |skill: &'static Skill| {
         let counted = |one: Match| match skill.scope {
             Scope::Own => Match { left: one.left + one.places, ..one },
@@ -151,7 +156,9 @@ pub(crate) fn recognise(question: &Question, with_cluster: bool) -> Option<(&'st
     let own = (!with_cluster && question.period().is_none())
         .then(|| best(&mut all().filter(|skill| skill.scope != Scope::Cluster)))
         .flatten();
-    let (skill, fit) = own.or_else(|| best(&mut all()))?;
+    // Nothing but a name ("plex?") asks about what it names; whether it is a name only the cluster can tell.
+    let name = || question.bare_name().filter(|_| with_cluster).map(|fit| (&thing::SKILLS[0], fit));
+    let (skill, fit) = own.or_else(|| best(&mut all())).or_else(name)?;
     Some(if skill.scope == Scope::Everything && !with_cluster { (status::WHOLE, fit) } else { (skill, fit) })
 }
 

@@ -27,6 +27,7 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
         "which|what guests|vms|containers|guest|vm have old|oldest|forgotten snapshots|snapshot",
         "snapshots|snapshot exist|old|older|there",
         "snapshots|snapshot of|for|on @",
+        "which|what|how|any snapshots|snapshot @",
         "list|show|which|what|how|any|old snapshots|snapshot of|for|on @",
         "does|has|what|which|show|list @ snapshots|snapshot",
         "@ snapshots|snapshot",

@@ -29,11 +29,24 @@ pub(super) const SKILLS: &[Skill] = &[
             "who|what shut|turned|powered|switched|took down|off|offline @",
             "who|what shut|turned|powered|switched|took @ down|off|offline",
             "what happened|wrong|happend|up to|with @",
+            "what going with @",
+            "why|when @ crash|crashed|stop|stopped|die|died|reboot|restart last time",
+            "what made @ crash|stop|die|reboot|restart|fail",
+            "why|how|when @ shut|turn|power|switch down|off",
+            "what happened|wrong|up|going with @ not responding|working|start|starting|reachable|running|up",
+            "when @ down|off|offline|stopped|dead|gone",
+            "how @ off|down|offline|stopped|dead|gone",
+            "did|has|have|was|were|who shut|turned|turn|powered|switched|took down|off @",
+            "did|has|was|is @ shut|turned|powered|switched|taken down|off|offline",
+            "did|has|was|is @ shut|turned|powered|switched|taken down|off|offline crash|crashed",
+            "did|has|was|is @ crash|crashed shut|turned|powered|switched|taken down|off",
+            "did|has|was|is @ crash|crashed stopped|stop|killed",
+            "reason|cause for|of @ stop|crash|outage|shutdown|reboot|restart",
             "what|whats wrong|up|matter|problem|issue with @",
             "why @ run|running|up|online|start|started|starting|boot|booting|working|respond|responding|reachable|alive",
             "explain|tell why @ stop|stopped|crash|crashed|die|died|down|off|offline",
             "did stop|stopped|restart|reboot|kill|crash|shutdown @",
-            "@ crashed|stopped|died|down|dead|offline|unreachable",
+            "@ crashed|stopped|died|down|dead|offline|unreachable|gone|frozen|unresponsive",
             "@ crashed|stopped|died|down|dead|offline|unreachable why",
             "@ stopped working|responding",
             "what caused @ stop|crash|die|reboot|restart|shutdown|go|fail",
@@ -57,6 +70,7 @@ pub(super) const SKILLS: &[Skill] = &[
         patterns: &[
             "did|has|have|was|any|anything|something|what|which|list|show crash|crashed|crashes|die|died|fail",
             "crashes|crashed",
+            "what|who|anything|something went|gone down|off|offline",
             "what|who|anything|did stop",
             "did|has|have|any anything|something|guest|guests|vm|vms|container|containers|machine|machines crash|crashed|stop|stopped|die|died|fallen|shut|gone|go",
             "any|which|what guest|guests|vm|vms|container|containers|machine|machines crash|crashed|died|die|fell",
@@ -117,10 +131,15 @@ fn summary(facts: Facts<'_>) -> String {
 
 /// The last lines of a log, as they are; empty where there are none.
 pub(super) fn log(facts: Facts<'_>, member: &str) -> String {
+    lines("The end of its log", facts, member)
+}
+
+/// Lines of a log under a heading, as they are; empty where there are none.
+pub(super) fn lines(heading: &str, facts: Facts<'_>, member: &str) -> String {
     let mut text = String::new();
     for line in facts.list(member).filter_map(Facts::as_text) {
         if text.is_empty() {
-            text.push_str("\nThe end of its log:\n\n");
+            let _ = write!(text, "\n{heading}:\n\n");
         }
         let _ = writeln!(text, "    {}", line.replace(|c: char| c.is_control(), " "));
     }

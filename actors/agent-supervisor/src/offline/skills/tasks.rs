@@ -18,6 +18,9 @@ pub(super) const SKILLS: &[Skill] = &[Skill {
     patterns: &[
         "/tasks",
         "tasks|jobs",
+        "what|anything|something failed|fail",
+        "did|has anything|something failed|fail",
+        "which|what failed tasks|jobs",
         "task log|list|history|queue",
         "list|show|which|what|how|all tasks",
         "recent|latest|last|running|active|current|failed|finished tasks|task|jobs",

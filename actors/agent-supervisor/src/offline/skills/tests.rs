@@ -7,6 +7,10 @@ const CLUSTER: &str = include_str!("../../../tests/samples/questions-cluster.txt
 /// Questions about HAIA itself, as they are understood where no cluster is configured.
 const OWN: &str = include_str!("../../../tests/samples/questions-own.txt");
 
+/// Questions about a cluster in the short forms and with the slips of people who type, some with the name that is meant; and, as
+/// `[nothing]`, what must be refused.
+const TYPED: &str = include_str!("../../../tests/samples/questions-typed.txt");
+
 /// The skill that answers.
 fn skill(text: &str, with_cluster: bool) -> Option<&'static str> {
     recognise(&Question::new(text), with_cluster).map(|(skill, _)| skill.name)
@@ -34,6 +38,21 @@ fn recognises_what_people_type_about_a_cluster() {
         .collect();
     assert_eq!(wrong, []);
     assert!(table(CLUSTER).count() > 400);
+}
+
+#[test]
+fn understands_people_in_a_hurry_and_refuses_what_it_cannot_know() {
+    let mut wrong = Vec::new();
+    for (expected, line) in table(TYPED) {
+        let (text, name) = line.split_once(" -> ").map_or((line, None), |(text, name)| (text, Some(name)));
+        let found = recognise(&Question::new(text), true);
+        let found = found.map(|(skill, fit)| (skill.name, fit.named.map(|named| named.name)));
+        let expected = (expected != "nothing").then(|| (expected, name.map(str::to_owned)));
+        if found != expected {
+            wrong.push(format!("{text:50} {found:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -88,7 +107,7 @@ fn haia_itself_can_be_asked_about_beside_a_cluster() {
 fn names_are_taken_out_of_the_question() {
     for (text, name) in [
         ("why did web-01 stop?", "web-01"),
-        ("Why did my VM Web-01 crash last night?", "web-01"),
+        ("Why did my VM Web-01 crash last night?", "Web-01"),
         ("did vm 101 crash?", "101"),
         ("who shut web-01 down", "web-01"),
         ("why did home assistant stop?", "home assistant"),

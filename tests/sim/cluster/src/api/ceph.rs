@@ -36,42 +36,34 @@ fn monitors_on<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Node> {
 }
 
 fn status(context: &Context<'_>, ceph: &Ceph) -> Value {
-    let down = ceph.down();
     let degraded = ceph.degraded_groups();
     let in_quorum: Vec<&str> = monitors_on(context).filter(|node| node.online).map(|node| node.name.as_str()).collect();
+    let raised = ceph.checks(monitors_on(context).count(), &in_quorum);
+    let health = ceph.health(&raised);
     let mut checks = Map::new();
-    let mut check = |code: &str, severity: &str, message: String, count: usize| {
-        let summary = json!({ "message": message, "count": count });
-        checks.insert(code.to_owned(), json!({ "severity": severity, "summary": summary, "muted": false }));
-    };
-    if !down.is_empty() {
-        check("OSD_DOWN", "HEALTH_WARN", format!("{} osds down", down.len()), down.len());
+    for check in raised {
+        let summary = json!({ "message": check.message, "count": check.count });
+        let muted = ceph.muted.contains(&check.code);
+        checks.insert(check.code, json!({ "severity": check.severity, "summary": summary, "muted": muted }));
     }
-    if degraded > 0 {
-        let objects = u64::from(degraded) * 211;
-        let message = format!(
-            "Degraded data redundancy: {objects}/81732 objects degraded, {degraded} pgs degraded, {degraded} pgs undersized"
-        );
-        check("PG_DEGRADED", "HEALTH_WARN", message, degraded as usize);
-    }
-    if let Some((code, message)) = &ceph.error {
-        check(code, "HEALTH_ERR", message.clone(), 1);
-    }
+    let mutes: Vec<Value> =
+        ceph.muted.iter().map(|code| json!({ "code": code, "sticky": false, "summary": "" })).collect();
     let mut groups = vec![json!({ "state_name": "active+clean", "count": Ceph::GROUPS - degraded })];
     if degraded > 0 {
         groups.push(json!({ "state_name": "active+undersized+degraded", "count": degraded }));
     }
     let total: u64 = ceph.osds.iter().map(|osd| osd.size).sum();
     let used = crate::figures::share(total, ceph.used);
-    let up = ceph.osds.len() - down.len();
+    let up = ceph.osds.iter().filter(|osd| osd.up).count();
+    let taking_part = ceph.osds.iter().filter(|osd| osd.is_in).count();
     json!({
         "fsid": "9d4c2f0a-5b1e-4f6e-9b7a-3a1c5d0e7f21",
-        "health": { "status": ceph.health(), "checks": checks, "mutes": [] },
+        "health": { "status": health, "checks": checks, "mutes": mutes },
         "election_epoch": 148, "quorum": (0..in_quorum.len()).collect::<Vec<_>>(), "quorum_names": in_quorum, "quorum_age": 416_100,
         "monmap": { "epoch": 3, "min_mon_release_name": "squid", "num_mons": monitors_on(context).count() },
         "mgrmap": { "available": true, "num_standbys": 1, "modules": ["balancer", "crash", "devicehealth"], "services": {} },
         "servicemap": { "services": {} },
-        "osdmap": { "epoch": 2_410, "num_osds": ceph.osds.len(), "num_up_osds": up, "num_in_osds": ceph.osds.len(), "num_remapped_pgs": 0 },
+        "osdmap": { "epoch": 2_410, "num_osds": ceph.osds.len(), "num_up_osds": up, "num_in_osds": taking_part, "num_remapped_pgs": 0 },
         "pgmap": {
             "num_pgs": Ceph::GROUPS, "pgs_by_state": groups, "num_pools": 2, "num_objects": 81_732, "bytes_total": total, "bytes_used": used,
             "bytes_avail": total - used, "data_bytes": used / 3, "read_bytes_sec": 1_204_224, "write_bytes_sec": 3_932_160,
@@ -101,7 +93,7 @@ fn tree(context: &Context<'_>, ceph: &Ceph) -> Value {
         let osds = ceph.osds.iter().filter(|osd| osd.node == node.name).map(|osd| {
             json!({
                 "id": osd.id.to_string(), "name": format!("osd.{}", osd.id), "type": "osd", "leaf": 1, "host": node.name,
-                "status": if osd.up { "up" } else { "down" }, "in": 1, "percent_used": ceph.used * 100.0, "total_space": osd.size,
+                "status": if osd.up { "up" } else { "down" }, "in": u8::from(osd.is_in), "percent_used": ceph.used * 100.0, "total_space": osd.size,
                 "bytes_used": crate::figures::share(osd.size, ceph.used), "crush_weight": 2.0, "reweight": 1, "device_class": "ssd",
                 "osdtype": "bluestore", "pgs": 64,
             })

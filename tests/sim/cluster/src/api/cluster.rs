@@ -65,6 +65,18 @@ fn metrics(context: &Context<'_>) -> Outcome {
         rows.push(gauge("cpu_current", json!(node.cpu(&guests, cluster.now))));
         rows.push(gauge("mem_used", json!(node.memory_used(&guests, cluster.now))));
     }
+    for guest in cluster.guests.values().filter(|guest| guest.is_up() && context.sees_guest(guest.vmid)) {
+        let Some((guest, at)) = cluster.seen_guest(context.local, guest) else { continue };
+        let id = format!("{}/{}", guest.kind.word(), guest.vmid);
+        let mut metric = |metric: &str, kind: &str, value: Value| {
+            rows.push(json!({ "id": id, "metric": metric, "timestamp": at, "type": kind, "value": value }));
+        };
+        metric("cpu_current", "gauge", json!(guest.cpu(at)));
+        metric("mem_used", "gauge", json!(guest.memory_used(at)));
+        metric("net_in", "derive", json!(guest.counter(1, at)));
+        metric("disk_read", "derive", json!(guest.counter(crate::model::Guest::DISK_READ, at)));
+        metric("uptime", "gauge", json!(guest.uptime(at)));
+    }
     Ok(json!({ "data": rows }).into())
 }
 

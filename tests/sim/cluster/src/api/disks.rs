@@ -1,7 +1,8 @@
 //! `/nodes/{node}/disks/…`: disks with SMART, ZFS pools, thin pools.
 
 use super::{Answer, Context, Outcome, bad_parameter, flag, index};
-use crate::model::{Disk, Node, ZfsPool};
+use crate::figures::share;
+use crate::model::{Disk, Node, ThinPool, ZfsPool};
 use crate::text::date;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ pub(super) fn route(context: &Context<'_>, node: &Node, rest: &[&str]) -> Option
         ["smart"] => audited(smart(context, node)),
         ["zfs"] => audited(Ok(node.pools.iter().map(pool).collect::<Vec<_>>().into())),
         ["zfs", name] => audited(detail(node, name)),
-        ["lvmthin"] => audited(Ok(json!([]).into())),
+        ["lvmthin"] => audited(Ok(node.thin_pools.iter().map(thin_pool).collect::<Vec<_>>().into())),
         _ => return None,
     };
     Some(outcome)
@@ -66,6 +67,13 @@ fn smart(context: &Context<'_>, node: &Node) -> Outcome {
     Ok(json!({ "health": disk.health, "type": "ata", "attributes": attributes }).into())
 }
 
+fn thin_pool(pool: &ThinPool) -> Value {
+    json!({
+        "lv": pool.name, "vg": pool.group, "lv_size": pool.size, "used": share(pool.size, pool.used),
+        "metadata_size": pool.metadata, "metadata_used": share(pool.metadata, pool.metadata_used),
+    })
+}
+
 fn pool(pool: &ZfsPool) -> Value {
     json!({
         "name": pool.name, "health": pool.health, "size": pool.size, "alloc": pool.used, "free": pool.size - pool.used,
@@ -82,7 +90,7 @@ fn detail(node: &Node, name: &str) -> Outcome {
         let gone = degraded && at == 0;
         json!({
             "name": format!("/dev/disk/by-id/{name}"), "state": if gone { "FAULTED" } else { "ONLINE" }, "leaf": 1,
-            "read": if gone { 12 } else { 0 }, "write": if gone { 48 } else { 0 }, "cksum": 0, "msg": if gone { "too many errors" } else { "" },
+            "read": if gone { 12 } else { 0 }, "write": if gone { 48 } else { 0 }, "cksum": if at == 0 { pool.errors } else { 0 }, "msg": if gone { "too many errors" } else { "" },
         })
     };
     let disks: Vec<Value> = pool.disks.iter().enumerate().map(|(at, name)| disk(at, name)).collect();
@@ -96,6 +104,13 @@ fn detail(node: &Node, name: &str) -> Outcome {
         "name": pool.name, "state": pool.health, "errors": "No known data errors",
         "scan": format!("scrub repaired 0B in 00:12:34 with 0 errors on {}", date(pool.scrubbed)), "leaf": 0, "children": [root],
     });
+    if !degraded && pool.errors > 0 {
+        data["status"] = json!(
+            "One or more devices has experienced an unrecoverable error. An attempt was made to correct the error. Applications are unaffected."
+        );
+        data["action"] =
+            json!("Determine if the device needs to be replaced, and clear the errors using 'zpool clear'.");
+    }
     if degraded {
         data["status"] = json!(
             "One or more devices are faulted in response to persistent errors. Sufficient replicas exist for the pool to continue functioning in a degraded state."

@@ -1,6 +1,7 @@
 //! `/nodes/{node}/qemu` and `/lxc`: lists, state, configuration, snapshots, agent. A guest is only found on its own node.
 
 use super::{Answer, Context, Outcome, flag, index};
+use crate::config::Version;
 use crate::model::{Guest, Kind, Node};
 use serde_json::{Value, json};
 
@@ -26,24 +27,39 @@ pub(super) fn route(context: &Context<'_>, node: &Node, kind: Kind, rest: &[&str
     Some(Ok(data.into()))
 }
 
+/// How pveproxy says that a guest is not on the node that was asked.
+pub(crate) fn no_configuration(node: &str, kind: Kind, vmid: u32) -> Answer {
+    let folder = if kind == Kind::Qemu { "qemu-server" } else { "lxc" };
+    Answer::error(500, &format!("Configuration file 'nodes/{node}/{folder}/{vmid}.conf' does not exist"))
+}
+
 fn find<'a>(context: &'a Context<'_>, node: &Node, kind: Kind, id: &str) -> Result<&'a Guest, Answer> {
     let vmid: u32 = id.parse().map_err(|_| super::bad_parameter("vmid", "type check ('integer') failed"))?;
     context.need_guest(vmid)?;
     let found = context.cluster.guests.get(&vmid).filter(|guest| guest.node == node.name && guest.kind == kind);
-    found.ok_or_else(|| {
-        let folder = if kind == Kind::Qemu { "qemu-server" } else { "lxc" };
-        Answer::error(500, &format!("Configuration file 'nodes/{}/{folder}/{vmid}.conf' does not exist", node.name))
-    })
+    found.ok_or_else(|| no_configuration(&node.name, kind, vmid))
 }
 
 fn list(context: &Context<'_>, node: &Node, kind: Kind) -> Vec<Value> {
     let guests = context.cluster.guests_on(&node.name);
     let visible = guests.into_iter().filter(|guest| guest.kind == kind && context.sees_guest(guest.vmid));
-    visible.map(|guest| figures(guest, context.now())).collect()
+    visible.map(|guest| listed(context, guest)).collect()
+}
+
+/// A row of the list. Old versions write some numbers of containers as text.
+fn listed(context: &Context<'_>, guest: &Guest) -> Value {
+    let mut row = figures(context, guest);
+    if context.version == Version::V7 && guest.kind == Kind::Lxc {
+        for name in ["vmid", "disk", "maxdisk"] {
+            row[name] = json!(row[name].to_string());
+        }
+    }
+    row
 }
 
 /// What both the list and the state tell.
-fn figures(guest: &Guest, now: i64) -> Value {
+fn figures(context: &Context<'_>, guest: &Guest) -> Value {
+    let now = context.now();
     let mut row = json!({
         "vmid": guest.vmid, "name": guest.name, "status": guest.plain_status(), "cpus": guest.cores, "cpu": guest.cpu(now),
         "maxmem": guest.memory, "mem": guest.memory_used(now), "maxdisk": guest.disk, "disk": guest.disk_used(),
@@ -52,13 +68,15 @@ fn figures(guest: &Guest, now: i64) -> Value {
     });
     if guest.is_up() {
         row["pid"] = json!(guest.process());
-        for name in ["pressurecpusome", "pressureiosome", "pressureiofull", "pressurememorysome", "pressurememoryfull"]
-        {
+        let names = ["pressurecpusome", "pressureiosome", "pressureiofull", "pressurememorysome", "pressurememoryfull"];
+        for name in names.into_iter().filter(|_| context.version == Version::V9) {
             row[name] = json!(0);
         }
     }
     if guest.kind == Kind::Qemu {
-        row["memhost"] = json!(guest.memory_host(now));
+        if context.version == Version::V9 {
+            row["memhost"] = json!(guest.memory_host(now));
+        }
     } else {
         row["type"] = json!("lxc");
         row["swap"] = json!(0);
@@ -78,7 +96,7 @@ fn figures(guest: &Guest, now: i64) -> Value {
 
 fn current(context: &Context<'_>, guest: &Guest) -> Value {
     let now = context.now();
-    let mut data = figures(guest, now);
+    let mut data = figures(context, guest);
     let service = context.cluster.services.ha.iter().find(|service| service.vmid == guest.vmid);
     data["ha"] = match service {
         Some(service) => json!({ "managed": 1, "state": service.state }),
@@ -93,7 +111,7 @@ fn current(context: &Context<'_>, guest: &Guest) -> Value {
             data["running-machine"] = json!("pc-i440fx-10.0+pve0");
             data["running-qemu"] = json!("10.0.2");
             if guest.agent {
-                let free = guest.memory - guest.memory_used(now);
+                let free = guest.memory.saturating_sub(guest.memory_used(now));
                 data["freemem"] = json!(free);
                 data["ballooninfo"] = json!({ "actual": guest.memory, "max_mem": guest.memory, "total_mem": guest.memory, "free_mem": free });
             }

@@ -59,7 +59,8 @@ fn current(context: &Context<'_>) -> Value {
     let active: Vec<&str> = services(context).map(|(guest, _)| guest.node.as_str()).collect();
     for node in &cluster.nodes {
         let name = &node.name;
-        let (at, text) = match node.silent.filter(|_| !node.online) {
+        let gone = if node.online { node.manager_stuck } else { node.silent };
+        let (at, text) = match gone {
             Some(since) if now - since > 120 => (since, format!("{name} (old timestamp - dead?, {})", stamp(since))),
             Some(since) => (since, format!("{name} (active, {})", stamp(since))),
             None if node.maintenance => (now, format!("{name} (maintenance mode, {})", stamp(now))),

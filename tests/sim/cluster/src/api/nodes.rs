@@ -1,6 +1,7 @@
 //! `/nodes/{node}/…`: what a node tells of itself. Calls are answered by the node they are for, so they fail when it is gone.
 
-use super::{Answer, Context, Outcome, Reply, ceph, disks, guests, index, storage, tasks};
+use super::{Context, Outcome, ceph, disks, guests, index, replication, storage, tasks};
+use crate::config::Version;
 use crate::model::{Kind, Node};
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ pub(super) fn route(context: &Context<'_>, name: &str, rest: &[&str]) -> Option<
     let path = format!("/nodes/{name}");
     let audited = |data: Value| context.need(&path, "Sys.Audit").map(|()| data.into());
     let outcome = match rest {
-        ["version"] => Ok(version().into()),
+        ["version"] => Ok(version(context).into()),
         ["status"] => audited(status(context, node)),
         ["time"] => {
             let time = context.now() + node.drift;
@@ -26,7 +27,7 @@ pub(super) fn route(context: &Context<'_>, name: &str, rest: &[&str]) -> Option<
         ["netstat"] => audited(json!([])),
         ["network"] => Ok(network(node).into()),
         ["rrddata"] => audited(history(context, node)),
-        ["subscription"] => Ok(subscription(node).into()),
+        ["subscription"] => Ok(subscription(context, node).into()),
         ["certificates"] => Ok(index("name", &["acme", "custom", "info"])),
         ["certificates", "info"] => Ok(certificates(context, node).into()),
         ["apt"] => Ok(index("id", &["changelog", "repositories", "update", "versions"])),
@@ -47,16 +48,15 @@ pub(super) fn route(context: &Context<'_>, name: &str, rest: &[&str]) -> Option<
         ["storage", rest @ ..] => return storage::route(context, node, rest),
         ["disks", rest @ ..] => return disks::route(context, node, rest),
         ["ceph", rest @ ..] => return ceph::of_node(context, node, rest),
-        ["replication"] => replication(context, node),
-        ["replication", id, "status"] => replication_status(context, node, id),
-        ["replication", id, "log"] => replication_log(context, node, id),
+        ["replication", rest @ ..] => return replication::route(context, node, rest),
         _ => return None,
     };
     Some(outcome)
 }
 
-pub(super) fn version() -> Value {
-    json!({ "version": "9.0.10", "release": "9.0", "repoid": "deb1ca707ec72a89", "console": "html5" })
+pub(super) fn version(context: &Context<'_>) -> Value {
+    let (version, release) = context.version.numbers();
+    json!({ "version": version, "release": release, "repoid": "deb1ca707ec72a89", "console": "html5" })
 }
 
 fn status(context: &Context<'_>, node: &Node) -> Value {
@@ -64,10 +64,13 @@ fn status(context: &Context<'_>, node: &Node) -> Value {
     let guests = cluster.guests_on(&node.name);
     let (cpu, used) = (node.cpu(&guests, now), node.memory_used(&guests, now));
     let free = node.memory - used;
-    // ZFS's cache counts as used and is available all the same.
-    let available = free + used / 8;
     let load = |factor: f64| format!("{:.2}", cpu * f64::from(node.processors) * factor);
     let root = node.root_disk;
+    let mut memory = json!({ "total": node.memory, "used": used, "free": free });
+    if context.version == Version::V9 {
+        // ZFS's cache counts as used and is available all the same. Older versions do not tell.
+        memory["available"] = json!(node.memory - node.memory_needed(&guests, now));
+    }
     json!({
         "uptime": node.uptime(now), "cpu": cpu, "wait": 0.002, "idle": 0,
         "cpuinfo": {
@@ -75,11 +78,11 @@ fn status(context: &Context<'_>, node: &Node) -> Value {
             "hvm": "1", "user_hz": 100,
         },
         "loadavg": [load(1.1), load(1.0), load(0.9)],
-        "memory": { "total": node.memory, "used": used, "free": free, "available": available },
+        "memory": memory,
         "swap": { "total": 8_589_934_592_u64, "used": 0, "free": 8_589_934_592_u64 },
         "rootfs": { "total": root, "used": root / 5, "free": root - root / 5, "avail": root - root / 5 - root / 20 },
         "ksm": { "shared": 0 },
-        "pveversion": "pve-manager/9.0.10/deb1ca707ec72a89",
+        "pveversion": format!("pve-manager/{}/deb1ca707ec72a89", context.version.numbers().0),
         "kversion": "Linux 6.14.11-2-pve #1 SMP PREEMPT_DYNAMIC PMX 6.14.11-2 (2025-09-12T09:46Z)",
         "current-kernel": {
             "machine": "x86_64", "release": "6.14.11-2-pve", "sysname": "Linux",
@@ -127,16 +130,20 @@ fn history(context: &Context<'_>, node: &Node) -> Value {
     rows.collect()
 }
 
-fn subscription(node: &Node) -> Value {
-    match node.subscription {
-        Some(level) => {
-            json!({ "status": "active", "level": level, "productname": "Proxmox VE Community Subscription 1 CPU/year" })
-        }
-        None => json!({
-            "status": "notfound", "message": "There is no subscription key", "serverid": "00000000000000000000000000000000",
+fn subscription(context: &Context<'_>, node: &Node) -> Value {
+    let status = node.subscription.as_str();
+    if status == "notfound" {
+        return json!({
+            "status": status, "message": "There is no subscription key", "serverid": "00000000000000000000000000000000",
             "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing",
-        }),
+        });
     }
+    let days = if status == "expired" { -3 } else { 200 };
+    json!({
+        "status": status, "key": "pve2c-0123456789", "level": "c", "productname": "Proxmox VE Community Subscription 2 CPUs/year",
+        "sockets": 1, "nextduedate": crate::text::date(context.now() + days * 86_400),
+        "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing",
+    })
 }
 
 fn certificates(context: &Context<'_>, node: &Node) -> Value {
@@ -172,69 +179,4 @@ fn versions() -> Value {
         "Origin": "Proxmox", "Arch": "amd64", "Section": "admin", "Priority": "optional", "CurrentState": "Installed",
         "RunningKernel": "6.14.11-2-pve", "ManagerVersion": "9.0.10",
     }])
-}
-
-fn replication_row(context: &Context<'_>, node: &Node, job: &crate::model::Replication) -> Value {
-    let now = context.now();
-    let (last_sync, last_try, fails) = job.runs(now);
-    let next = if fails > 0 {
-        last_try + crate::model::Replication::RETRY
-    } else {
-        last_sync + crate::model::Replication::PERIOD
-    };
-    let mut row = json!({
-        "id": job.id(), "type": "local", "guest": job.vmid, "vmtype": context.cluster.guests.get(&job.vmid).map(|guest| guest.kind.word()),
-        "jobnum": 0, "source": node.name, "target": job.target, "schedule": "*/15", "last_sync": last_sync,
-        "last_try": last_try, "next_sync": next, "duration": 3.271_52, "fail_count": fails,
-    });
-    if fails > 0 {
-        row["error"] = json!(replication_error(context, job));
-    }
-    row
-}
-
-fn replication_error(context: &Context<'_>, job: &crate::model::Replication) -> String {
-    let volume = context.cluster.guests.get(&job.vmid).map(crate::model::Guest::volume).unwrap_or_default();
-    format!(
-        "command 'set -o pipefail && pvesm export {volume} zfs - -with-snapshots 1 | /usr/bin/ssh -e none -o 'BatchMode=yes' root@{} -- pvesm import {volume} zfs -' failed: exit code 255",
-        job.target
-    )
-}
-
-/// The jobs whose guest is on this node.
-fn jobs<'a>(context: &'a Context<'_>, node: &'a Node) -> impl Iterator<Item = &'a crate::model::Replication> {
-    let cluster = context.cluster;
-    let here = |vmid: u32| cluster.guests.get(&vmid).is_some_and(|guest| guest.node == node.name);
-    cluster.services.replications.iter().filter(move |job| here(job.vmid) && context.sees_guest(job.vmid))
-}
-
-fn replication(context: &Context<'_>, node: &Node) -> Outcome {
-    Ok(jobs(context, node).map(|job| replication_row(context, node, job)).collect::<Vec<_>>().into())
-}
-
-fn find<'a>(context: &'a Context<'_>, node: &'a Node, id: &str) -> Result<&'a crate::model::Replication, Answer> {
-    jobs(context, node)
-        .find(|job| job.id() == id)
-        .ok_or_else(|| Answer::error(500, &format!("no such replication job '{id}'")))
-}
-
-fn replication_status(context: &Context<'_>, node: &Node, id: &str) -> Outcome {
-    let job = find(context, node, id)?;
-    Ok(replication_row(context, node, job).into())
-}
-
-fn replication_log(context: &Context<'_>, node: &Node, id: &str) -> Result<Reply, Answer> {
-    let job = find(context, node, id)?;
-    let (_, at, fails) = job.runs(context.now());
-    let line = |after: i64, text: &str| format!("{} {id}: {text}", crate::text::log_time(at + after));
-    let noun = context.cluster.guests.get(&job.vmid).map_or("VM", |guest| guest.kind.noun());
-    let mut log =
-        vec![line(0, "start replication job"), line(0, &format!("guest => {noun} {}, running => 1", job.vmid))];
-    if fails > 0 {
-        log.push(line(1, &format!("end replication job with error: {}", replication_error(context, job))));
-    } else {
-        log.push(line(1, "create snapshot '__replicate_'"));
-        log.push(line(3, "end replication job"));
-    }
-    Ok(tasks::lines(log, 0, 50))
 }

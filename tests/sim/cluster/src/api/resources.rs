@@ -1,7 +1,8 @@
 //! `/cluster/resources` and `/nodes`: rows for nodes, guests and storages, with what is still known of each.
 
 use super::{Context, Outcome, Reply, bad_parameter, flag};
-use crate::model::{Guest, Kind, Node, Storage};
+use crate::config::Version;
+use crate::model::{Guest, Node, Storage};
 use serde_json::{Value, json};
 
 pub(super) fn resources(context: &Context<'_>) -> Outcome {
@@ -36,11 +37,14 @@ pub(super) fn resources(context: &Context<'_>) -> Outcome {
     }
     if wants("sdn") && context.holds("/sdn/zones/localnetwork", "SDN.Audit") {
         // Version 9 calls them network; a client of old versions meets a type that it does not know.
-        rows.extend(cluster.nodes.iter().map(|node| {
-            json!({
+        rows.extend(cluster.nodes.iter().map(|node| match context.version {
+            Version::V9 => json!({
                 "id": format!("network/{}/zone/localnetwork", node.name), "type": "network", "node": node.name,
                 "network": "localnetwork", "network-type": "zone", "status": "ok",
-            })
+            }),
+            _ => json!({
+                "id": format!("sdn/{}/localnetwork", node.name), "type": "sdn", "node": node.name, "sdn": "localnetwork", "status": "ok",
+            }),
         }));
     }
     Ok(rows.into())
@@ -81,7 +85,7 @@ fn node(context: &Context<'_>, node: &Node) -> Value {
         row["cpu"] = json!(node.cpu(&guests, at));
         row["mem"] = json!(node.memory_used(&guests, at));
         row["disk"] = json!(node.root_disk / 5);
-        row["uptime"] = json!(node.uptime(at));
+        row["uptime"] = json!(node.known_uptime(at));
     }
     row
 }
@@ -102,8 +106,7 @@ fn guest(context: &Context<'_>, guest: &Guest) -> Value {
     if let Some(service) = cluster.services.ha.iter().find(|service| service.vmid == guest.vmid) {
         row["hastate"] = json!(service.state);
     }
-    let sample = cluster.node(&guest.node).and_then(|node| cluster.sample(context.local, node));
-    let Some(at) = sample else {
+    let Some((guest, at)) = cluster.seen_guest(context.local, guest) else {
         row["status"] = json!("unknown");
         return row;
     };
@@ -115,14 +118,13 @@ fn guest(context: &Context<'_>, guest: &Guest) -> Value {
     row["maxdisk"] = json!(guest.disk);
     row["cpu"] = json!(guest.cpu(at));
     row["mem"] = json!(guest.memory_used(at));
-    row["memhost"] = json!(guest.memory_host(at));
+    if context.version == Version::V9 {
+        row["memhost"] = json!(guest.memory_host(at));
+    }
     row["disk"] = json!(guest.disk_used());
     row["uptime"] = json!(guest.uptime(at));
     for (which, name) in (1..).zip(["netin", "netout", "diskread", "diskwrite"]) {
         row[name] = json!(guest.counter(which, at));
-    }
-    if guest.kind == Kind::Lxc {
-        row["memhost"] = json!(0);
     }
     row
 }

@@ -65,10 +65,6 @@ fn guest(row: Row, now: i64, ceph: bool) -> Guest {
         _ => Vec::new(),
     };
     Guest {
-        vmid,
-        kind,
-        name: name.to_owned(),
-        node: node.to_owned(),
         run: if load == 0 { Run::Stopped } else { Run::Up { since, status: "running".into() } },
         cores,
         memory: memory * GIB,
@@ -83,8 +79,8 @@ fn guest(row: Row, now: i64, ceph: bool) -> Guest {
         load: f64::from(load.max(5)) / 100.0,
         memory_use: 0.35 + 0.4 * fraction(drawn ^ 7),
         disk_use: 0.3 + 0.4 * fraction(drawn ^ 8),
-        lock: None,
         snapshots,
+        ..Guest::new(vmid, kind, name, node)
     }
 }
 
@@ -98,11 +94,9 @@ pub(super) fn many(count: usize, nodes: &[String], now: i64) -> Vec<Guest> {
         let running = !(drawn >> 8).is_multiple_of(5) || at < 3;
         let role = roles[(drawn >> 16) as usize % roles.len()];
         let pool = pools[(drawn >> 24) as usize % pools.len()];
+        let node = nodes.get(at % nodes.len().max(1)).map(String::as_str).unwrap_or_default();
+        let vmid = 100 + u32::try_from(at).unwrap_or(0);
         Guest {
-            vmid: 100 + u32::try_from(at).unwrap_or(0),
-            kind,
-            name: format!("{role}-{at:04}"),
-            node: nodes.get(at % nodes.len().max(1)).cloned().unwrap_or_default(),
             run: if running {
                 Run::Up { since: now - 600 - (drawn % 5_000_000) as i64, status: "running".into() }
             } else {
@@ -111,17 +105,14 @@ pub(super) fn many(count: usize, nodes: &[String], now: i64) -> Vec<Guest> {
             cores: 1 << ((drawn >> 32) % 4),
             memory: GIB << ((drawn >> 36) % 5),
             disk: (8 << ((drawn >> 40) % 5)) * GIB,
-            storage: "local-zfs".into(),
             pool: Some(pool.to_owned()),
             tags: vec![pool.to_owned(), role.to_owned()],
             onboot: running,
-            template: false,
             agent: kind == Kind::Qemu && !(drawn >> 44).is_multiple_of(3),
             load: 0.02 + 0.25 * fraction(drawn),
             memory_use: 0.3 + 0.5 * fraction(drawn ^ 7),
             disk_use: 0.2 + 0.5 * fraction(drawn ^ 8),
-            lock: None,
-            snapshots: Vec::new(),
+            ..Guest::new(vmid, kind, &format!("{role}-{at:04}"), node)
         }
     });
     made.collect()

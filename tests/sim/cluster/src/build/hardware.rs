@@ -2,7 +2,8 @@
 
 use super::{GIB, TIB};
 use crate::figures::{fraction, mix};
-use crate::model::{Disk, Level, Node, Storage, Update, ZfsPool};
+use crate::model::{Disk, Level, Node, Storage, ThinPool, Update, ZfsPool};
+use std::collections::BTreeMap;
 
 const DAY: i64 = 86_400;
 
@@ -17,12 +18,18 @@ pub(super) fn nodes(names: &[String], homelab: bool, ceph: bool, now: i64) -> Ve
             online: true,
             booted: now - 20 * DAY - (drawn % 900_000) as i64,
             silent: None,
+            frozen: BTreeMap::new(),
+            frozen_boot: 0,
             maintenance: false,
+            restarting: false,
+            manager_stuck: None,
             processors: if homelab { [16, 12, 12][at % 3] } else { 64 },
             processor: if homelab { "13th Gen Intel(R) Core(TM) i5-13500T" } else { "AMD EPYC 7543 32-Core Processor" },
             memory: if homelab { 64 * GIB } else { 768 * GIB },
             root_disk: 94 * GIB,
             load: 0.03 + 0.05 * fraction(drawn),
+            memory_level: None,
+            cache: if homelab { 4 * GIB } else { 32 * GIB },
             drift: 0,
             disks: disks(number, ceph),
             pools: vec![ZfsPool {
@@ -35,12 +42,21 @@ pub(super) fn nodes(names: &[String], homelab: bool, ceph: bool, now: i64) -> Ve
                     format!("nvme-eui.{:016x}-part3", mix(drawn ^ 1)),
                 ],
                 scrubbed: now - 12 * DAY,
+                errors: 0,
+            }],
+            thin_pools: vec![ThinPool {
+                group: "pve",
+                name: "data",
+                size: 348 * GIB,
+                metadata: 4 * GIB,
+                used: 0.21 + 0.1 * fraction(drawn ^ 9),
+                metadata_used: 0.02 + 0.02 * fraction(drawn ^ 10),
             }],
             updates: vec![
                 Update { package: "pve-manager", old: "9.0.10", new: "9.0.11" },
                 Update { package: "libssl3t64", old: "3.5.1-1", new: "3.5.1-1+deb13u1" },
             ],
-            subscription: None,
+            subscription: "notfound".into(),
             certificate_ends: now + (400 + number as i64 * 3) * DAY,
         }
     });
@@ -89,7 +105,7 @@ pub(super) fn storages(nodes: &[String], homelab: bool, ceph: bool) -> Vec<Stora
         shared,
         total,
         levels,
-        inactive: std::collections::BTreeMap::new(),
+        inactive: BTreeMap::new(),
     };
     let mut storages = vec![
         storage("local", "dir", "backup,iso,vztmpl,import", false, 94 * GIB, each(0.31)),

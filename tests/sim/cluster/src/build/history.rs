@@ -1,6 +1,6 @@
 //! What happened before the start: a week of backups, and the tasks of an ordinary week. Only the past: nothing in it is still running.
 
-use crate::incidents::run_job;
+use crate::incidents::{Trouble, run_job};
 use crate::model::{BackupJob, Cluster, NewTask};
 
 const DAY: i64 = 86_400;
@@ -17,7 +17,11 @@ pub(super) fn fill(cluster: &mut Cluster, homelab: bool, failed: Option<u32>) {
             let last = at + 1 == runs.len() && job.days == 1;
             let reason =
                 "backup write data failed: command error: write_data upload error: pipelined request failed: timed out";
-            run_job(cluster, job, *start, failed.filter(|_| last).map(|vmid| (vmid, reason)), false);
+            let trouble = match failed.filter(|_| last) {
+                Some(vmid) => Trouble::fails(vec![vmid], reason),
+                None => Trouble::none(),
+            };
+            run_job(cluster, job, *start, &trouble, false);
         }
     }
     if homelab {

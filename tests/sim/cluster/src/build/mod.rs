@@ -41,11 +41,12 @@ fn services(config: &SimConfig, nodes: &[String], homelab: bool) -> Services {
             node: node.clone(),
             size: 2 * TIB,
             up: true,
+            is_in: true,
         });
-        Ceph { osds: osds.collect(), used: 0.34, degraded: 0, error: None }
+        Ceph::new(osds.collect())
     });
     let ha = if homelab { vec![103, 105, 110] } else { vec![100, 101, 102] };
-    let service = |vmid| HaService { vmid, state: "started".into(), wanted: "started".into() };
+    let service = |vmid| HaService { vmid, state: "started".into(), wanted: "started".into(), home: None };
     let replications = match (homelab, nodes) {
         (true, [_, second, third]) => vec![
             Replication { vmid: 101, target: second.clone(), failing: None },
@@ -73,6 +74,7 @@ fn jobs(homelab: bool) -> Vec<BackupJob> {
         second: 2 * 3600,
         days: 1,
         enabled: true,
+        held: false,
         pool: Some("production".into()),
         vmids: Vec::new(),
         comment: "Nightly, to the backup server",

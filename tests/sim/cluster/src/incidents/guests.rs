@@ -8,7 +8,7 @@ use crate::model::{Cluster, Guest, NewTask, Run, Snapshot};
 const HA_RESTART: i64 = 10;
 
 /// Something on the guest's node, with the node online.
-fn reachable(cluster: &Cluster, vmid: u32) -> Result<Guest, SimError> {
+pub(super) fn reachable(cluster: &Cluster, vmid: u32) -> Result<Guest, SimError> {
     let guest = cluster.guest(vmid)?.clone();
     let online = cluster.node(&guest.node).is_some_and(|node| node.online);
     if online {
@@ -23,11 +23,19 @@ fn running(cluster: &Cluster, vmid: u32) -> Result<Guest, SimError> {
 }
 
 /// A worker on the guest's node that is about the guest.
-fn worker(cluster: &mut Cluster, guest: &Guest, action: &str, user: &str, seconds: i64, log: Vec<(i64, String)>) {
+/// Gives its UPID.
+pub(super) fn worker(
+    cluster: &mut Cluster,
+    guest: &Guest,
+    action: &str,
+    user: &str,
+    seconds: i64,
+    log: Vec<(i64, String)>,
+) -> String {
     let (kind, id) = (guest.kind.task(action), guest.vmid.to_string());
     let start = cluster.now;
     let new = NewTask { node: &guest.node, kind: &kind, id: &id, user, start, seconds, error: None };
-    cluster.task(new, log);
+    cluster.task(new, log)
 }
 
 pub(super) fn crash(cluster: &mut Cluster, vmid: u32) -> Result<(), SimError> {
@@ -47,12 +55,12 @@ pub(super) fn ha_restart(cluster: &mut Cluster, vmid: u32) -> Result<(), SimErro
 /// A task that ends with the guest stopped.
 pub(super) fn end(cluster: &mut Cluster, vmid: u32, action: &str, user: &str, seconds: i64) -> Result<(), SimError> {
     let guest = running(cluster, vmid)?;
-    worker(cluster, &guest, action, user, seconds, Vec::new());
+    let upid = worker(cluster, &guest, action, user, seconds, Vec::new());
     if let Some(service) = cluster.services.ha.iter_mut().find(|service| service.vmid == vmid) {
         "stopped".clone_into(&mut service.wanted);
         "stopped".clone_into(&mut service.state);
     }
-    cluster.schedule(cluster.now + seconds, Effect::Stop(vmid));
+    cluster.schedule(cluster.now + seconds, Effect::Stop(vmid).of_task(&upid));
     Ok(())
 }
 
@@ -61,20 +69,20 @@ pub(super) fn start(cluster: &mut Cluster, vmid: u32, user: &str) -> Result<(), 
     if guest.is_up() || guest.template {
         return Err(SimError::Impossible(format!("guest {vmid} runs already, or is a template")));
     }
-    worker(cluster, &guest, "start", user, 2, Vec::new());
+    let upid = worker(cluster, &guest, "start", user, 2, Vec::new());
     if let Some(service) = cluster.services.ha.iter_mut().find(|service| service.vmid == vmid) {
         "started".clone_into(&mut service.wanted);
         "started".clone_into(&mut service.state);
     }
-    cluster.schedule(cluster.now + 1, Effect::Run(vmid));
+    cluster.schedule(cluster.now + 1, Effect::Run(vmid).of_task(&upid));
     Ok(())
 }
 
 pub(super) fn reboot(cluster: &mut Cluster, vmid: u32, user: &str) -> Result<(), SimError> {
     let guest = running(cluster, vmid)?;
-    worker(cluster, &guest, "reboot", user, 5, Vec::new());
-    cluster.schedule(cluster.now + 4, Effect::Stop(vmid));
-    cluster.schedule(cluster.now + 5, Effect::Run(vmid));
+    let upid = worker(cluster, &guest, "reboot", user, 5, Vec::new());
+    cluster.schedule(cluster.now + 4, Effect::Stop(vmid).of_task(&upid));
+    cluster.schedule(cluster.now + 5, Effect::Run(vmid).of_task(&upid));
     Ok(())
 }
 
@@ -92,7 +100,16 @@ pub(super) fn stop(cluster: &mut Cluster, vmid: u32) -> Result<(), SimError> {
 
 pub(super) fn run(cluster: &mut Cluster, vmid: u32) -> Result<(), SimError> {
     let since = cluster.now;
-    cluster.guest_mut(vmid).map(|guest| guest.run = Run::Up { since, status: "running".into() })
+    cluster.guest_mut(vmid).map(|guest| {
+        guest.run = Run::Up { since, status: "running".into() };
+        guest.backup_reads = 0;
+    })
+}
+
+/// Saved to disk: stopped, with a lock until it is resumed.
+pub(super) fn hibernate(cluster: &mut Cluster, vmid: u32) -> Result<(), SimError> {
+    stop(cluster, vmid)?;
+    cluster.guest_mut(vmid).map(|guest| guest.lock = Some("suspended".into()))
 }
 
 pub(super) fn destroy(cluster: &mut Cluster, vmid: u32, user: &str) -> Result<(), SimError> {
@@ -100,8 +117,8 @@ pub(super) fn destroy(cluster: &mut Cluster, vmid: u32, user: &str) -> Result<()
     if guest.is_up() {
         return Err(SimError::Impossible(format!("guest {vmid} runs: stop it before it is destroyed")));
     }
-    worker(cluster, &guest, "destroy", user, 3, logs::destroy(&guest, cluster.now));
-    cluster.schedule(cluster.now + 3, Effect::Remove(vmid));
+    let upid = worker(cluster, &guest, "destroy", user, 3, logs::destroy(&guest, cluster.now));
+    cluster.schedule(cluster.now + 3, Effect::Remove(vmid).of_task(&upid));
     Ok(())
 }
 
@@ -124,18 +141,20 @@ pub(super) fn migrate(cluster: &mut Cluster, vmid: u32, target: &str, user: &str
     }
     let live = guest.is_up() && guest.kind == crate::model::Kind::Qemu;
     let seconds = if live { 14 } else { 9 };
-    worker(cluster, &guest, "migrate", user, seconds, logs::migration(&guest, target, &address, cluster.now));
+    let upid =
+        worker(cluster, &guest, "migrate", user, seconds, logs::migration(&guest, target, &address, cluster.now));
     if live {
         // The target's side of a live migration is a start task of its own.
         let (start, id) = (cluster.now + 2, vmid.to_string());
         let new = NewTask { node: target, kind: "qmstart", id: &id, user, start, seconds: 1, error: None };
         cluster.task(new, Vec::new());
     } else if guest.is_up() {
-        cluster.schedule(cluster.now + 3, Effect::Stop(vmid));
+        cluster.schedule(cluster.now + 3, Effect::Stop(vmid).of_task(&upid));
     }
     cluster.guest_mut(vmid)?.lock = Some("migrate".into());
     let restart = guest.is_up() && !live;
-    cluster.schedule(cluster.now + seconds, Effect::Move { vmid, target: target.to_owned(), restart });
+    let moved = Effect::Move { vmid, target: target.to_owned(), restart };
+    cluster.schedule(cluster.now + seconds, moved.of_task(&upid));
     Ok(())
 }
 
@@ -159,10 +178,22 @@ pub(super) fn snapshot(cluster: &mut Cluster, vmid: u32, name: &str, user: &str)
         return Err(SimError::Impossible(format!("guest {vmid} has a snapshot \"{name}\" already")));
     }
     worker(cluster, &guest, "snapshot", user, 3, logs::snapshot(&guest, cluster.now));
+    add_snapshot(cluster, vmid, name.to_owned(), String::new(), false)?;
+    cluster.guest_mut(vmid)?.lock = Some("snapshot".into());
+    cluster.schedule(cluster.now + 3, Effect::Unlock(vmid));
+    Ok(())
+}
+
+pub(super) fn add_snapshot(
+    cluster: &mut Cluster,
+    vmid: u32,
+    name: String,
+    description: String,
+    with_memory: bool,
+) -> Result<(), SimError> {
     let at = cluster.now;
     let guest = cluster.guest_mut(vmid)?;
-    guest.snapshots.push(Snapshot { name: name.to_owned(), at, description: String::new(), with_memory: false });
-    guest.lock = Some("snapshot".into());
-    cluster.schedule(at + 3, Effect::Unlock(vmid));
+    guest.lock = None;
+    guest.snapshots.push(Snapshot { name, at, description, with_memory });
     Ok(())
 }

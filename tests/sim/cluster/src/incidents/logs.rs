@@ -12,7 +12,7 @@ fn timed(start: i64, lines: Vec<(i64, String)>) -> Vec<(i64, String)> {
     lines.into_iter().map(|(after, line)| (start + after, format!("{} {line}", log_time(start + after)))).collect()
 }
 
-pub(super) fn migration(guest: &Guest, target: &str, address: &str, start: i64) -> Vec<(i64, String)> {
+pub(crate) fn migration(guest: &Guest, target: &str, address: &str, start: i64) -> Vec<(i64, String)> {
     let (vmid, noun) = (guest.vmid, guest.kind.noun());
     let first = (0, format!("starting migration of {noun} {vmid} to node '{target}' ({address})"));
     let socket = format!("unix:/run/qemu-server/{vmid}.migrate");
@@ -54,7 +54,38 @@ pub(super) fn migration(guest: &Guest, target: &str, address: &str, start: i64) 
     timed(start, lines)
 }
 
-pub(super) fn snapshot(guest: &Guest, start: i64) -> Vec<(i64, String)> {
+/// A migration that aborts after some seconds.
+pub(crate) fn migration_failed(
+    guest: &Guest,
+    target: &str,
+    address: &str,
+    start: i64,
+    seconds: i64,
+    error: &str,
+) -> Vec<(i64, String)> {
+    let (vmid, noun) = (guest.vmid, guest.kind.noun());
+    let lines = vec![
+        (0, format!("starting migration of {noun} {vmid} to node '{target}' ({address})")),
+        (seconds, format!("ERROR: {error}")),
+        (seconds, "aborting phase 1 - cleanup resources".into()),
+        (seconds, format!("ERROR: migration aborted (duration {}): {error}", duration(seconds))),
+    ];
+    timed(start, lines)
+}
+
+pub(super) fn creation(guest: &Guest, start: i64) -> Vec<(i64, String)> {
+    let size = gib(guest.disk);
+    let line = match guest.kind {
+        Kind::Qemu => format!("scsi0: successfully created disk '{},size={size:.0}G'", guest.volume()),
+        Kind::Lxc => format!(
+            "extracting archive '/var/lib/vz/template/cache/debian-13-standard_13.0-1_amd64.tar.zst' to {}",
+            guest.volume()
+        ),
+    };
+    vec![(start + 1, line)]
+}
+
+pub(crate) fn snapshot(guest: &Guest, start: i64) -> Vec<(i64, String)> {
     let line = match guest.kind {
         Kind::Qemu => format!("snapshotting 'drive-{}' ({})", guest.disk_name(), guest.volume()),
         Kind::Lxc => format!("snapshotting '{}' ({})", guest.disk_name(), guest.volume()),
@@ -71,7 +102,7 @@ pub(super) fn destroy(guest: &Guest, start: i64) -> Vec<(i64, String)> {
 }
 
 /// Beginning of a node's part of a backup job.
-pub(super) fn backup_begin(job: &BackupJob, vmids: &[u32], start: i64) -> Vec<(i64, String)> {
+pub(crate) fn backup_begin(job: &BackupJob, vmids: &[u32], start: i64) -> Vec<(i64, String)> {
     let list = vmids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     let prune = format!("--prune-backups '{}'", job.prune);
     let line = format!(

@@ -1,275 +1,21 @@
-//! What can happen to the cluster, as a typed list. Each incident leaves the states, tasks and log lines that a real one leaves.
+//! What happens to the cluster. Each incident leaves the states, tasks and log lines that a real one leaves.
 
 mod backup;
+mod disks;
 mod guests;
-mod logs;
+pub(crate) mod ha;
+mod incident;
+mod life;
+pub(crate) mod logs;
 mod nodes;
 mod services;
 
-pub(crate) use backup::{included, run_job};
+pub(crate) use backup::{Trouble, back_up, included, kept, run_job};
+pub use disks::DiskChange;
+pub use incident::Incident;
 
 use crate::error::SimError;
-use crate::model::Cluster;
-use std::time::Duration;
-
-/// Something that happens to the simulated cluster. Users are written `root@pam`, storages, nodes and guests as they are listed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Incident {
-    /// The guest's process ends without a task. An HA guest is started again by the HA manager after a while.
-    GuestCrashes {
-        /// Which guest.
-        vmid: u32,
-    },
-    /// A user has it shut down: a `qmshutdown` or `vzshutdown` task of four seconds.
-    GuestShutDown {
-        /// Which guest.
-        vmid: u32,
-        /// By whom.
-        user: String,
-    },
-    /// A user stops it hard: a `qmstop` or `vzstop` task.
-    GuestStopped {
-        /// Which guest.
-        vmid: u32,
-        /// By whom.
-        user: String,
-    },
-    /// A user starts it.
-    GuestStarted {
-        /// Which guest.
-        vmid: u32,
-        /// By whom.
-        user: String,
-    },
-    /// A user reboots it: its uptime and counters begin again.
-    GuestRebooted {
-        /// Which guest.
-        vmid: u32,
-        /// By whom.
-        user: String,
-    },
-    /// The QMP status changes without a task: `io-error`, `internal-error`, `guest-panicked`, `paused`, `running`.
-    GuestStatus {
-        /// Which guest.
-        vmid: u32,
-        /// The QMP status.
-        status: String,
-    },
-    /// A lock appears in its configuration, or goes.
-    GuestLocked {
-        /// Which guest.
-        vmid: u32,
-        /// backup, migrate, snapshot, …
-        lock: Option<String>,
-    },
-    /// Its CPU use moves around this fraction of its cores.
-    GuestBusy {
-        /// Which guest.
-        vmid: u32,
-        /// From 0 to 1.
-        cpu: f64,
-    },
-    /// Its memory use moves around this fraction.
-    GuestMemory {
-        /// Which guest.
-        vmid: u32,
-        /// From 0 to 1.
-        used: f64,
-    },
-    /// A container's root file system fills.
-    GuestDisk {
-        /// Which guest.
-        vmid: u32,
-        /// From 0 to 1.
-        used: f64,
-    },
-    /// A user destroys it.
-    GuestDestroyed {
-        /// Which guest.
-        vmid: u32,
-        /// By whom.
-        user: String,
-    },
-    /// A migration: live for a virtual machine, with a restart for a container.
-    GuestMigrated {
-        /// Which guest.
-        vmid: u32,
-        /// The target node.
-        target: String,
-        /// By whom.
-        user: String,
-    },
-    /// A snapshot is taken.
-    SnapshotTaken {
-        /// Which guest.
-        vmid: u32,
-        /// The snapshot's name.
-        name: String,
-        /// By whom.
-        user: String,
-    },
-    /// A storage fills, or empties, evenly over a time.
-    StorageFills {
-        /// Which storage.
-        storage: String,
-        /// Only on this node, for one that is not shared.
-        node: Option<String>,
-        /// How full it is in the end.
-        percent: f64,
-        /// How long it takes.
-        over: Duration,
-    },
-    /// A storage cannot be reached, from one node or from all.
-    StorageInactive {
-        /// Which storage.
-        storage: String,
-        /// Only from this node.
-        node: Option<String>,
-    },
-    /// It can be reached again.
-    StorageActive {
-        /// Which storage.
-        storage: String,
-    },
-    /// The node loses power. After two minutes the HA manager fences it and starts its services elsewhere.
-    NodeDown {
-        /// Which node.
-        node: String,
-    },
-    /// A user shuts the node down: a `stopall` task, then it goes.
-    NodeShutDown {
-        /// Which node.
-        node: String,
-        /// By whom.
-        user: String,
-    },
-    /// The node boots: a `startall` task starts its guests with `onboot`.
-    NodeReturns {
-        /// Which node.
-        node: String,
-    },
-    /// The node enters or leaves HA maintenance mode.
-    NodeMaintenance {
-        /// Which node.
-        node: String,
-        /// Whether it is in maintenance.
-        on: bool,
-    },
-    /// pvestatd of the node hangs, or goes on.
-    PvestatdStuck {
-        /// Which node.
-        node: String,
-        /// Whether it hangs.
-        on: bool,
-    },
-    /// The node's own CPU use moves around this fraction, beside what its guests use.
-    NodeBusy {
-        /// Which node.
-        node: String,
-        /// From 0 to 1.
-        cpu: f64,
-    },
-    /// The node's clock is this far ahead.
-    NodeClockDrifts {
-        /// Which node.
-        node: String,
-        /// Seconds; negative: behind.
-        seconds: i64,
-    },
-    /// No node sees another any more.
-    QuorumLost,
-    /// They see each other again.
-    QuorumReturns,
-    /// A backup job runs now.
-    BackupRuns {
-        /// The job's id.
-        job: String,
-    },
-    /// A job's backup of one guest fails; its other guests are backed up.
-    BackupFails {
-        /// The job's id.
-        job: String,
-        /// Whose backup fails.
-        vmid: u32,
-        /// What vzdump says, such as `write error: No space left on device`.
-        reason: String,
-    },
-    /// Placement groups are degraded: HEALTH_WARN.
-    CephDegraded {
-        /// How many of 129.
-        groups: u32,
-    },
-    /// A check of severity HEALTH_ERR.
-    CephError {
-        /// Such as `OSD_FULL`.
-        code: String,
-        /// Such as `1 full osd(s)`.
-        message: String,
-    },
-    /// Ceph is healthy again, with all its OSDs.
-    CephRecovers,
-    /// An OSD goes down.
-    OsdDown {
-        /// Which OSD.
-        osd: u32,
-    },
-    /// It comes back.
-    OsdUp {
-        /// Which OSD.
-        osd: u32,
-    },
-    /// The replication of a guest fails from now on.
-    ReplicationFails {
-        /// Whose.
-        vmid: u32,
-    },
-    /// It works again.
-    ReplicationRecovers {
-        /// Whose.
-        vmid: u32,
-    },
-    /// The HA manager puts a service into this state: `error`, `fence`, `recovery`, `started`, …
-    HaState {
-        /// Which guest.
-        vmid: u32,
-        /// The state.
-        state: String,
-    },
-    /// A pool loses a disk.
-    ZfsDegraded {
-        /// Which node.
-        node: String,
-        /// Which pool.
-        pool: String,
-    },
-    /// SMART says that a disk fails.
-    DiskFails {
-        /// Which node.
-        node: String,
-        /// Such as `/dev/sda`.
-        device: String,
-    },
-    /// The node's certificate ends in so many days.
-    CertificateEnds {
-        /// Which node.
-        node: String,
-        /// Days from now; negative: it has ended.
-        days: i64,
-    },
-    /// Any other task that fails.
-    TaskFails {
-        /// Which node.
-        node: String,
-        /// Such as `aptupdate`.
-        kind: String,
-        /// What it is about; often empty.
-        id: String,
-        /// By whom.
-        user: String,
-        /// The last line's error.
-        error: String,
-    },
-}
+use crate::model::{Backup, Cluster, Task};
 
 /// What the agenda holds: incidents, and what follows from them later.
 #[derive(Clone, Debug)]
@@ -296,6 +42,37 @@ pub(crate) enum Effect {
     HaRestart(u32),
     /// A backup job is due.
     Job(String),
+    /// A lock appears.
+    Lock(u32, &'static str),
+    /// A backup lies on its storage, and the oldest beyond so many go.
+    Keep { storage: String, keep: usize, backup: Box<Backup> },
+    /// The backup of the guest is done, so many bytes were read.
+    BackedUp(u32, u64),
+    /// The node boots.
+    Boot(String),
+    /// pvestatd of a node that boots begins to report.
+    Awake(String),
+    /// The node's OSDs are up again.
+    OsdsUp(String),
+    /// The HA manager acts on what it was asked for.
+    HaStart(u32),
+    /// The same, for a stop: `shutdown` or `stop`.
+    HaStop(u32, &'static str),
+    /// A QMP status without a task of its own.
+    Status(u32, &'static str),
+    /// Saved to disk and stopped, by a suspension.
+    Hibernate(u32),
+    /// A snapshot exists from now on.
+    Snapshot { vmid: u32, name: String, description: String, with_memory: bool },
+    /// Only if that task was not cut off by the loss of its node.
+    IfDone { upid: String, then: Box<Effect> },
+}
+
+impl Effect {
+    /// This effect, once that task has come to its end.
+    pub(crate) fn of_task(self, upid: &str) -> Self {
+        Self::IfDone { upid: upid.to_owned(), then: Box::new(self) }
+    }
 }
 
 /// Does it, at the cluster's present time.
@@ -312,61 +89,123 @@ pub(crate) fn happen(cluster: &mut Cluster, effect: Effect) -> Result<(), SimErr
         Effect::Recover(vmid) => nodes::recover(cluster, vmid),
         Effect::HaRestart(vmid) => guests::ha_restart(cluster, vmid),
         Effect::Job(id) => backup::due(cluster, &id),
+        Effect::Lock(vmid, lock) => cluster.guest_mut(vmid).map(|guest| guest.lock = Some(lock.to_owned())),
+        Effect::BackedUp(vmid, bytes) => cluster.guest_mut(vmid).map(|guest| {
+            guest.lock = None;
+            guest.backup_reads += bytes;
+        }),
+        Effect::Keep { storage, keep, backup } => {
+            backup::store(cluster, &storage, keep, *backup);
+            Ok(())
+        }
+        Effect::Boot(node) => nodes::returns(cluster, &node),
+        Effect::Awake(node) => nodes::awake(cluster, &node),
+        Effect::OsdsUp(node) => nodes::osds(cluster, &node, true),
+        Effect::HaStart(vmid) => ha::start(cluster, vmid),
+        Effect::HaStop(vmid, how) => ha::stop(cluster, vmid, how),
+        Effect::Status(vmid, status) => guests::status(cluster, vmid, status),
+        Effect::Hibernate(vmid) => guests::hibernate(cluster, vmid),
+        Effect::Snapshot { vmid, name, description, with_memory } => {
+            guests::add_snapshot(cluster, vmid, name, description, with_memory)
+        }
+        Effect::IfDone { upid, then } => {
+            let cut = cluster.tasks.find(&upid).is_none_or(Task::was_cut);
+            if cut { Ok(()) } else { happen(cluster, *then) }
+        }
     }
 }
 
 fn apply(cluster: &mut Cluster, incident: Incident) -> Result<(), SimError> {
     use Incident as I;
     match incident {
-        I::GuestCrashes { vmid } => guests::crash(cluster, vmid),
+        I::GuestCrashes { vmid } | I::GuestPowersOff { vmid } => guests::crash(cluster, vmid),
+        I::GuestRestartLoop { vmid, every, times } => life::restart_loop(cluster, vmid, every, times),
         I::GuestShutDown { vmid, user } => guests::end(cluster, vmid, "shutdown", &user, 4),
         I::GuestStopped { vmid, user } => guests::end(cluster, vmid, "stop", &user, 1),
         I::GuestStarted { vmid, user } => guests::start(cluster, vmid, &user),
         I::GuestRebooted { vmid, user } => guests::reboot(cluster, vmid, &user),
         I::GuestStatus { vmid, status } => guests::status(cluster, vmid, &status),
+        I::GuestDeaf { vmid, on } => cluster.guest_mut(vmid).map(|guest| guest.deaf = on),
+        I::GuestAgent { vmid, on } => cluster.guest_mut(vmid).map(|guest| guest.agent = on),
         I::GuestLocked { vmid, lock } => cluster.guest_mut(vmid).map(|guest| guest.lock = lock),
         I::GuestBusy { vmid, cpu } => cluster.guest_mut(vmid).map(|guest| guest.load = cpu),
         I::GuestMemory { vmid, used } => cluster.guest_mut(vmid).map(|guest| guest.memory_use = used),
         I::GuestDisk { vmid, used } => cluster.guest_mut(vmid).map(|guest| guest.disk_use = used),
         I::GuestDestroyed { vmid, user } => guests::destroy(cluster, vmid, &user),
+        I::GuestCreated { vmid, name, node, container, user } => {
+            life::create(cluster, vmid, &name, &node, container, &user)
+        }
+        I::GuestCloned { source, vmid, name, user } => life::clone(cluster, source, vmid, &name, &user),
+        I::MigrationFails { vmid, target, user, error } => life::migration_fails(cluster, vmid, &target, &user, &error),
         I::GuestMigrated { vmid, target, user } => guests::migrate(cluster, vmid, &target, &user),
         I::SnapshotTaken { vmid, name, user } => guests::snapshot(cluster, vmid, &name, &user),
+        I::SnapshotRemoved { vmid, name, user } => life::remove_snapshot(cluster, vmid, &name, &user),
+        I::SnapshotAges { vmid, name, days } => life::age_snapshot(cluster, vmid, &name, days),
         I::StorageFills { storage, node, percent, over } => {
             services::fill(cluster, &storage, node.as_deref(), percent, over)
         }
         I::StorageInactive { storage, node } => services::storage_inactive(cluster, &storage, node.as_deref()),
         I::StorageActive { storage } => cluster.storage_mut(&storage).map(|storage| storage.inactive.clear()),
         I::NodeDown { node } => nodes::down(cluster, &node),
-        I::NodeShutDown { node, user } => nodes::shut_down(cluster, &node, &user),
+        I::NodeShutDown { node, user } => nodes::shut_down(cluster, &node, &user).map(|_| ()),
         I::NodeReturns { node } => nodes::returns(cluster, &node),
-        I::NodeMaintenance { node, on } => cluster.node_mut(&node).map(|node| node.maintenance = on),
+        I::NodeReboots { node, user, seconds } => nodes::reboot(cluster, &node, &user, seconds),
+        I::NodeMaintenance { node, on } => ha::maintenance(cluster, &node, on),
+        I::NodeMemory { node, used } => cluster.node_mut(&node).map(|node| node.memory_level = used),
+        I::NodeCache { node, share } => cluster.node_mut(&node).map(|node| {
+            node.cache = crate::figures::share(node.memory, share);
+        }),
+        I::ManagerStuck { node, on } => ha::manager_stuck(cluster, &node, on),
+        I::SubscriptionIs { node, status } => cluster.node_mut(&node).map(|node| node.subscription = status),
+        I::UpdatesWait { node, count } => nodes::updates(cluster, &node, count),
         I::PvestatdStuck { node, on } => nodes::pvestatd(cluster, &node, on),
         I::NodeBusy { node, cpu } => cluster.node_mut(&node).map(|node| node.load = cpu),
         I::NodeClockDrifts { node, seconds } => cluster.node_mut(&node).map(|node| node.drift = seconds),
         I::QuorumLost => {
-            cluster.quorum_lost = cluster.quorum_lost.or(Some(cluster.now));
+            services::quorum_lost(cluster);
             Ok(())
         }
         I::QuorumReturns => {
             cluster.quorum_lost = None;
             Ok(())
         }
-        I::BackupRuns { job } => backup::now(cluster, &job, None),
-        I::BackupFails { job, vmid, reason } => backup::now(cluster, &job, Some((vmid, &reason))),
+        I::BackupRuns { job } => backup::now(cluster, &job, &Trouble::none()),
+        I::BackupFails { job, vmid, reason } => backup::now(cluster, &job, &Trouble::fails(vec![vmid], &reason)),
+        I::BackupsFail { job, vmids, reason } => backup::now(cluster, &job, &Trouble::fails(vmids, &reason)),
+        I::BackupAborts { job, reason } => backup::now(cluster, &job, &Trouble::aborts(&reason)),
+        I::BackupWarns { job, vmid } => backup::now(cluster, &job, &Trouble::warns(vmid)),
+        I::BackupsHeld { job, on } => backup::hold(cluster, &job, on),
         I::CephDegraded { groups } => cluster.ceph_mut().map(|ceph| ceph.degraded = groups),
-        I::CephError { code, message } => cluster.ceph_mut().map(|ceph| ceph.error = Some((code, message))),
+        I::CephError { code, message } => cluster.ceph_mut().map(|ceph| ceph.raise(code, "HEALTH_ERR", message)),
+        I::CephWarning { code, message } => cluster.ceph_mut().map(|ceph| ceph.raise(code, "HEALTH_WARN", message)),
+        I::CephMuted { code, on } => services::ceph_muted(cluster, code, on),
         I::CephRecovers => services::ceph_recovers(cluster),
-        I::OsdDown { osd } => services::osd(cluster, osd, false),
-        I::OsdUp { osd } => services::osd(cluster, osd, true),
+        I::OsdDown { osd } => services::osd(cluster, osd, |osd| osd.up = false),
+        I::OsdUp { osd } => services::osd(cluster, osd, |osd| osd.up = true),
+        I::OsdOut { osd, on } => services::osd(cluster, osd, |osd| osd.is_in = !on),
         I::ReplicationFails { vmid } => services::replication(cluster, vmid, true),
         I::ReplicationRecovers { vmid } => services::replication(cluster, vmid, false),
         I::HaState { vmid, state } => services::ha_state(cluster, vmid, &state),
-        I::ZfsDegraded { node, pool } => nodes::zfs_degraded(cluster, &node, &pool),
-        I::DiskFails { node, device } => nodes::disk_fails(cluster, &node, &device),
+        I::ZfsDegraded { node, pool } => disks::degraded(cluster, &node, &pool),
+        I::DiskFails { node, device } => disks::fails(cluster, &node, &device),
+        I::DisksChange { node, change } => disks::change(cluster, &node, change),
         I::CertificateEnds { node, days } => {
             let ends = cluster.now + days * 86_400;
             cluster.node_mut(&node).map(|node| node.certificate_ends = ends)
         }
         I::TaskFails { node, kind, id, user, error } => services::task_fails(cluster, &node, &kind, &id, &user, &error),
+        I::FaultBegins { rule, seconds } => {
+            let ends = seconds.map(|seconds| cluster.now.saturating_add(seconds));
+            cluster.faults.add(rule, ends);
+            Ok(())
+        }
+        I::FaultsEnd => {
+            cluster.faults.clear();
+            Ok(())
+        }
+        I::ConnectionsDropped => {
+            cluster.drops += 1;
+            Ok(())
+        }
     }
 }

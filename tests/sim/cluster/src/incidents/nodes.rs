@@ -1,13 +1,19 @@
 //! Incidents of a node: power, boot, its services, disks. A node that is down shows what it last reported until the samples are too old.
 
-use super::{Effect, logs};
+use super::Effect;
 use crate::error::SimError;
-use crate::model::{Cluster, NewTask, Run};
+use crate::model::{Cluster, NewTask, Replication, Run, Update};
 
 /// How long the HA manager waits before it takes a lost node for dead and fenced.
 const FENCED_AFTER: i64 = 120;
+/// From a node's stopall to the end of its power.
+const OFF_AFTER: i64 = 15;
 /// From fencing to the start elsewhere.
 const RECOVERED_AFTER: i64 = 20;
+/// From a node's return to the cluster to the first report of its pvestatd.
+const AWAKE_AFTER: i64 = 12;
+/// From a node's return to its OSDs being up.
+const OSDS_AFTER: i64 = 25;
 
 pub(super) fn down(cluster: &mut Cluster, name: &str) -> Result<(), SimError> {
     let now = cluster.now;
@@ -16,12 +22,32 @@ pub(super) fn down(cluster: &mut Cluster, name: &str) -> Result<(), SimError> {
         return Err(SimError::Impossible(format!("{name} is down already")));
     }
     node.online = false;
-    node.silent = node.silent.or(Some(now));
+    let restarting = node.restarting;
+    cluster.silence(name)?;
     cluster.tasks.cut(name, now);
-    if let Some(ceph) = &mut cluster.services.ceph {
-        ceph.osds.iter_mut().filter(|osd| osd.node == name).for_each(|osd| osd.up = false);
+    osds(cluster, name, false)?;
+    // Replications to it fail from their next run on.
+    let next = now - now.rem_euclid(Replication::PERIOD) + Replication::PERIOD;
+    for replication in cluster.services.replications.iter_mut().filter(|one| one.target == name) {
+        replication.failing = replication.failing.or(Some(next));
     }
-    cluster.schedule(now + FENCED_AFTER, Effect::Fence { node: name.to_owned(), down_since: now });
+    if restarting {
+        super::ha::freeze(cluster, name);
+        return Ok(());
+    }
+    let down_since = cluster.node(name).and_then(|node| node.silent).unwrap_or(now);
+    cluster.schedule(now + FENCED_AFTER, Effect::Fence { node: name.to_owned(), down_since });
+    Ok(())
+}
+
+/// The node's OSDs come up or go down together.
+pub(super) fn osds(cluster: &mut Cluster, name: &str, up: bool) -> Result<(), SimError> {
+    if up && !cluster.node_mut(name)?.online {
+        return Ok(());
+    }
+    if let Some(ceph) = &mut cluster.services.ceph {
+        ceph.osds.iter_mut().filter(|osd| osd.node == name).for_each(|osd| osd.up = up);
+    }
     Ok(())
 }
 
@@ -33,20 +59,24 @@ pub(super) fn off(cluster: &mut Cluster, name: &str) -> Result<(), SimError> {
     down(cluster, name)
 }
 
-pub(super) fn shut_down(cluster: &mut Cluster, name: &str, user: &str) -> Result<(), SimError> {
+/// Gives the moment at which the power goes.
+pub(super) fn shut_down(cluster: &mut Cluster, name: &str, user: &str) -> Result<i64, SimError> {
     if !cluster.node_mut(name)?.online {
         return Err(SimError::Impossible(format!("{name} is down already")));
     }
     let start = cluster.now;
+    // Services that leave for maintenance are waited for.
+    let leaving = super::ha::leaving(cluster, name);
+    let off = OFF_AFTER + super::ha::BETWEEN_MIGRATIONS * i64::try_from(leaving.len()).unwrap_or(0);
     let running: Vec<(u32, String, &'static str)> = cluster
         .guests_on(name)
         .iter()
-        .filter(|guest| guest.is_up())
+        .filter(|guest| guest.is_up() && !leaving.contains(&guest.vmid))
         .map(|guest| (guest.vmid, guest.kind.task("shutdown"), guest.kind.noun()))
         .collect();
     let log = running.iter().map(|(vmid, _, noun)| (start, format!("Stopping {noun} {vmid} (timeout = 180 seconds)")));
     let log = log.collect();
-    cluster.task(NewTask { node: name, kind: "stopall", id: "", user, start, seconds: 12, error: None }, log);
+    cluster.task(NewTask { node: name, kind: "stopall", id: "", user, start, seconds: off - 3, error: None }, log);
     for (vmid, kind, _) in running {
         let id = vmid.to_string();
         cluster.task(
@@ -55,7 +85,39 @@ pub(super) fn shut_down(cluster: &mut Cluster, name: &str, user: &str) -> Result
         );
         cluster.schedule(start + 6, Effect::Stop(vmid));
     }
-    cluster.schedule(start + 15, Effect::Off(name.to_owned()));
+    cluster.schedule(start + off, Effect::Off(name.to_owned()));
+    Ok(start + off)
+}
+
+/// Shuts the node down and has it boot again.
+pub(super) fn reboot(cluster: &mut Cluster, name: &str, user: &str, seconds: i64) -> Result<(), SimError> {
+    let off = shut_down(cluster, name, user)?;
+    cluster.node_mut(name)?.restarting = true;
+    cluster.schedule(off + seconds.max(1), Effect::Boot(name.to_owned()));
+    Ok(())
+}
+
+/// So many updates wait; none any more is an upgrade by somebody.
+pub(super) fn updates(cluster: &mut Cluster, name: &str, count: usize) -> Result<(), SimError> {
+    const PACKAGES: [&str; 6] =
+        ["pve-manager", "libssl3t64", "proxmox-kernel-6.14", "qemu-server", "openssh-server", "zfsutils-linux"];
+    let update = |at: usize| Update { package: PACKAGES[at % PACKAGES.len()], old: "9.0.10", new: "9.0.11" };
+    cluster.node_mut(name)?.updates = (0..count).map(update).collect();
+    if count == 0 {
+        let start = cluster.now;
+        let user = "root@pam";
+        cluster
+            .task(NewTask { node: name, kind: "aptupdate", id: "", user, start, seconds: 9, error: None }, Vec::new());
+    }
+    Ok(())
+}
+
+/// pvestatd of a node that booted reports for the first time.
+pub(super) fn awake(cluster: &mut Cluster, name: &str) -> Result<(), SimError> {
+    let node = cluster.node_mut(name)?;
+    if node.online {
+        node.silent = None;
+    }
     Ok(())
 }
 
@@ -66,15 +128,21 @@ pub(super) fn returns(cluster: &mut Cluster, name: &str) -> Result<(), SimError>
         return Err(SimError::Impossible(format!("{name} is up already")));
     }
     node.online = true;
-    node.silent = None;
     node.booted = now;
-    if let Some(ceph) = &mut cluster.services.ceph {
-        ceph.osds.iter_mut().filter(|osd| osd.node == name).for_each(|osd| osd.up = true);
+    node.restarting = false;
+    cluster.schedule(now + AWAKE_AFTER, Effect::Awake(name.to_owned()));
+    cluster.schedule(now + OSDS_AFTER, Effect::OsdsUp(name.to_owned()));
+    for replication in cluster.services.replications.iter_mut().filter(|one| one.target == name) {
+        replication.failing = None;
     }
+    let managed: Vec<u32> = cluster.services.ha.iter().map(|service| service.vmid).collect();
     let mut starting = Vec::new();
     for guest in cluster.guests.values_mut().filter(|guest| guest.node == name) {
         guest.run = Run::Stopped;
-        if guest.onboot && !guest.template {
+        // A backup that the loss of the node cut off has left its lock; the boot takes it away.
+        guest.lock.take_if(|lock| lock == "backup");
+        // Services of the HA manager are its own to start.
+        if guest.onboot && !guest.template && !managed.contains(&guest.vmid) {
             starting.push((guest.vmid, guest.kind.task("start"), guest.kind.noun()));
         }
     }
@@ -91,6 +159,7 @@ pub(super) fn returns(cluster: &mut Cluster, name: &str) -> Result<(), SimError>
         cluster.task(new, Vec::new());
         cluster.schedule(start + 1, Effect::Run(*vmid));
     }
+    super::ha::thaw(cluster, name);
     Ok(())
 }
 
@@ -125,35 +194,19 @@ pub(super) fn recover(cluster: &mut Cluster, vmid: u32) -> Result<(), SimError> 
     let Some(target) = target else { return Ok(()) };
     let guest = cluster.guest_mut(vmid)?;
     guest.run = Run::Stopped;
+    guest.lock = None;
     guest.node = target;
     super::guests::start(cluster, vmid, "root@pam")
 }
 
 pub(super) fn pvestatd(cluster: &mut Cluster, name: &str, stuck: bool) -> Result<(), SimError> {
-    let now = cluster.now;
     let node = cluster.node_mut(name)?;
-    if node.online {
-        node.silent = stuck.then_some(node.silent.unwrap_or(now));
+    match (node.online, stuck) {
+        (true, true) => cluster.silence(name),
+        (true, false) => {
+            node.silent = None;
+            Ok(())
+        }
+        (false, _) => Ok(()),
     }
-    Ok(())
-}
-
-pub(super) fn zfs_degraded(cluster: &mut Cluster, name: &str, pool: &str) -> Result<(), SimError> {
-    let node = cluster.node_mut(name)?;
-    let known = node.pools.iter().map(|pool| pool.name.clone()).collect::<Vec<_>>().join(", ");
-    let Some(found) = node.pools.iter_mut().find(|found| found.name == pool) else {
-        return Err(SimError::Unknown { kind: "ZFS pool", name: pool.to_owned(), known });
-    };
-    "DEGRADED".clone_into(&mut found.health);
-    Ok(())
-}
-
-pub(super) fn disk_fails(cluster: &mut Cluster, name: &str, device: &str) -> Result<(), SimError> {
-    let node = cluster.node_mut(name)?;
-    let known = node.disks.iter().map(|disk| disk.device.clone()).collect::<Vec<_>>().join(", ");
-    let Some(disk) = node.disks.iter_mut().find(|disk| disk.device == device) else {
-        return Err(SimError::Unknown { kind: "disk", name: device.to_owned(), known });
-    };
-    logs::FAILED.clone_into(&mut disk.health);
-    Ok(())
 }

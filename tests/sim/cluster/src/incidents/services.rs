@@ -1,7 +1,7 @@
 //! Incidents of what nodes share: storages, Ceph, replication, high availability, and tasks of other kinds.
 
 use crate::error::SimError;
-use crate::model::{Cluster, NewTask};
+use crate::model::{Cluster, NewTask, Osd};
 use std::time::Duration;
 
 pub(super) fn fill(
@@ -32,19 +32,40 @@ pub(super) fn storage_inactive(cluster: &mut Cluster, storage: &str, node: Optio
     Ok(())
 }
 
-pub(super) fn osd(cluster: &mut Cluster, id: u32, up: bool) -> Result<(), SimError> {
+pub(super) fn quorum_lost(cluster: &mut Cluster) {
+    if cluster.quorum_lost.is_none() {
+        cluster.quorum_lost = Some(cluster.now);
+        cluster.frozen = cluster.guests.values().map(|guest| (guest.vmid, guest.run.clone())).collect();
+    }
+}
+
+pub(super) fn ceph_muted(cluster: &mut Cluster, code: String, on: bool) -> Result<(), SimError> {
+    let muted = &mut cluster.ceph_mut()?.muted;
+    if on {
+        muted.insert(code)
+    } else {
+        muted.remove(&code)
+    };
+    Ok(())
+}
+
+pub(super) fn osd(cluster: &mut Cluster, id: u32, change: impl FnOnce(&mut Osd)) -> Result<(), SimError> {
     let ceph = cluster.ceph_mut()?;
     let known = format!("0 to {}", ceph.osds.len().saturating_sub(1));
     let found = ceph.osds.iter_mut().find(|osd| osd.id == id);
-    found.map(|osd| osd.up = up).ok_or_else(|| SimError::Unknown { kind: "OSD", name: id.to_string(), known })
+    found.map(change).ok_or_else(|| SimError::Unknown { kind: "OSD", name: id.to_string(), known })
 }
 
 pub(super) fn ceph_recovers(cluster: &mut Cluster) -> Result<(), SimError> {
     let dead: Vec<String> = cluster.nodes.iter().filter(|node| !node.online).map(|node| node.name.clone()).collect();
     let ceph = cluster.ceph_mut()?;
     ceph.degraded = 0;
-    ceph.error = None;
-    ceph.osds.iter_mut().for_each(|osd| osd.up = !dead.contains(&osd.node));
+    ceph.raised.clear();
+    ceph.muted.clear();
+    ceph.osds.iter_mut().for_each(|osd| {
+        osd.up = !dead.contains(&osd.node);
+        osd.is_in = true;
+    });
     Ok(())
 }
 

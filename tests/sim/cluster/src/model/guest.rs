@@ -88,9 +88,46 @@ pub(crate) struct Guest {
     pub(crate) disk_use: f64,
     pub(crate) lock: Option<String>,
     pub(crate) snapshots: Vec<Snapshot>,
+    /// It does not react to a shutdown from outside.
+    pub(crate) deaf: bool,
+    /// When pvestatd first sees it: a new guest has no sample before.
+    pub(crate) sampled_from: i64,
+    /// Bytes that backups read from its disks since its start.
+    pub(crate) backup_reads: u64,
 }
 
 impl Guest {
+    /// A small stopped guest without tags and pool.
+    pub(crate) fn new(vmid: u32, kind: Kind, name: &str, node: &str) -> Self {
+        Self {
+            vmid,
+            kind,
+            name: name.to_owned(),
+            node: node.to_owned(),
+            run: Run::Stopped,
+            cores: 1,
+            memory: 1 << 30,
+            disk: 8 << 30,
+            storage: "local-zfs".into(),
+            pool: None,
+            tags: Vec::new(),
+            onboot: false,
+            template: false,
+            agent: kind == Kind::Qemu,
+            load: 0.05,
+            memory_use: 0.4,
+            disk_use: 0.3,
+            lock: None,
+            snapshots: Vec::new(),
+            deaf: false,
+            sampled_from: 0,
+            backup_reads: 0,
+        }
+    }
+
+    /// Which counter holds the bytes read from disks.
+    pub(crate) const DISK_READ: u64 = 3;
+
     fn seed(&self) -> u64 {
         mix(u64::from(self.vmid))
     }
@@ -131,7 +168,9 @@ impl Guest {
     pub(crate) fn cpu(&self, now: i64) -> f64 {
         match &self.run {
             Run::Up { status, .. } if status == "running" => {
-                (self.load * (0.7 + 0.6 * wave(self.seed(), now, 5400))).clamp(0.001, 1.0)
+                // Compressing and checksumming a backup is counted as the guest's own work.
+                let backup = if self.lock.as_deref() == Some("backup") { 0.6 } else { 0.0 };
+                (self.load * (0.7 + 0.6 * wave(self.seed(), now, 5400)) + backup).clamp(0.001, 1.0)
             }
             _ => 0.0,
         }
@@ -164,8 +203,10 @@ impl Guest {
 
     /// A counter since the guest's start, such as bytes received.
     pub(crate) fn counter(&self, which: u64, now: i64) -> u64 {
-        let per_second = 200.0 + fraction(self.seed() ^ (which << 8)) * 90_000.0 * (0.2 + self.load);
-        (self.uptime(now) as f64 * per_second) as u64
+        // Not of the load: a counter never falls while the guest runs.
+        let per_second = 200.0 + fraction(self.seed() ^ (which << 8)) * 27_000.0;
+        let read = if which == Self::DISK_READ && self.is_up() { self.backup_reads } else { 0 };
+        (self.uptime(now) as f64 * per_second) as u64 + read
     }
 
     /// The name of its first disk.

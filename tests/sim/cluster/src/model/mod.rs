@@ -1,19 +1,23 @@
 //! The cluster: everything that the API tells, and what is still to happen. It does no I/O and reads no clock; `advance` brings the time.
 
+mod ceph;
 mod guest;
 mod node;
 mod services;
 mod storage;
 mod task;
 
+pub(crate) use ceph::{Ceph, Osd};
 pub(crate) use guest::{Guest, Kind, Run, Snapshot};
-pub(crate) use node::{Disk, Node, Update, ZfsPool};
-pub(crate) use services::{Backup, BackupJob, Ceph, HaService, Osd, Replication, Services};
+pub(crate) use node::{Disk, Node, ThinPool, Update, ZfsPool};
+pub(crate) use services::{Backup, BackupJob, HaService, Replication, Services};
 pub(crate) use storage::{Level, Storage};
 pub(crate) use task::{NewTask, Task, Tasks};
 
 use crate::error::SimError;
+use crate::fault::Faults;
 use crate::incidents::{Effect, happen};
+use crate::task_rule::TaskRules;
 use std::collections::BTreeMap;
 
 /// How long pmxcfs keeps a sample of pvestatd, in seconds.
@@ -34,6 +38,12 @@ pub(crate) struct Cluster {
     pub(crate) fingerprint: String,
     /// Since when no node sees another.
     pub(crate) quorum_lost: Option<i64>,
+    /// What all guests did then: all that the other nodes know of them.
+    pub(crate) frozen: BTreeMap<u32, Run>,
+    pub(crate) faults: Faults,
+    pub(crate) task_rules: TaskRules,
+    /// How often the servers have dropped every connection.
+    pub(crate) drops: u64,
     agenda: BTreeMap<(i64, u64), Effect>,
     scheduled: u64,
 }
@@ -50,6 +60,10 @@ impl Cluster {
             services,
             fingerprint: String::new(),
             quorum_lost: None,
+            frozen: BTreeMap::new(),
+            faults: Faults::default(),
+            task_rules: TaskRules::default(),
+            drops: 0,
             agenda: BTreeMap::new(),
             scheduled: 0,
         }
@@ -120,13 +134,43 @@ impl Cluster {
         self.tasks.add(new, booted, log)
     }
 
+    /// From now on nothing new is known of a node: what it last reported stays for a while.
+    pub(crate) fn silence(&mut self, name: &str) -> Result<(), SimError> {
+        let now = self.now;
+        let frozen = self.guests_on(name).into_iter().map(|guest| (guest.vmid, guest.run.clone())).collect();
+        let node = self.node_mut(name)?;
+        if node.silent.is_none() {
+            node.silent = Some(now);
+            node.frozen = frozen;
+            node.frozen_boot = node.booted;
+        }
+        Ok(())
+    }
+
+    /// What `local` knows of what a guest does, and the moment of that sample. Nothing without a sample.
+    pub(crate) fn seen_guest<'a>(
+        &'a self,
+        local: &str,
+        guest: &'a Guest,
+    ) -> Option<(std::borrow::Cow<'a, Guest>, i64)> {
+        let node = self.node(&guest.node)?;
+        let at = self.sample(local, node).filter(|at| *at >= guest.sampled_from)?;
+        let frozen = match (node.silent, self.quorum_lost) {
+            (Some(_), _) => &node.frozen,
+            (None, Some(_)) if node.name != local => &self.frozen,
+            _ => return Some((std::borrow::Cow::Borrowed(guest), at)),
+        };
+        let run = frozen.get(&guest.vmid)?.clone();
+        Some((std::borrow::Cow::Owned(Guest { run, ..guest.clone() }), at))
+    }
+
     /// Whether `local` sees `node` as a member that is there.
     pub(crate) fn sees(&self, local: &str, node: &Node) -> bool {
         node.online && (self.quorum_lost.is_none() || node.name == local)
     }
 
     /// Since when `local` has no new sample of `node`.
-    fn silent_since(&self, local: &str, node: &Node) -> Option<i64> {
+    pub(crate) fn silent_since(&self, local: &str, node: &Node) -> Option<i64> {
         node.silent.or(self.quorum_lost.filter(|_| node.name != local))
     }
 

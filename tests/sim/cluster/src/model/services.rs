@@ -1,5 +1,6 @@
 //! What runs across nodes: backup jobs and their backups, replication, high availability, Ceph. Plain state; incidents change it.
 
+use super::ceph::Ceph;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A backup job.
@@ -13,6 +14,8 @@ pub(crate) struct BackupJob {
     /// Every so many days.
     pub(crate) days: i64,
     pub(crate) enabled: bool,
+    /// It is enabled and yet does not run: the scheduler is stuck.
+    pub(crate) held: bool,
     pub(crate) pool: Option<String>,
     pub(crate) vmids: Vec<u32>,
     pub(crate) comment: &'static str,
@@ -48,7 +51,7 @@ pub(crate) struct Backup {
 pub(crate) struct Replication {
     pub(crate) vmid: u32,
     pub(crate) target: String,
-    /// Since when it fails.
+    /// Since when it fails; a moment to come when its next run will.
     pub(crate) failing: Option<i64>,
 }
 
@@ -66,11 +69,11 @@ impl Replication {
     pub(crate) fn runs(&self, now: i64) -> (i64, i64, i64) {
         let last = |at: i64| at - at.rem_euclid(Self::PERIOD);
         match self.failing {
-            None => (last(now), last(now), 0),
-            Some(since) => {
+            Some(since) if since <= now => {
                 let tries = (now - since) / Self::RETRY;
                 (last(since), since + tries * Self::RETRY, tries + 1)
             }
+            _ => (last(now), last(now), 0),
         }
     }
 }
@@ -83,48 +86,8 @@ pub(crate) struct HaService {
     pub(crate) state: String,
     /// What is asked for: started, stopped.
     pub(crate) wanted: String,
-}
-
-/// An OSD of Ceph.
-#[derive(Clone, Debug)]
-pub(crate) struct Osd {
-    pub(crate) id: u32,
-    pub(crate) node: String,
-    pub(crate) size: u64,
-    pub(crate) up: bool,
-}
-
-/// Ceph, as far as its status tells.
-#[derive(Clone, Debug)]
-pub(crate) struct Ceph {
-    pub(crate) osds: Vec<Osd>,
-    pub(crate) used: f64,
-    /// Placement groups that are degraded beside what down OSDs cause.
-    pub(crate) degraded: u32,
-    /// A check beyond OSDs and placement groups: code and message, of severity HEALTH_ERR.
-    pub(crate) error: Option<(String, String)>,
-}
-
-impl Ceph {
-    pub(crate) const GROUPS: u32 = 129;
-
-    pub(crate) fn down(&self) -> Vec<&Osd> {
-        self.osds.iter().filter(|osd| !osd.up).collect()
-    }
-
-    /// Placement groups that are degraded.
-    pub(crate) fn degraded_groups(&self) -> u32 {
-        let down = u32::try_from(self.down().len()).unwrap_or(u32::MAX);
-        self.degraded.saturating_add(down.saturating_mul(19)).min(Self::GROUPS)
-    }
-
-    pub(crate) fn health(&self) -> &'static str {
-        match (&self.error, self.degraded_groups()) {
-            (Some(_), _) => "HEALTH_ERR",
-            (None, 0) => "HEALTH_OK",
-            (None, _) => "HEALTH_WARN",
-        }
-    }
+    /// The node that it left for maintenance.
+    pub(crate) home: Option<String>,
 }
 
 /// All of them.
@@ -154,6 +117,7 @@ mod tests {
             second: 7_200,
             days,
             enabled: true,
+            held: false,
             pool: None,
             vmids: Vec::new(),
             comment: "",

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 const KEPT: usize = 20_000;
 /// What `/cluster/tasks` shows of each node's finished tasks.
 const BROADCAST: usize = 25;
+/// How a task ends whose worker vanished.
+const CUT: &str = "unexpected status";
 
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
@@ -42,6 +44,11 @@ impl Task {
         now < self.end
     }
 
+    /// Whether the loss of its node ended it.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.status == CUT
+    }
+
     /// The log's lines so far, the worker's last line with them.
     pub(crate) fn lines(&self, now: i64) -> Vec<String> {
         let mut lines: Vec<String> =
@@ -59,6 +66,7 @@ impl Task {
 
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
+    /// By their start.
     tasks: VecDeque<Task>,
     count: u32,
 }
@@ -72,7 +80,9 @@ impl Tasks {
         let pstart = u32::try_from((new.start - booted).max(0).saturating_mul(100)).unwrap_or(u32::MAX);
         let upid =
             format!("UPID:{}:{pid:08X}:{pstart:08X}:{:08X}:{}:{}:{}:", new.node, new.start, new.kind, new.id, new.user);
-        self.tasks.push_back(Task {
+        // In the order of their start: what begins later, such as a boot's, waits at the end.
+        let at = self.tasks.iter().rposition(|task| task.start <= new.start).map_or(0, |before| before + 1);
+        let task = Task {
             upid: upid.clone(),
             node: new.node.to_owned(),
             pid,
@@ -84,7 +94,8 @@ impl Tasks {
             end: new.start + new.seconds.max(0),
             status: new.error.unwrap_or("OK").to_owned(),
             log,
-        });
+        };
+        self.tasks.insert(at, task);
         if self.tasks.len() > KEPT {
             self.tasks.pop_front();
         }
@@ -92,14 +103,13 @@ impl Tasks {
     }
 
     pub(crate) fn find(&self, upid: &str) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.upid == upid)
+        // The newest are asked for most.
+        self.tasks.iter().rev().find(|task| task.upid == upid)
     }
 
     /// A node's tasks, newest first.
     pub(crate) fn of_node<'a>(&'a self, node: &'a str) -> Vec<&'a Task> {
-        let mut found: Vec<&Task> = self.tasks.iter().filter(|task| task.node == node).collect();
-        found.sort_by_key(|task| std::cmp::Reverse(task.start));
-        found
+        self.tasks.iter().rev().filter(|task| task.node == node).collect()
     }
 
     /// What is broadcast of a node: all that run, and the newest that are done.
@@ -117,7 +127,7 @@ impl Tasks {
     pub(crate) fn cut(&mut self, node: &str, now: i64) {
         for task in self.tasks.iter_mut().filter(|task| task.node == node && task.runs(now)) {
             task.end = now;
-            "unexpected status".clone_into(&mut task.status);
+            CUT.clone_into(&mut task.status);
         }
     }
 }

@@ -2,20 +2,12 @@
 
 use super::Shared;
 use super::head::Head;
-use crate::api::{self, Answer};
+use crate::api::Answer;
+use crate::cluster::Heard;
 use crate::fault::Fault;
-use crate::record::Request;
 use crate::text::http_date;
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-
-/// What is written for a request, and how the connection goes on.
-struct Plan {
-    answer: Option<Answer>,
-    fault: Option<Fault>,
-    /// The node's clock, for the `Date` header.
-    date: i64,
-}
 
 /// Serves until the client leaves, a fault cuts, or the connection's requests are used up.
 pub(super) async fn serve<S>(shared: &Shared, endpoint: usize, mut stream: S) -> io::Result<()>
@@ -24,10 +16,21 @@ where
 {
     let mut buffer = Vec::new();
     let mut count = 0;
+    let drops = shared.state(|cluster| cluster.model.drops);
     while let Some(head) = Head::read(&mut stream, &mut buffer).await? {
         count += 1;
-        let plan = plan(shared, endpoint, &head);
-        let last = count >= shared.config.requests_per_connection || head.close || head.chunked;
+        if shared.state(|cluster| cluster.model.drops) != drops {
+            return Ok(());
+        }
+        let heard = Heard {
+            method: &head.method,
+            target: &head.target,
+            authorization: head.authorization.as_deref(),
+            body: &head.body,
+            chunked: head.chunked,
+        };
+        let plan = shared.state(|cluster| cluster.hear(endpoint, &heard));
+        let last = count >= shared.requests_per_connection || head.close || head.chunked;
         match plan.fault {
             Some(Fault::Hang) => return until_gone(&mut stream).await,
             Some(Fault::Refuse) => return Ok(()),
@@ -41,8 +44,8 @@ where
         }
         // Without an answer the node is gone: the connection ends without a word.
         let Some(answer) = plan.answer else { return Ok(()) };
-        if answer.status == 401 && !shared.config.refused_login_delay.is_zero() {
-            shared.clock.pause(shared.config.refused_login_delay).await;
+        if answer.status == 401 && !shared.refused_login_delay.is_zero() {
+            shared.clock.pause(shared.refused_login_delay).await;
         }
         let bytes = response(&answer, plan.date, last);
         if plan.fault == Some(Fault::DropMidBody) {
@@ -58,47 +61,6 @@ where
         }
     }
     Ok(())
-}
-
-/// What to do with a request, and the record of it.
-fn plan(shared: &Shared, endpoint: usize, head: &Head) -> Plan {
-    shared.state(|state| {
-        let local = shared.nodes.get(endpoint).map(String::as_str).unwrap_or_default();
-        let now = state.cluster.now;
-        let node = state.cluster.node(local);
-        let (there, drift) = (node.is_some_and(|node| node.online), node.map_or(0, |node| node.drift));
-        let path = head.target.split('?').next().unwrap_or_default();
-        let path = path.strip_prefix("/api2/json").unwrap_or(path);
-        let fault = there.then(|| state.faults.strike(endpoint, path)).flatten();
-        let answer = there.then(|| match &fault {
-            Some(Fault::NoRoute) => Answer::bare(595, "No route to host"),
-            Some(Fault::BrokenProxy) => Answer::bare(596, "Connection timed out"),
-            Some(Fault::ServerError(reason)) => Answer::error(500, reason),
-            Some(Fault::Unauthorized) => Answer::bare(401, "invalid token value!"),
-            Some(Fault::Forbidden { path, privilege }) => {
-                Answer::error(403, &format!("Permission check failed ({path}, {privilege})"))
-            }
-            Some(Fault::EmptyResources) => Answer::raw(br#"{"data":[]}"#.to_vec()),
-            Some(Fault::Garbage) => Answer::raw(b"<html>\xff\xfe\x00 not json {{{".to_vec()),
-            _ => api::answer(&api::Asked {
-                cluster: &state.cluster,
-                access: &state.access,
-                config: &shared.config,
-                local,
-                method: &head.method,
-                target: &head.target,
-                authorization: head.authorization.as_deref(),
-                body: head.chunked || (head.body > 0 && head.method == "GET"),
-            }),
-        });
-        let status = match &fault {
-            Some(Fault::Hang | Fault::Refuse | Fault::NotHttp) => 0,
-            _ => answer.as_ref().map_or(0, |answer| answer.status),
-        };
-        let (method, target) = (head.method.clone(), head.target.clone());
-        state.record.note(Request { endpoint, method, target, status, at: now });
-        Plan { answer, fault, date: now + drift }
-    })
 }
 
 /// The answer as pveproxy writes it.

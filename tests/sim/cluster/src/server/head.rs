@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 const HEAD_MAX: usize = 64 * 1024;
 const BODY_MAX: usize = 1024 * 1024;
 
-/// A request without its body, which is read and forgotten: nothing here acts on one.
+/// A request with what it carries.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Head {
     pub(super) method: String,
@@ -16,7 +16,9 @@ pub(super) struct Head {
     /// The client wants the connection closed after the answer.
     pub(super) close: bool,
     pub(super) chunked: bool,
-    pub(super) body: usize,
+    /// How much its head announces.
+    pub(super) length: usize,
+    pub(super) body: Vec<u8>,
 }
 
 impl Head {
@@ -33,17 +35,17 @@ impl Head {
                 return if buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
             }
         };
-        let head = Self::parse(&String::from_utf8_lossy(&buffer[..end])).ok_or(io::ErrorKind::InvalidData)?;
+        let mut head = Self::parse(&String::from_utf8_lossy(&buffer[..end])).ok_or(io::ErrorKind::InvalidData)?;
         buffer.drain(..end + 4);
-        if head.body > BODY_MAX {
+        if head.length > BODY_MAX {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        while !head.chunked && buffer.len() < head.body {
+        while !head.chunked && buffer.len() < head.length {
             if stream.read_buf(buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
-        buffer.drain(..head.body.min(buffer.len()));
+        head.body = buffer.drain(..head.length.min(buffer.len())).collect();
         Ok(Some(head))
     }
 
@@ -67,7 +69,7 @@ impl Head {
                 "authorization" => head.authorization = Some(value.to_owned()),
                 "connection" => head.close |= value.eq_ignore_ascii_case("close"),
                 "transfer-encoding" => head.chunked = value.to_ascii_lowercase().contains("chunked"),
-                "content-length" => head.body = value.parse().ok()?,
+                "content-length" => head.length = value.parse().ok()?,
                 _ => {}
             }
         }
@@ -90,7 +92,8 @@ mod tests {
             authorization: Some("PVEAPIToken=a@b!c=d".into()),
             close: true,
             chunked: false,
-            body: 12,
+            length: 12,
+            body: Vec::new(),
         };
         assert_eq!(head, Some(expected));
         for broken in ["", "GET", "GET / HTTP/2", "GET / HTTP/1.1\r\nno colon", "GET / HTTP/1.1\r\ncontent-length: x"] {

@@ -3,17 +3,14 @@
 mod connection;
 mod head;
 
-use crate::access::Access;
 use crate::certificate::Identity;
-use crate::config::SimConfig;
+use crate::cluster::Cluster;
 use crate::error::SimError;
-use crate::fault::Faults;
-use crate::model::Cluster;
-use crate::record::Record;
 use contract::clock::SharedClock;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -21,47 +18,32 @@ use tokio_rustls::TlsAcceptor;
 /// How many connections one endpoint holds at a time; more wait in the system's queue.
 const CONNECTIONS: usize = 512;
 
-/// What requests and the handle change.
-pub(crate) struct State {
-    pub(crate) cluster: Cluster,
-    pub(crate) faults: Faults,
-    pub(crate) record: Record,
-    pub(crate) access: Access,
-    pub(crate) accepted: u64,
-}
-
 /// What all connections share.
 pub(crate) struct Shared {
-    pub(crate) config: SimConfig,
     pub(crate) clock: SharedClock,
-    /// The node of each endpoint.
-    pub(crate) nodes: Vec<String>,
-    state: Mutex<State>,
+    endpoints: usize,
+    pub(crate) refused_login_delay: Duration,
+    pub(crate) requests_per_connection: u32,
+    state: Mutex<Cluster>,
 }
 
 impl Shared {
-    pub(crate) fn new(config: SimConfig, cluster: Cluster, nodes: Vec<String>, clock: SharedClock) -> Self {
-        let access = config.access.clone();
-        let state = State { cluster, faults: Faults::default(), record: Record::default(), access, accepted: 0 };
-        Self { config, clock, nodes, state: Mutex::new(state) }
+    pub(crate) fn new(cluster: Cluster, clock: SharedClock) -> Self {
+        Self {
+            clock,
+            endpoints: cluster.config.endpoints,
+            refused_login_delay: cluster.config.refused_login_delay,
+            requests_per_connection: cluster.config.requests_per_connection,
+            state: Mutex::new(cluster),
+        }
     }
 
-    /// Looks at or changes the state, after the cluster has caught up with the clock.
-    pub(crate) fn state<R>(&self, look: impl FnOnce(&mut State) -> R) -> R {
-        let now = self.clock.now().as_second();
+    /// Looks at or changes the cluster, after it has caught up with the clock.
+    pub(crate) fn state<R>(&self, look: impl FnOnce(&mut Cluster) -> R) -> R {
+        let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.cluster.advance(now);
+        state.advance_to(now);
         look(&mut state)
-    }
-
-    /// Whether a new connection to this endpoint gets nowhere: its node is down, or a fault says so.
-    fn refuses(&self, endpoint: usize) -> bool {
-        self.state(|state| {
-            let down =
-                self.nodes.get(endpoint).and_then(|name| state.cluster.node(name)).is_none_or(|node| !node.online);
-            state.accepted += 1;
-            down || state.faults.refuses(endpoint)
-        })
     }
 }
 
@@ -78,7 +60,7 @@ impl Running {
         let failed = |what: &'static str| move |error| SimError::System { what, error };
         let mut ports = Vec::new();
         let mut listeners = Vec::new();
-        for _ in 0..shared.config.endpoints {
+        for _ in 0..shared.endpoints {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed("listen on loopback"))?;
             listener.set_nonblocking(true).map_err(failed("prepare its socket"))?;
             ports.push(listener.local_addr().map_err(failed("read its port"))?.port());
@@ -127,7 +109,7 @@ async fn accept(shared: Arc<Shared>, endpoint: usize, listener: tokio::net::TcpL
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => {
                 let Ok((stream, _)) = accepted else { continue };
-                if shared.refuses(endpoint) {
+                if shared.state(|cluster| cluster.refuses(endpoint)) {
                     continue;
                 }
                 let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());

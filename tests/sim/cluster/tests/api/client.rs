@@ -127,6 +127,14 @@ impl Connection {
         self.stream.flush()
     }
 
+    /// A form, with its length.
+    pub fn post(&mut self, path: &str, form: &str) -> io::Result<()> {
+        let head = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self.send("POST", path, &format!("{head}Content-Length: {}\r\n", form.len()))?;
+        self.stream.write_all(form.as_bytes())?;
+        self.stream.flush()
+    }
+
     fn more(&mut self) -> io::Result<()> {
         let mut piece = [0; 16 * 1024];
         match self.stream.read(&mut piece)? {

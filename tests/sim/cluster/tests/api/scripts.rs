@@ -1,7 +1,11 @@
 //! What happens by itself: the demo's minute, scripts in their order, and the nightly backup.
 
+use crate::client::Connection;
 use crate::kit::{Stage, text};
-use sim_cluster::{Incident, Script, SimConfig};
+use contract::clock::{Clock as _, SharedClock};
+use runtime::SystemClock;
+use sim_cluster::{Incident, Script, SimCluster, SimConfig};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[test]
@@ -48,6 +52,25 @@ fn the_nightly_backup_comes_by_itself() {
     assert_eq!(newest(&stage), (kept, before.map(|at| at + 86_400)));
     let next = stage.rows("/cluster/backup")[0]["next-run"].as_i64();
     assert_eq!(next, Some(1_772_366_400 + 38 * 3600));
+}
+
+#[test]
+fn under_a_time_factor_the_script_runs_as_fast_as_the_clock() {
+    // As the daemon under HAIA_TIME_FACTOR: an hour of the cluster is less than a tenth of a second.
+    let clock: SharedClock = Arc::new(SystemClock::accelerated(SystemClock::real().now(), 60_000.0));
+    let script = Script::quiet().at(Duration::from_hours(1), Incident::GuestCrashes { vmid: 101 });
+    let sim = SimCluster::start(SimConfig { script, ..SimConfig::default() }, clock).expect("a simulation");
+    let mut connection = Connection::open(&sim, 0).expect("a connection");
+    let row = |connection: &mut Connection| {
+        let rows = connection.get("/cluster/resources").expect("an answer").data();
+        rows.as_array().into_iter().flatten().find(|row| row["id"] == "qemu/101").cloned().expect("the row")
+    };
+    while row(&mut connection)["status"] != "stopped" {
+        // A new one each time: a connection ends after its hundred requests.
+        connection = Connection::open(&sim, 0).expect("a connection");
+    }
+    let tasks = sim.answer("/cluster/tasks").data();
+    assert!(!tasks.as_array().into_iter().flatten().any(|task| task["id"] == "101"), "a crash leaves no task");
 }
 
 #[test]

@@ -1,0 +1,94 @@
+//! What a written line asks for. Pure.
+
+use contract::units::Span;
+use std::time::Duration;
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// How everything is.
+    Status,
+    /// Open alerts.
+    Alerts,
+    /// Take notice of an alert.
+    Acknowledge(u64),
+    /// Silence an alert's rule and object.
+    Silence(u64, Duration),
+    /// An alert was meant to happen.
+    Expected(u64),
+    /// What can be written.
+    Help,
+    /// A question to the agent.
+    Ask(String),
+    /// A command that is not complete: what to write.
+    Incomplete(&'static str),
+}
+
+/// The longest silence by chat.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// What can be written.
+pub const HELP: &str = "**What you can write**\n\
+    - /alerts: open alerts\n\
+    - /status: how everything is\n\
+    - `/ack 17`: take notice of alert 17; no more reminders\n\
+    - `/silence 17 2h`: no messages about it for two hours\n\
+    - `/expected 17`: it was meant to happen\n\
+    Anything else is a question to HAIA.";
+
+/// Reads what was written. `bot` is the bot's own name: a command for another bot, or an empty line, is nothing.
+pub fn parse(text: &str, bot: Option<&str>) -> Option<Command> {
+    let text = text.trim();
+    let Some(rest) = text.strip_prefix('/') else {
+        return (!text.is_empty()).then(|| Command::Ask(text.to_owned()));
+    };
+    let mut words = rest.split_whitespace();
+    let name = words.next()?;
+    let (name, addressed) = name.split_once('@').map_or((name, None), |(name, bot)| (name, Some(bot)));
+    if let (Some(addressed), Some(bot)) = (addressed, bot)
+        && !addressed.eq_ignore_ascii_case(bot)
+    {
+        return None;
+    }
+    let number = words.next().and_then(|word| word.trim_start_matches('#').parse::<u64>().ok());
+    let duration = words.next().and_then(|word| word.parse::<Span>().ok()).map(|span| span.0);
+    Some(match (name.to_ascii_lowercase().as_str(), number, duration) {
+        ("status", ..) => Command::Status,
+        ("alerts", ..) => Command::Alerts,
+        ("help" | "start", ..) => Command::Help,
+        ("ack", Some(alert), _) => Command::Acknowledge(alert),
+        ("ack", None, _) => Command::Incomplete("Which alert? For example /ack 17; /alerts lists them."),
+        ("expected", Some(alert), _) => Command::Expected(alert),
+        ("expected", None, _) => Command::Incomplete("Which alert? For example /expected 17; /alerts lists them."),
+        ("silence", Some(alert), Some(time)) if !time.is_zero() && time <= LONGEST => Command::Silence(alert, time),
+        ("silence", ..) => {
+            Command::Incomplete("Which alert, and for how long (up to 30d)? For example /silence 17 2h.")
+        }
+        _ => Command::Incomplete("I do not know this command; /help lists them."),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_commands_or_questions() {
+        for (text, command) in [
+            ("/alerts", Some(Command::Alerts)),
+            ("/ACK #17", Some(Command::Acknowledge(17))),
+            ("/silence 3 2h", Some(Command::Silence(3, Duration::from_secs(7200)))),
+            ("/expected@haia_bot 4", Some(Command::Expected(4))),
+            ("/start", Some(Command::Help)),
+            ("/alerts@other_bot", None),
+            ("why is web-01 down?", Some(Command::Ask("why is web-01 down?".to_owned()))),
+            ("  ", None),
+            ("/", None),
+        ] {
+            assert_eq!(parse(text, Some("haia_bot")), command, "{text}");
+        }
+        for text in ["/ack", "/ack x", "/silence 3", "/silence 3 0s", "/silence 3 40d", "/expected", "/reboot"] {
+            assert!(matches!(parse(text, None), Some(Command::Incomplete(_))), "{text}");
+        }
+    }
+}

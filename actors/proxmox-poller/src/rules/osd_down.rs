@@ -1,0 +1,64 @@
+//! `osd_down`: storage daemons of Ceph that should run do not.
+
+use super::defaults::{level, settings};
+use super::scene::{Court, raised};
+use super::{Need, Rule, words};
+use contract::alerts::Judged;
+use contract::monitor::RuleInfo;
+
+pub(super) static RULE: Rule = Rule {
+    info: RuleInfo {
+        name: "osd_down",
+        condition: "Fewer of Ceph's storage daemons run than take data, or Ceph says OSD_DOWN.",
+        defaults: settings([None, Some(level(120, 60)), None], None, None),
+        unit: "",
+    },
+    needs: &[Need::Ceph],
+    judge,
+};
+
+/// Counts while it is no older than this, in seconds.
+const FRESH_S: u64 = 120;
+
+fn judge(court: &Court<'_>) -> Vec<Judged> {
+    let scene = &court.scene;
+    let Some(ceph) = scene.fresh(&scene.snapshot.ceph, FRESH_S) else { return Vec::new() };
+    let down = ceph.osds_in.zip(ceph.osds_up).map_or(0, |(taking, up)| taking.saturating_sub(up));
+    let is_told = ceph.checks.iter().any(|check| &*check.code == "OSD_DOWN" && !check.is_muted);
+    let is_muted = ceph.checks.iter().any(|check| &*check.code == "OSD_DOWN" && check.is_muted);
+    if (down == 0 && !is_told) || is_muted {
+        return court.cluster(None);
+    }
+    let Some(settings) = court.settings(&scene.cluster_labels()) else { return court.cluster(None) };
+    let known = scene.fresh(&scene.snapshot.slow.osds, FRESH_S).map_or(&[][..], Vec::as_slice);
+    let ill: Vec<_> = known.iter().filter(|osd| !osd.is_up).collect();
+    let names: Vec<String> = ill
+        .iter()
+        .map(|osd| match &osd.host {
+            Some(host) => format!("{} on {host}", osd.name),
+            None => osd.name.to_string(),
+        })
+        .collect();
+    let many = (down as usize).max(ill.len()).max(1);
+    let summary = match names.as_slice() {
+        [] => format!("has {} down", words::count(many, "storage daemon")),
+        names => format!("has {} down: {}", words::count(many, "storage daemon"), words::some_of(names, 3)),
+    };
+    let subject = format!("Ceph of {}", scene.cluster());
+    let mut finding = court.finding(scene.cluster().into(), subject, summary, scene.now, raised(&settings));
+    finding.labels = scene.cluster_labels();
+    finding.value = ceph.osds_up.zip(ceph.osds).map(|(up, all)| format!("{up} of {all} up"));
+    finding.affected = names;
+    finding.meaning = Some(
+        "A disk may have died. The journal of its node says why; Ceph copies its data elsewhere meanwhile.".to_owned(),
+    );
+    // Daemons that are all on nodes that are away went with them.
+    let of_absence = match ill.is_empty() {
+        true => scene.snapshot.nodes.iter().any(|node| scene.is_offline(&node.name)),
+        false => ill.iter().all(|osd| osd.host.as_deref().is_some_and(|host| scene.is_offline(host))),
+    };
+    if of_absence {
+        finding.causes = scene.causes_of_absence();
+    }
+    court.cluster(Some(finding))
+}

@@ -1,0 +1,425 @@
+//! Starts every actor and connects every port, once, in one place: the only code that knows all of them.
+//!
+//! Each actor gets its configuration as a shared cell that a reload writes first, so that a restart after a crash has the newest; its
+//! ports are its whole dependency. Waiting goes one way: gateway → agent supervisor → toolbox → poller and pool → store. The actors that watch and
+//! tell are in [`watching`]; where two of them need each other, one end is connected late.
+
+mod life;
+mod watching;
+
+use crate::config::Settings;
+use crate::status::{Reporter, Warden};
+use agent_supervisor::{AgentSupervisor, BackgroundTurns, TurnPorts, Turns};
+use arc_swap::ArcSwap;
+use contract::chat::RunTurn;
+use contract::clock::SharedClock;
+use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
+use contract::ids::SharedIds;
+use contract::message::Lane;
+use contract::provider::{BUILTIN_OFFLINE, ListModels, ListProviders, ProbeProvider, ProviderState, RouteReadiness};
+use contract::status::Gauges;
+use contract::store::{
+    AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
+};
+use contract::tools::{CallTool, ListTools, SharedCatalogue};
+use http_gateway::{DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use prometheus::ProbeServers;
+use provider_pool::{CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, PoolPorts, ProviderPool, Shard};
+use proxmox_poller::ProxmoxPoller;
+use runtime::{Handle, Late, Mailbox, Policy, Port, Supervision};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use store::{AuditQueue, Store};
+use toolbox::{Owner, Toolbox};
+use watching::Watching;
+
+/// Audit rows on their way to the store.
+const AUDIT_QUEUE: usize = 16_384;
+/// How long an actor may take to bring its work to an end.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How often a drain looks whether the last answer has ended.
+const IDLE_PERIOD: Duration = Duration::from_millis(20);
+/// How long the store may take to tell its keys, a lock of another process included.
+const KEYS_DEADLINE: Duration = Duration::from_secs(10);
+const RECONFIGURE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the actors are made of.
+pub struct Parts {
+    /// The configuration.
+    pub settings: Settings,
+    /// Time.
+    pub clock: SharedClock,
+    /// Ids.
+    pub ids: SharedIds,
+    /// When the store was created.
+    pub origin: Timestamp,
+    /// All actors.
+    pub supervision: Supervision,
+    /// What the warden knows.
+    pub warden: Arc<Warden>,
+    /// The address that was bound, if any.
+    pub address: Option<SocketAddr>,
+    /// What the gateway may ask of the daemon.
+    pub control: Arc<dyn DaemonControl>,
+    /// How much faster than the world HAIA's time runs.
+    pub time_factor: f64,
+}
+
+/// The running actors.
+pub struct Actors {
+    /// Gives the status.
+    pub reporter: Arc<Reporter>,
+    /// Probes providers, for `haia check`.
+    pub probe: Port<ProbeProvider>,
+    /// Probes clusters, for `haia check`.
+    pub probe_cluster: Port<ProbeCluster>,
+    /// Probes Prometheus and Alertmanager, for `haia check`.
+    pub probe_servers: Port<ProbeServers>,
+    gateway_ports: http_gateway::Ports,
+    published: Arc<http_gateway::Shared>,
+    live: Live,
+    gateway: Mailbox<HttpGateway>,
+    store: Mailbox<Store>,
+    pool: Mailbox<ProviderPool>,
+    poller: Mailbox<ProxmoxPoller>,
+    agents: Mailbox<AgentSupervisor>,
+    toolbox: Mailbox<Toolbox>,
+    store_thread: actix_rt::Arbiter,
+    core_thread: actix_rt::Arbiter,
+    watching: Watching,
+    /// What watches and tells, and turns that nobody reads as they come: reading a large cluster takes milliseconds, in which no chat may wait.
+    watch_thread: actix_rt::Arbiter,
+}
+
+/// The configuration as the actors' factories read it.
+struct Live {
+    store: Arc<ArcSwap<store::Config>>,
+    pool: Arc<ArcSwap<provider_pool::Config>>,
+    clusters: proxmox_poller::SharedConfig,
+    agents: agent_supervisor::SharedSettings,
+    toolbox: toolbox::SharedConfig,
+}
+
+/// Starts everything but the listeners.
+///
+/// # Errors
+/// The agent's prompt cannot be used, which the configuration's check has told before.
+pub fn start(parts: Parts) -> anyhow::Result<Actors> {
+    let Parts { settings, clock, ids, origin, supervision, warden, address, control, time_factor } = parts;
+    let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
+    let store_thread = actix_rt::Arbiter::new();
+    let core_thread = actix_rt::Arbiter::new();
+    let watch_thread = actix_rt::Arbiter::new();
+    let core = core_thread.handle();
+    let gauges: Arc<Gauges> = Arc::default();
+    let live = Live {
+        store: Arc::new(ArcSwap::from_pointee(settings.store)),
+        pool: Arc::new(ArcSwap::from_pointee(settings.providers)),
+        clusters: Arc::new(ArcSwap::from_pointee(settings.clusters)),
+        agents: Arc::new(ArcSwap::from_pointee(agent)),
+        toolbox: Arc::new(ArcSwap::from_pointee(settings.tools)),
+    };
+
+    let audit = Arc::new(AuditQueue::new(AUDIT_QUEUE));
+    let store = {
+        let (config, queue, clock) = (Arc::clone(&live.store), Arc::clone(&audit), Arc::clone(&clock));
+        // Chat goes on without a store, so it is not required.
+        supervision.start(&store_thread.handle(), "store", Policy::optional(), move || {
+            Store::new(Arc::clone(&config), Arc::clone(&queue), Arc::clone(&clock), origin)
+        })
+    };
+
+    let table: provider_pool::SharedTable = Arc::default();
+    let pool = {
+        let config = Arc::clone(&live.pool);
+        let ports = PoolPorts {
+            clock: Arc::clone(&clock),
+            load_models: store.port::<LoadModels>(Lane::Background),
+            cache_models: store.port::<CacheModels>(Lane::Background),
+            table: Arc::clone(&table),
+        };
+        supervision.start(&core, "provider-pool", Policy::default(), move || {
+            ProviderPool::new(config.load_full(), ports.clone())
+        })
+    };
+
+    let watch = watch_thread.handle();
+    let (run_turn, background) = Late::<RunTurn>::port("background-turns");
+    let (run_check, checks) = Late::<RunCheck>::port("proxmox-poller");
+    let watching = watching::start(watching::Parts {
+        settings: watching::Settings {
+            desk: settings.desk,
+            channels: settings.channels,
+            jobs: settings.jobs,
+            prometheus: settings.prometheus,
+        },
+        clock: Arc::clone(&clock),
+        time_factor,
+        ids: Arc::clone(&ids),
+        supervision: &supervision,
+        thread: &watch,
+        store: &store,
+        run_turn: run_turn.clone(),
+        run_check,
+    });
+
+    let poller = {
+        let ports = proxmox_poller::Ports {
+            clock: Arc::clone(&clock),
+            report: watching.desk.port(Lane::Background),
+            load_states: store.port(Lane::Background),
+            keep_states: store.port(Lane::Background),
+            transport: proxmox_poller::client::open_network(),
+            load_history: store.port::<LoadHistory>(Lane::Background),
+            keep_history: store.port::<KeepHistory>(Lane::Background),
+            snapshots: Arc::default(),
+        };
+        let factory = ProxmoxPoller::factory(Arc::clone(&live.clusters), Arc::clone(&watching.live.rules), ports);
+        // Chat goes on without a cluster to look at, so it is not required.
+        supervision.start(&watch, "proxmox-poller", Policy::optional(), factory)
+    };
+    checks.connect(poller.port(Lane::Background));
+    warden.report_to(watching.desk.port(Lane::Background));
+
+    let reporter = Arc::new(Reporter {
+        supervision: supervision.clone(),
+        warden,
+        gauges: Arc::clone(&gauges),
+        clock: Arc::clone(&clock),
+        providers: pool.port::<ListProviders>(Lane::Control),
+        store: store.port::<StoreHealth>(Lane::Control),
+        clusters: poller.port::<ListClusters>(Lane::Control),
+        desk: watching.desk.port(Lane::Control),
+        jobs: watching.scheduler.port(Lane::Control),
+        channels: watching.notifier.port(Lane::Control),
+    });
+
+    let catalogue: SharedCatalogue = Arc::default();
+    let toolbox = {
+        let ports = toolbox::Ports {
+            owners: vec![
+                owner("proxmox-poller", &poller),
+                owner("alert-desk", &watching.desk),
+                owner("scheduler", &watching.scheduler),
+                owner("prometheus", &watching.prometheus),
+            ],
+            catalogue: Arc::clone(&catalogue),
+            audit: audit.clone(),
+            clock: Arc::clone(&clock),
+            timezone: TimeZone::system(),
+            status: reporter.clone(),
+        };
+        supervision.start(&core, "toolbox", Policy::default(), Toolbox::factory(Arc::clone(&live.toolbox), ports))
+    };
+
+    let agents = {
+        let factory = AgentSupervisor::factory(Arc::clone(&live.agents), Arc::clone(&gauges), Arc::clone(&clock));
+        supervision.start(&core, "agent-supervisor", Policy::default(), factory)
+    };
+
+    let bench = Bench {
+        table: Arc::clone(&table),
+        failed: pool.port::<CallFailed>(Lane::Background),
+        recovered: pool.port::<CallRecovered>(Lane::Background),
+        agents: agents.clone(),
+        toolbox: toolbox.clone(),
+        catalogue,
+        audit: Arc::clone(&audit),
+        gauges: Arc::clone(&gauges),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    };
+    let threads: ThreadFactory = {
+        let (supervision, bench) = (supervision.clone(), bench.clone());
+        let workers = AtomicUsize::new(0);
+        Arc::new(move || {
+            let name = shard_name(workers.fetch_add(1, Ordering::Relaxed));
+            let shard = bench.shard(&supervision, &actix_rt::Arbiter::current(), name);
+            let (turns, models) = bench.turns(shard.port::<GrantCall>(Lane::Interactive), Lane::Interactive);
+            ThreadPorts { agent: Rc::new(turns), models }
+        })
+    };
+
+    let background_turns = {
+        let shard = bench.shard(&supervision, &watch, "provider-shard-background");
+        let grant = shard.port::<GrantCall>(Lane::Background);
+        let made = move || bench.turns(grant.clone(), Lane::Background).0;
+        let factory = BackgroundTurns::factory(Arc::clone(&live.agents), Arc::clone(&clock), made);
+        // What watches goes on without explanations, so it is not required.
+        supervision.start(&watch, "background-turns", Policy::optional(), factory)
+    };
+    background.connect(background_turns.port(Lane::Background));
+    watching.hear(&poller, background_turns.port(Lane::Interactive));
+
+    let gateway_ports = http_gateway::Ports {
+        keys: store.port::<ListKeys>(Lane::Interactive),
+        add_key: store.port::<AddKey>(Lane::Interactive),
+        revoke_key: store.port::<RevokeKey>(Lane::Interactive),
+        audit: store.port::<ReadAudit>(Lane::Interactive),
+        audit_sink: audit,
+        models: pool.port::<ListModels>(Lane::Interactive),
+        readiness: pool.port::<RouteReadiness>(Lane::Interactive),
+        probe: pool.port::<ProbeProvider>(Lane::Interactive),
+        watch: watching.gateway_ports(),
+        status: reporter.clone(),
+        control,
+        clock,
+        ids,
+        gauges,
+        threads,
+    };
+    let listen = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let published = http_gateway::Shared::new(settings.server, listen, http_gateway::host_name());
+    let gateway = {
+        let (published, keys) = (Arc::clone(&published), gateway_ports.keys.clone());
+        let clock = Arc::clone(&gateway_ports.clock);
+        supervision.start(&core, "http-gateway", Policy::default(), move || {
+            HttpGateway::new(Arc::clone(&published), keys.clone(), Arc::clone(&clock))
+        })
+    };
+    let probe = pool.port::<ProbeProvider>(Lane::Interactive);
+    let probe_cluster = poller.port::<ProbeCluster>(Lane::Interactive);
+    Ok(Actors {
+        reporter,
+        probe,
+        probe_cluster,
+        probe_servers: watching.probe(),
+        gateway_ports,
+        published,
+        live,
+        gateway,
+        store,
+        pool,
+        poller,
+        agents,
+        toolbox,
+        watching,
+        store_thread,
+        core_thread,
+        watch_thread,
+    })
+}
+
+fn owner<A: Handle<ListTools> + Handle<CallTool>>(name: &'static str, mailbox: &Mailbox<A>) -> Owner {
+    Owner { name, list: mailbox.port(Lane::Interactive), call: mailbox.port(Lane::Interactive) }
+}
+
+/// What the turns of a thread are made of.
+#[derive(Clone)]
+struct Bench {
+    table: provider_pool::SharedTable,
+    failed: Port<CallFailed>,
+    recovered: Port<CallRecovered>,
+    agents: Mailbox<AgentSupervisor>,
+    toolbox: Mailbox<Toolbox>,
+    catalogue: SharedCatalogue,
+    audit: Arc<AuditQueue>,
+    gauges: Arc<Gauges>,
+    clock: SharedClock,
+    ids: SharedIds,
+}
+
+impl Bench {
+    /// Starts the pool's shard of a thread.
+    fn shard(&self, supervision: &Supervision, on: &actix_rt::ArbiterHandle, name: &'static str) -> Mailbox<Shard> {
+        let table = Arc::clone(&self.table);
+        supervision.start(on, name, Policy::default(), move || Shard::new(Arc::clone(&table)))
+    }
+
+    /// Makes the turns of the calling thread, and its models.
+    fn turns(&self, grant: Port<GrantCall>, lane: Lane) -> (Turns, Rc<Exchange>) {
+        let models = Rc::new(Exchange::new(ExchangePorts {
+            grant,
+            failed: self.failed.clone(),
+            recovered: self.recovered.clone(),
+            audit: self.audit.clone(),
+            gauges: Arc::clone(&self.gauges),
+            clock: Arc::clone(&self.clock),
+        }));
+        let known = Arc::clone(&self.table);
+        let turns = Turns::new(TurnPorts {
+            start_turn: self.agents.port(lane),
+            keep_round: self.agents.port(lane),
+            call_tool: self.toolbox.port::<CallTool>(lane),
+            models: models.clone(),
+            catalogue: Arc::clone(&self.catalogue),
+            known_tokens: Rc::new(move |target| known.load().context_tokens(target)),
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+        });
+        (turns, models)
+    }
+}
+
+/// The shards' names: as many as there are likely workers; beyond, they share the last.
+fn shard_name(worker: usize) -> &'static str {
+    const NAMES: [&str; 16] = [
+        "provider-shard-0",
+        "provider-shard-1",
+        "provider-shard-2",
+        "provider-shard-3",
+        "provider-shard-4",
+        "provider-shard-5",
+        "provider-shard-6",
+        "provider-shard-7",
+        "provider-shard-8",
+        "provider-shard-9",
+        "provider-shard-10",
+        "provider-shard-11",
+        "provider-shard-12",
+        "provider-shard-13",
+        "provider-shard-14",
+        "provider-shard-15",
+    ];
+    NAMES[worker.min(NAMES.len() - 1)]
+}
+
+impl Actors {
+    /// Reads the stored keys, so that no request meets a gateway that does not know them.
+    ///
+    /// # Errors
+    /// Why the store cannot tell.
+    pub async fn read_keys(&self) -> Result<(), String> {
+        let refresh = self.gateway.port::<RefreshKeys>(Lane::Control);
+        refresh.ask(RefreshKeys, KEYS_DEADLINE).await.unwrap_or_else(|fault| Err(fault.to_string()))
+    }
+
+    /// The names of the stored keys.
+    ///
+    /// # Errors
+    /// Why the store cannot tell.
+    pub async fn stored_keys(&self) -> Result<Vec<StoredKey>, String> {
+        match self.gateway_ports.keys.ask(ListKeys, KEYS_DEADLINE).await {
+            Ok(keys) => keys.map_err(|error| error.to_string()),
+            Err(fault) => Err(fault.to_string()),
+        }
+    }
+
+    /// The first model of a route that is not the built-in responder.
+    pub async fn first_model(&self, route: &str) -> Option<String> {
+        let list = self.gateway_ports.models.ask(ListModels, DRAIN_DEADLINE).await.ok()?;
+        let route = list.routes.iter().find(|known| known.name.as_ref() == route)?;
+        route.entries.iter().find(|entry| entry.as_str() != BUILTIN_OFFLINE).cloned()
+    }
+
+    /// Whether a provider was not heard of yet.
+    pub async fn providers_unknown(&self) -> bool {
+        let providers = self.reporter.providers.ask(ListProviders, DRAIN_DEADLINE).await.unwrap_or_default();
+        providers.iter().any(|provider| provider.state == ProviderState::Unknown)
+    }
+
+    /// Starts the HTTP server's worker threads.
+    ///
+    /// # Errors
+    /// A socket cannot be used.
+    pub fn serve(&self, tcp: Option<TcpListener>, unix: Option<UnixListener>) -> std::io::Result<Running> {
+        let refresh = self.gateway.port::<RefreshKeys>(Lane::Control);
+        http_gateway::serve(Listeners { tcp, unix }, Arc::clone(&self.published), self.gateway_ports.clone(), refresh)
+    }
+}
