@@ -17,10 +17,13 @@ use contract::store::{
     AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
 };
 use contract::tools::{CallTool, ListTools, SharedCatalogue};
+use contract::usage::{ListKeyUsage, LoadUsage};
 use http_gateway::{DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use provider_pool::{CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, PoolPorts, ProviderPool, Shard};
+use provider_pool::{
+    CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, Meter, PoolPorts, Proofs, ProviderPool, Shard,
+};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Mailbox, Policy, Port, Supervision};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -29,7 +32,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{AuditQueue, Store};
+use store::{AuditQueue, Store, UsageQueue};
 use toolbox::{Owner, RefreshCatalogue, Toolbox};
 
 /// Audit rows on their way to the store.
@@ -115,22 +118,28 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     };
 
     let audit = Arc::new(AuditQueue::new(AUDIT_QUEUE));
+    let usage = Arc::new(UsageQueue::default());
     let store = {
         let (config, queue, clock) = (Arc::clone(&live.store), Arc::clone(&audit), Arc::clone(&clock));
+        let usage = Arc::clone(&usage);
         // Chat goes on without a store, so it is not required.
         supervision.start(&store_thread.handle(), "store", Policy::optional(), move || {
             Store::new(Arc::clone(&config), Arc::clone(&queue), Arc::clone(&clock), origin)
+                .with_usage(Arc::clone(&usage))
         })
     };
 
     let table: provider_pool::SharedTable = Arc::default();
+    let meter = Arc::new(Meter::new(Arc::clone(&clock), TimeZone::system(), usage));
     let pool = {
         let config = Arc::clone(&live.pool);
         let ports = PoolPorts {
             clock: Arc::clone(&clock),
             load_models: store.port::<LoadModels>(Lane::Background),
             cache_models: store.port::<CacheModels>(Lane::Background),
+            load_usage: store.port::<LoadUsage>(Lane::Background),
             table: Arc::clone(&table),
+            meter: Arc::clone(&meter),
         };
         supervision.start(&core, "provider-pool", Policy::default(), move || {
             ProviderPool::new(config.load_full(), ports.clone())
@@ -156,6 +165,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         gauges: Arc::clone(&gauges),
         clock: Arc::clone(&clock),
         providers: pool.port::<ListProviders>(Lane::Control),
+        keys: pool.port::<ListKeyUsage>(Lane::Control),
         store: store.port::<StoreHealth>(Lane::Control),
         clusters: poller.port::<ListClusters>(Lane::Control),
     });
@@ -187,19 +197,27 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         let (clock, ids, gauges, audit) =
             (Arc::clone(&clock), Arc::clone(&ids), Arc::clone(&gauges), Arc::clone(&audit));
         let core_table = Arc::clone(&table);
+        let proofs: Arc<Proofs> = Arc::default();
         let workers = AtomicUsize::new(0);
         Arc::new(move || {
             let name = shard_name(workers.fetch_add(1, Ordering::Relaxed));
             let (table, known) = (Arc::clone(&core_table), Arc::clone(&core_table));
-            let shard = supervision
-                .start(&actix_rt::Arbiter::current(), name, Policy::default(), move || Shard::new(Arc::clone(&table)));
+            let shard = {
+                let (meter, clock, ids) = (Arc::clone(&meter), Arc::clone(&clock), Arc::clone(&ids));
+                supervision.start(&actix_rt::Arbiter::current(), name, Policy::default(), move || {
+                    Shard::new(Arc::clone(&table), Arc::clone(&meter), Arc::clone(&clock), Arc::clone(&ids))
+                })
+            };
             let models = Rc::new(Exchange::new(ExchangePorts {
                 grant: shard.port::<GrantCall>(Lane::Interactive),
                 failed: pool.port::<CallFailed>(Lane::Background),
                 recovered: pool.port::<CallRecovered>(Lane::Background),
                 audit: audit.clone(),
+                meter: Arc::clone(&meter),
                 gauges: Arc::clone(&gauges),
                 clock: Arc::clone(&clock),
+                ids: Arc::clone(&ids),
+                proofs: Arc::clone(&proofs),
             }));
             let agent = Rc::new(Turns::new(TurnPorts {
                 start_turn: agents.port(Lane::Interactive),
@@ -211,7 +229,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                 clock: Arc::clone(&clock),
                 ids: Arc::clone(&ids),
             }));
-            ThreadPorts { agent, models }
+            ThreadPorts { agent, direct: models.clone(), models }
         })
     };
 

@@ -10,6 +10,7 @@
     reason = "a test drives processes and threads, and fails by panicking"
 )]
 
+mod accounts;
 mod agent;
 mod audit;
 mod cancellation;
@@ -17,10 +18,15 @@ mod chat;
 mod config;
 mod connections;
 mod demo;
+mod endpoints;
 mod failures;
 mod faults;
+mod inputs;
 mod lifecycle;
+mod provider_faults;
 mod recorded;
+mod reload;
+mod routes;
 mod tools;
 
 #[path = "../daemon/mod.rs"]

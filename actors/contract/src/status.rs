@@ -5,6 +5,7 @@ use crate::alerts::Finding;
 use crate::cluster::ClusterStatus;
 use crate::provider::{ProviderStatus, Quantiles};
 use crate::store::StoreReport;
+use crate::usage::KeyStatus;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -32,6 +33,8 @@ pub struct Status {
     pub actors: Vec<ActorStatus>,
     /// Every provider.
     pub providers: Vec<ProviderStatus>,
+    /// Every caller with a limit, and every one that called a model this month.
+    pub keys: Vec<KeyStatus>,
     /// Every Proxmox cluster.
     pub clusters: Vec<ClusterStatus>,
     /// Open alerts.

@@ -3,6 +3,7 @@
 use contract::BoxFuture;
 use contract::chat::Agent;
 use contract::clock::SharedClock;
+use contract::direct::Direct;
 use contract::ids::SharedIds;
 use contract::message::Fault;
 use contract::provider::{ListModels, Models, ProbeProvider, RouteReadiness};
@@ -55,6 +56,8 @@ pub struct ThreadPorts {
     pub agent: Rc<dyn Agent>,
     /// Calls models.
     pub models: Rc<dyn Models>,
+    /// Calls providers beside chats.
+    pub direct: Rc<dyn Direct>,
 }
 
 /// What the gateway may ask of the daemon as a whole.

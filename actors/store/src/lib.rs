@@ -1,6 +1,7 @@
-//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, in one SQLite file.
+//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, the accounts, in one SQLite file.
 //!
-//! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows off everybody's hot path.
+//! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows and [`UsageQueue`] accounts off everybody's
+//! hot path.
 //! [`origin`] is read once before any actor runs. This is the only crate that opens SQLite, and it asks no other actor anything.
 
 mod actor;
@@ -21,8 +22,11 @@ mod queue;
 #[cfg(test)]
 mod test_support;
 mod trouble;
+mod usage;
+mod usage_queue;
 
 pub use actor::Store;
 pub use config::Config;
 pub use meta::origin;
 pub use queue::AuditQueue;
+pub use usage_queue::UsageQueue;

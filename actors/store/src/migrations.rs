@@ -6,8 +6,11 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Every migration. The schema's version is how many of them a database has seen.
-pub(crate) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_history.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_history.sql"),
+    include_str!("migrations/0003_usage.sql"),
+];
 
 /// "HAIA": tells our databases from other programs' (`PRAGMA application_id`).
 pub(crate) const APPLICATION_ID: i32 = 0x4841_4941;

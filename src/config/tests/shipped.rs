@@ -29,9 +29,17 @@ fn as_it_is_it_changes_nothing() {
 
 #[test]
 fn every_line_is_valid_once_it_is_uncommented() {
-    let environment =
-        ["HAIA_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "LOCAL_API_KEY", "OTHER_KEY", "PROXMOX_TOKEN"]
-            .map(|name| (name, "a-key-of-some-length"));
+    let environment = [
+        "HAIA_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "GEMINI_API_KEY",
+        "OPENROUTER_API_KEY",
+        "LOCAL_API_KEY",
+        "OTHER_KEY",
+        "PROXMOX_TOKEN",
+    ]
+    .map(|name| (name, "a-key-of-some-length"));
     let place = place(&uncommented(), environment);
     std::fs::write(place.folder.path().join("prompt.md"), "Be kind.").expect("written");
     std::fs::write(place.folder.path().join("haia_profile.toml"), "").expect("written");
@@ -43,6 +51,7 @@ fn every_line_is_valid_once_it_is_uncommented() {
 fn values<'a>(node: &'a Node, shape: &Shape, found: &mut Vec<(&'static Key, &'a Node)>) {
     match shape {
         Shape::Value(at) => found.push((&KEYS[*at], node)),
+        Shape::Short(at, _) if node.entries().is_empty() => found.push((&KEYS[*at], node)),
         Shape::List(item) => {
             if let node::Value::List(items) = &node.value {
                 items.iter().for_each(|child| values(child, item, found));
@@ -117,12 +126,14 @@ fn the_list_of_keys_has_every_field_of_the_actors() {
     for (section, fields) in [
         ("server", fields::<http_gateway::Config>("zzz = 1")),
         ("server.keys.<name>", fields::<http_gateway::KeyConfig>("zzz = 1")),
+        ("server.keys.<name>.limits", fields::<contract::usage::KeyLimits>("zzz = 1")),
         ("store", fields::<store::Config>("zzz = 1")),
         ("agent", fields::<agent_supervisor::Config>("zzz = 1")),
         ("tools", fields::<toolbox::Config>("zzz = 1")),
         ("providers.<name>", fields::<provider_pool::ProviderConfig>("zzz = 1")),
         ("providers.<name>.model.<name>", fields::<provider_pool::ModelConfig>("zzz = 1")),
         ("providers.<name>.model.<name>.price", fields::<provider_pool::Price>("zzz = 1")),
+        ("routes.<name>", fields::<provider_pool::RouteConfig>("zzz = 1")),
     ] {
         assert!(!fields.is_empty(), "{section}");
         for field in fields {

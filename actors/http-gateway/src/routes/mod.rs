@@ -1,17 +1,22 @@
 //! The table of routes. Each file of this folder is one family and gives its endpoints; the router, the scopes, the metrics' labels and
 //! `/openapi.json` are all made from them. A handler can only be reached through [`serve`], which checks the caller's scope first.
 
+mod audio;
 mod audit;
 mod chat;
 mod check;
 mod config;
+mod direct;
+mod embeddings;
 mod faults;
 mod health;
 mod home;
 mod keys;
+mod messages;
 mod metrics;
 mod models;
 mod openapi;
+mod responses;
 mod schemas;
 mod status;
 
@@ -86,6 +91,10 @@ pub(crate) struct About {
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     [
         chat::ENDPOINTS,
+        messages::ENDPOINTS,
+        responses::ENDPOINTS,
+        embeddings::ENDPOINTS,
+        audio::ENDPOINTS,
         models::ENDPOINTS,
         health::ENDPOINTS,
         status::ENDPOINTS,
