@@ -10,6 +10,7 @@ use contract::notify::ListChannels;
 use contract::provider::ListProviders;
 use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSource, StreamCounts, TurnCounts};
 use contract::store::StoreHealth;
+use contract::usage::ListKeyUsage;
 use runtime::{Observation, Port, Supervision};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,6 +124,8 @@ pub struct Reporter {
     pub clock: SharedClock,
     /// Asks the provider pool.
     pub providers: Port<ListProviders>,
+    /// Asks the provider pool for the accounts by key.
+    pub keys: Port<ListKeyUsage>,
     /// Asks the store.
     pub store: Port<StoreHealth>,
     /// Asks the poller of clusters.
@@ -139,9 +142,10 @@ impl StatusSource for Reporter {
     fn status(&self) -> LocalBoxFuture<'static, Status> {
         let reporter = self.clone();
         Box::pin(async move {
-            let (observations, providers, store, clusters, desk, jobs, channels) = tokio::join!(
+            let (observations, providers, keys, store, clusters, desk, jobs, channels) = tokio::join!(
                 reporter.supervision.observe(OBSERVE_DEADLINE),
                 reporter.providers.try_ask(ListProviders, OBSERVE_DEADLINE),
+                reporter.keys.try_ask(ListKeyUsage, OBSERVE_DEADLINE),
                 reporter.store.try_ask(StoreHealth, OBSERVE_DEADLINE),
                 reporter.clusters.try_ask(ListClusters, OBSERVE_DEADLINE),
                 reporter.desk.try_ask(ReadDeskStatus, OBSERVE_DEADLINE),
@@ -167,6 +171,7 @@ impl StatusSource for Reporter {
                 provider_connections: ConnectionCounts { active: reporter.gauges.provider_connections.get() },
                 actors,
                 providers: providers.unwrap_or_default(),
+                keys: keys.unwrap_or_default(),
                 clusters: clusters.unwrap_or_default(),
                 alerts,
                 alert_counts: counts,

@@ -4,7 +4,9 @@
 //! Talks to the running daemon over its unix socket and to nothing else; starts no actor.
 
 pub mod alerts;
+pub mod approvals;
 pub mod ask;
+pub mod audit;
 pub mod check;
 pub mod config;
 mod http;
@@ -18,6 +20,8 @@ pub mod status;
 mod table;
 mod text;
 
+pub use approvals::ApprovalsAction;
+pub use audit::AuditAction;
 pub use run::{Mode, Root, Surroundings, run};
 
 use crate::config::Override;
@@ -118,6 +122,18 @@ pub enum Command {
         /// What to do with them [default: list]
         #[command(subcommand)]
         action: Option<JobsAction>,
+    },
+    /// Show what waits for a person's approval, approve and deny it
+    Approvals {
+        /// What to do with proposals [default: list]
+        #[command(subcommand)]
+        action: Option<ApprovalsAction>,
+    },
+    /// Show the record of actions and check that it is whole
+    Audit {
+        /// What to do with it [default: show]
+        #[command(subcommand)]
+        action: Option<AuditAction>,
     },
     /// Show the configuration
     Config {
@@ -313,7 +329,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         type Expected = fn(&Command) -> bool;
-        let table: [(&str, Expected); 12] = [
+        let table: [(&str, Expected); 14] = [
             (
                 "haia serve --listen 127.0.0.1:1",
                 |command| matches!(command, Command::Serve(options) if options.overrides().len() == 1),
@@ -343,6 +359,12 @@ mod tests {
             }),
             ("haia jobs run report", |command| {
                 matches!(command, Command::Jobs { action: Some(JobsAction::Run { .. }) })
+            }),
+            ("haia approvals approve 7 --no-wait", |command| {
+                matches!(command, Command::Approvals { action: Some(ApprovalsAction::Approve { no_wait: true, .. }) })
+            }),
+            ("haia audit verify", |command| {
+                matches!(command, Command::Audit { action: Some(AuditAction::Verify { json: false }) })
             }),
             ("haia config print", |command| {
                 matches!(command, Command::Config { action: ConfigAction::Print { json: false } })

@@ -7,7 +7,7 @@ use super::keys::{self, DaemonKeys, Keyring, OfflineKeys};
 use super::output::{Output, is_gone};
 use super::socket::{Socket, SocketError};
 use super::{
-    AlertsAction, Arguments, Command, ConfigAction, Exit, JobsAction, KeysAction, LogFormat, ServeOptions, alerts,
+    AlertsAction, ApprovalsAction, Arguments, AuditAction, Command, ConfigAction, Exit, JobsAction, KeysAction, LogFormat, ServeOptions, alerts, approvals, audit,
     config as config_command, jobs, status,
 };
 use crate::config::{self, Environment, Loaded, Located, Options};
@@ -98,6 +98,14 @@ impl Run<'_> {
             Command::Jobs { action } => {
                 let action = action.unwrap_or(JobsAction::List { json: false });
                 self.through_daemon(|socket, output| jobs::run(&action, socket, output))
+            }
+            Command::Approvals { action } => {
+                let action = action.unwrap_or(ApprovalsAction::List { json: false });
+                self.through_daemon(|socket, output| approvals::run(&action, socket, output))
+            }
+            Command::Audit { action } => {
+                let action = action.unwrap_or(AuditAction::Show { proposal: None, json: false });
+                self.through_daemon(|socket, output| audit::run(&action, socket, output))
             }
             Command::Config { action: ConfigAction::Print { json } } => self.print(json),
         };

@@ -31,7 +31,9 @@ pub fn run(socket: &Socket, json: bool, output: &mut Output) -> anyhow::Result<E
 /// The status as text.
 pub fn render(status: &Value, colour: bool) -> String {
     let mut text = summary(status, colour);
-    for table in [actors(status), providers(status), clusters(status)].into_iter().flatten() {
+    for table in
+        [actors(status), providers(status), models(status), keys(status), clusters(status)].into_iter().flatten()
+    {
         text.push('\n');
         text.push_str(&table.render(colour));
     }
@@ -108,8 +110,19 @@ fn actors(status: &Value) -> Option<Table> {
 
 fn providers(status: &Value) -> Option<Table> {
     let providers = members(status, "providers");
-    let mut table =
-        Table::new(["PROVIDER", "STATE", "KIND", "MODELS", "CALLS", "ERRORS", "FIRST p50", "TOKENS", "LAST ERROR"]);
+    let mut table = Table::new([
+        "PROVIDER",
+        "STATE",
+        "KIND",
+        "MODELS",
+        "CALLS",
+        "ERRORS",
+        "FIRST p50",
+        "TOTAL p50",
+        "TOKENS",
+        "COST",
+        "LAST ERROR",
+    ]);
     for provider in providers {
         let count = |name: &str| provider[name].as_u64().unwrap_or(0);
         let errors = Style::of_state(if count("errors") > 0 { "warning" } else { "" });
@@ -121,7 +134,9 @@ fn providers(status: &Value) -> Option<Table> {
             Cell::from(count("requests")),
             Cell::styled(count("errors").to_string(), errors),
             Cell::from(milliseconds(provider["first_token_ms"]["p50"].as_f64().unwrap_or(0.0))),
-            Cell::from(format!("{} in, {} out", count("input_tokens"), count("output_tokens"))),
+            Cell::from(milliseconds(provider["total_ms"]["p50"].as_f64().unwrap_or(0.0))),
+            Cell::from(tokens(provider)),
+            Cell::from(cost(provider)),
             Cell::from(word(provider, "last_error")),
         ]);
     }
@@ -152,6 +167,67 @@ fn clusters(status: &Value) -> Option<Table> {
     (!clusters.is_empty()).then_some(table)
 }
 
+/// What each model's calls took by the calendar.
+fn models(status: &Value) -> Option<Table> {
+    let mut table = usage_table("MODEL", &[]);
+    let mut any = false;
+    for provider in members(status, "providers") {
+        for model in members(provider, "usage_by_model") {
+            let name = format!("{}/{}", word(provider, "name"), word(model, "name"));
+            table.row(std::iter::once(Cell::from(name)).chain(usage_cells(model)));
+            any = true;
+        }
+    }
+    any.then_some(table)
+}
+
+/// What each key's calls took by the calendar, and how much of its limits that is.
+fn keys(status: &Value) -> Option<Table> {
+    let keys = members(status, "keys");
+    let mut table = usage_table("KEY", &["STATE", "LIMITS"]);
+    for key in keys {
+        let limit = |limit: &Value| {
+            let share = 100.0 * limit["used"].as_f64().unwrap_or(0.0) / limit["limit"].as_f64().unwrap_or(0.0);
+            format!("{} {share:.0}%", word(limit, "name"))
+        };
+        let limits: Vec<String> = members(key, "limits").iter().map(limit).collect();
+        let own = [Cell::state(word(key, "state")), Cell::from(limits.join(", "))];
+        table.row(std::iter::once(Cell::from(word(key, "name"))).chain(usage_cells(key)).chain(own));
+    }
+    (!keys.is_empty()).then_some(table)
+}
+
+fn usage_table(title: &'static str, more: &[&'static str]) -> Table {
+    let own = [title, "TODAY", "TOKENS", "COST", "MONTH", "TOKENS", "COST", "FIRST", "TOTAL"];
+    Table::new(own.into_iter().chain(more.iter().copied()))
+}
+
+/// Today's and this month's calls, tokens and cost, and the month's mean times.
+fn usage_cells(of: &Value) -> Vec<Cell> {
+    let (today, month) = (&of["today"], &of["month"]);
+    let figures = |figures: &Value| {
+        [Cell::from(figures["calls"].as_u64().unwrap_or(0)), Cell::from(tokens(figures)), Cell::from(cost(figures))]
+    };
+    let time = |name: &str| Cell::from(month[name].as_f64().map_or_else(|| UNKNOWN.to_owned(), milliseconds));
+    let times = [time("first_token_ms"), time("total_ms")];
+    figures(today).into_iter().chain(figures(month)).chain(times).collect()
+}
+
+/// What nobody told.
+const UNKNOWN: &str = "?";
+
+fn tokens(figures: &Value) -> String {
+    let count = |name: &str| figures[name].as_u64().map_or_else(|| UNKNOWN.to_owned(), |tokens| tokens.to_string());
+    match (&figures["input_tokens"], &figures["output_tokens"]) {
+        (Value::Null, Value::Null) => UNKNOWN.to_owned(),
+        _ => format!("{} in, {} out", count("input_tokens"), count("output_tokens")),
+    }
+}
+
+fn cost(figures: &Value) -> String {
+    figures["cost"].as_f64().map_or_else(|| UNKNOWN.to_owned(), |usd| format!("${usd:.4}"))
+}
+
 fn members<'a>(value: &'a Value, list: &str) -> &'a [Value] {
     value[list].as_array().map_or(&[], Vec::as_slice)
 }
@@ -169,6 +245,8 @@ mod tests {
 
     fn status() -> Value {
         let quantiles = json!({"p50": 0.1, "p99": 12.0, "max": 40.0});
+        let month = json!({"calls": 4, "input_tokens": 10, "output_tokens": null, "cost": null, "first_token_ms": 40.0, "total_ms": 900.0});
+        let none = json!({"calls": 0, "input_tokens": null, "output_tokens": null, "cost": null, "first_token_ms": null, "total_ms": null});
         json!({
             "version": "0.1.0", "uptime_s": 90_061, "generation": 2, "reload_error": "haia.toml:1: wrong",
             "turns": {"active": 1, "queued": 2}, "streams": {"open": 3}, "provider_connections": {"active": 4},
@@ -176,7 +254,9 @@ mod tests {
                 "dead_letters": 0, "wait_ms": quantiles, "handle_ms": quantiles}],
             "providers": [{"name": "ollama", "state": "failing", "kind": "ollama", "models": ["a", "b"], "requests": 5, "errors": 2,
                 "last_error": "unreachable: no\nroute", "first_token_ms": quantiles, "total_ms": quantiles, "input_tokens": 10,
-                "output_tokens": 20}],
+                "output_tokens": 20, "cost": 0.25, "usage_by_model": [{"name": "a", "today": month, "month": month}]}],
+            "keys": [{"name": "tablet", "state": "limited", "today": none, "month": month,
+                "limits": [{"name": "tokens_per_day", "limit": 100.0, "used": 125.0, "resets_at": "2026-03-02T00:00:00Z"}]}],
             "clusters": [{"name": "lab", "state": "blind", "problem": "it cannot be reached", "last_good_poll_age_s": 90, "poll_ms": 14,
                 "polls": 9, "errors": 2, "nodes": 3, "nodes_online": 2, "guests": 31, "guests_running": 24},
                 {"name": "attic", "state": "starting", "problem": null, "last_good_poll_age_s": null, "poll_ms": null}], "alerts": [], "jobs": [{"name": "morning", "state": "paused"}], "channels": [], "mcp_servers": [],
@@ -195,8 +275,14 @@ the last reload was refused: haia.toml:1: wrong
 ACTOR  STATE    RESTARTS  WAITING  HANDLED  LOST  WAIT p99  HANDLE p99
 store  running  1         0        77       0     12ms      12ms
 
-PROVIDER  STATE    KIND    MODELS  CALLS  ERRORS  FIRST p50  TOKENS         LAST ERROR
-ollama    failing  ollama  2       5      2       0.1ms      10 in, 20 out  unreachable: no route
+PROVIDER  STATE    KIND    MODELS  CALLS  ERRORS  FIRST p50  TOTAL p50  TOKENS         COST     LAST ERROR
+ollama    failing  ollama  2       5      2       0.1ms      0.1ms      10 in, 20 out  $0.2500  unreachable: no route
+
+MODEL     TODAY  TOKENS        COST  MONTH  TOKENS        COST  FIRST  TOTAL
+ollama/a  4      10 in, ? out  ?     4      10 in, ? out  ?     40ms   900ms
+
+KEY     TODAY  TOKENS  COST  MONTH  TOKENS        COST  FIRST  TOTAL  STATE    LIMITS
+tablet  0      ?       ?     4      10 in, ? out  ?     40ms   900ms  limited  tokens_per_day 125%
 
 CLUSTER  STATE     NODES          GUESTS            LAST POLL   TOOK  POLLS  ERRORS  PROBLEM
 lab      blind     2 of 3 online  24 of 31 running  1m 30s ago  14ms  9      2       it cannot be reached

@@ -65,7 +65,7 @@ mod tests {
     fn each_section_is_told_by_itself() {
         let old = Settings::default();
         let mut new = old.clone();
-        new.providers.routes.0.push(("default".to_owned(), vec!["builtin/offline".to_owned()]));
+        new.providers.routes.0.push(("default".to_owned(), vec!["builtin/offline".to_owned()].into()));
         new.tools.disabled.push("get_time".to_owned());
         assert_eq!(diff(&old, &new), Changes { providers: true, tools: true, ..Changes::default() });
         let mut new = old.clone();

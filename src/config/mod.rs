@@ -106,6 +106,7 @@ pub fn load(options: &Options) -> Result<Loaded, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(tidy(problems));
     }
+    warnings.extend(settings::doubts(&document, &settings));
     settings.complete(&mut document);
     let warnings = tidy(warnings);
     Ok(Loaded { settings, warnings, document, file, time_factor, faults, environment })

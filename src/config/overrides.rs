@@ -83,7 +83,7 @@ fn locate<'a>(segments: &[&str], shape: &'a Shape, below: &Node) -> Result<(Vec<
                 });
                 place = child;
             }
-            Shape::Section(_) | Shape::Rules(_) => {
+            Shape::Section(_) | Shape::Short(..) | Shape::Rules(_) => {
                 path.push(plain.clone());
                 place = match place.child(&plain) {
                     Some(child) => child,

@@ -49,7 +49,8 @@ pub fn text(lines: &[Line]) -> String {
 
 fn walk(node: &Node, shape: &Shape, path: &mut Vec<String>, lines: &mut Vec<Line>) {
     match shape {
-        Shape::Section(children) => {
+        Shape::Short(..) if !matches!(node.value, Value::Table(_)) => lines.push(line(path, node, shape)),
+        Shape::Section(children) | Shape::Short(_, children) => {
             // Values first: in TOML what follows a header belongs to it.
             let (values, sections): (Vec<_>, Vec<_>) =
                 children.iter().partition(|(_, shape)| matches!(shape, Shape::Value(_)));
@@ -69,7 +70,10 @@ fn walk(node: &Node, shape: &Shape, path: &mut Vec<String>, lines: &mut Vec<Line
             }
         }
         Shape::Named(child_shape) | Shape::Rules(child_shape) => {
-            for (name, child) in node.entries() {
+            // What stands for itself first, for the same reason.
+            let is_line = |child: &Node| !matches!(child.value, Value::Table(_));
+            let (values, sections): (Vec<_>, Vec<_>) = node.entries().iter().partition(|(_, child)| is_line(child));
+            for (name, child) in values.into_iter().chain(sections) {
                 path.push(name.clone());
                 walk(child, child_shape, path, lines);
                 path.pop();

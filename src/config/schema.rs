@@ -52,6 +52,10 @@ pub const KEYS: &[Key] = &[
     key("server.workers", "0"),
     secret("server.keys.<name>.key"),
     key("server.keys.<name>.scope", "\"control\""),
+    open("server.keys.<name>.limits.tokens_per_day"),
+    open("server.keys.<name>.limits.tokens_per_month"),
+    open("server.keys.<name>.limits.usd_per_day"),
+    open("server.keys.<name>.limits.usd_per_month"),
     key("store.path", "\"haia.db\""),
     key("store.audit_retention", "\"90d\""),
     key("store.audit_max_rows", "1000000"),
@@ -77,14 +81,30 @@ pub const KEYS: &[Key] = &[
     key("providers.<name>.first_token_timeout", "\"120s\""),
     key("providers.<name>.idle_timeout", "\"60s\""),
     key("providers.<name>.max_concurrent", "16"),
+    key("providers.<name>.max_queued", "64"),
+    key("providers.<name>.queue_timeout", "\"30s\""),
+    key("providers.<name>.requests_per_minute", "0"),
+    key("providers.<name>.tokens_per_minute", "0"),
+    key("providers.<name>.retries", "1"),
     anything("providers.<name>.options", Some("{}")),
+    key("providers.<name>.prompt_caching", "true"),
+    key("providers.<name>.fetch_pictures", "true"),
     secret("providers.<name>.model.<name>.api_key"),
     open("providers.<name>.model.<name>.max_tokens"),
     open("providers.<name>.model.<name>.temperature"),
     open("providers.<name>.model.<name>.context_tokens"),
+    open("providers.<name>.model.<name>.max_concurrent"),
+    open("providers.<name>.model.<name>.requests_per_minute"),
+    open("providers.<name>.model.<name>.tokens_per_minute"),
+    anything("providers.<name>.model.<name>.options", Some("{}")),
     open("providers.<name>.model.<name>.price.input"),
     open("providers.<name>.model.<name>.price.output"),
+    open("providers.<name>.model.<name>.price.cached_input"),
+    open("providers.<name>.model.<name>.price.reasoning"),
     open("routes.<name>"),
+    key("routes.<name>.strategy", "\"ordered\""),
+    open("routes.<name>.entries"),
+    open("routes.<name>.weights"),
     open("proxmox.<name>.endpoints"),
     open("proxmox.<name>.token_id"),
     secret("proxmox.<name>.token_secret"),
@@ -271,6 +291,8 @@ pub enum Shape {
     Value(usize),
     /// A section with these keys.
     Section(Vec<(&'static str, Shape)>),
+    /// A value, which is short for a section with these keys.
+    Short(usize, Vec<(&'static str, Shape)>),
     /// A section whose names the user chooses.
     Named(Box<Shape>),
     /// A section whose names are the rules'.
@@ -288,30 +310,39 @@ pub fn shape() -> Shape {
 
 fn grow(keys: &[(Vec<&'static str>, usize)]) -> Shape {
     let mut names: Vec<&'static str> = Vec::new();
+    let mut value = None;
     for (path, at) in keys {
         match path.first() {
-            None => return Shape::Value(*at),
+            None => value = Some(*at),
             Some(name) if !names.contains(name) => names.push(name),
             Some(_) => {}
         }
     }
-    let below = |name: &str| {
-        let below: Vec<_> =
-            keys.iter().filter(|(path, _)| path[0] == name).map(|(path, at)| (path[1..].to_vec(), *at)).collect();
+    if let (Some(at), true) = (value, names.is_empty()) {
+        return Shape::Value(at);
+    }
+    let below = |name: &'static str| {
+        let below: Vec<_> = keys
+            .iter()
+            .filter(|(path, _)| path.first() == Some(&name))
+            .map(|(path, at)| (path[1..].to_vec(), *at))
+            .collect();
         grow(&below)
     };
     match names.as_slice() {
         ["<name>"] => Shape::Named(Box::new(below("<name>"))),
         ["<rule>"] => Shape::Rules(Box::new(below("<rule>"))),
-        _ => Shape::Section(
-            names
-                .iter()
-                .map(|name| match name.strip_suffix("[]") {
-                    Some(list) => (list, Shape::List(Box::new(below(name)))),
-                    None => (*name, below(name)),
-                })
-                .collect(),
-        ),
+        _ => {
+            let child = |name: &&'static str| match name.strip_suffix("[]") {
+                Some(list) => (list, Shape::List(Box::new(below(name)))),
+                None => (*name, below(name)),
+            };
+            let children = names.iter().map(child).collect();
+            match value {
+                Some(at) => Shape::Short(at, children),
+                None => Shape::Section(children),
+            }
+        }
     }
 }
 
@@ -319,7 +350,9 @@ impl Shape {
     /// What may stand under `name`.
     pub fn child(&self, name: &str) -> Option<&Shape> {
         match self {
-            Shape::Section(children) => children.iter().find(|(key, _)| *key == name).map(|(_, shape)| shape),
+            Shape::Section(children) | Shape::Short(_, children) => {
+                children.iter().find(|(key, _)| *key == name).map(|(_, shape)| shape)
+            }
             Shape::Named(shape) => Some(shape),
             Shape::Rules(shape) => RULES.contains(&name).then_some(&**shape),
             Shape::Value(_) | Shape::List(_) => None,
@@ -329,7 +362,7 @@ impl Shape {
     /// What the key at this place holds; `None` for a section.
     pub fn holds(&self) -> Option<Holds> {
         match self {
-            Shape::Value(at) => KEYS.get(*at).map(|key| key.holds),
+            Shape::Value(at) | Shape::Short(at, _) => KEYS.get(*at).map(|key| key.holds),
             _ => None,
         }
     }
@@ -401,7 +434,8 @@ mod tests {
                 (None, "<rule>") => shape.child(RULES[0]),
                 (None, name) => shape.child(name),
             });
-            assert_eq!(found, Some(&Shape::Value(at)), "{}", key.path);
+            let leads = matches!(found, Some(Shape::Value(found) | Shape::Short(found, _)) if *found == at);
+            assert!(leads, "{}: {found:?}", key.path);
         }
         assert_eq!(shape.child("nothing"), None);
     }

@@ -25,7 +25,7 @@ pub struct Settings {
     pub prompts: agent_supervisor::Prompts,
     /// `[tools]`.
     pub tools: toolbox::Config,
-    /// `[providers]` and `[routes]`.
+    /// `[providers]` and `[routes]`, with the limits of `[server.keys]`.
     pub providers: provider_pool::Config,
     /// `[proxmox]`.
     pub clusters: proxmox_poller::Config,
@@ -54,7 +54,9 @@ impl Settings {
         let prompts = if sound { texts::read(document, &agent, folder, problems) } else { Default::default() };
         let store = checked(document, &["store"], problems, store::Config::validate);
         let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
-        let providers = providers(document, problems);
+        let mut providers = providers(document, problems);
+        let limited = server.keys.iter().filter(|(_, key)| !key.limits.is_empty());
+        providers.limits = limited.map(|(name, key)| (name.clone(), key.limits)).collect();
         problems.extend(unknown_route(document, &agent, &providers));
         let clusters = checked(document, &["proxmox"], problems, proxmox_poller::Config::validate);
         let channels = checked(document, &["notify", "channels"], problems, notifier::Config::validate);
@@ -135,7 +137,7 @@ fn prometheus(document: &Node, problems: &mut Vec<Problem>) -> prometheus::Confi
 fn providers(document: &Node, problems: &mut Vec<Problem>) -> provider_pool::Config {
     let (providers, removed) = section::read_rest(document, &["providers"], problems);
     let (routes, without) = section::read_rest(document, &["routes"], problems);
-    let config = provider_pool::Config { providers, routes };
+    let config = provider_pool::Config { providers, routes, ..Default::default() };
     // A provider that could not be read at all is still one that a route may name.
     let complete = removed.iter().all(|path| path.len() > 2);
     for (key, message) in config.validate() {
@@ -172,10 +174,36 @@ fn server_problems(server: &http_gateway::Config) -> Vec<(String, String)> {
     let mut judged = server.clone();
     if judged.keys.is_empty() {
         // As if the store held one.
-        let key = http_gateway::KeyConfig { key: Secret::new("stored"), scope: Scope::Read };
+        let key =
+            http_gateway::KeyConfig { key: Secret::new("stored"), scope: Scope::Read, limits: Default::default() };
         judged.keys.insert("stored".to_owned(), key);
     }
     judged.validate().into_iter().map(|problem| (problem.key, problem.message)).collect()
+}
+
+/// What is no error and yet not what its writer means.
+pub fn doubts(document: &Node, settings: &Settings) -> Vec<Problem> {
+    let providers = &settings.providers.providers.0;
+    let told = |kind: &str| kind == "openrouter";
+    let knows_costs = providers
+        .iter()
+        .any(|(_, provider)| told(&provider.kind) || provider.model.values().any(|model| model.price.is_some()));
+    let in_money = settings.providers.limits.iter().flat_map(|(name, limits)| {
+        [("usd_per_day", limits.usd_per_day), ("usd_per_month", limits.usd_per_month)]
+            .into_iter()
+            .filter_map(move |(limit, most)| most.map(|_| (name, limit)))
+    });
+    in_money
+        .filter(|_| !knows_costs)
+        .map(|(name, limit)| {
+            let path = ["server", "keys", name.as_str(), "limits", limit];
+            let message = format!(
+                "\"{}\" is never reached: no cost is known; give the models a price under [providers.NAME.model.MODEL]",
+                super::node::join(&path)
+            );
+            Problem::at(&document.nearest(&path).origin, message)
+        })
+        .collect()
 }
 
 /// Whether HAIA would listen beyond loopback and the configuration itself holds no key: then the store must hold one.

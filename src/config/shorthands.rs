@@ -138,7 +138,7 @@ mod tests {
     use crate::config::parse;
     use std::sync::Arc;
 
-    const KINDS: &[&str] = &["anthropic", "openai", "ollama"];
+    const KINDS: &[&str] = &["anthropic", "openai", "gemini", "ollama"];
 
     fn shorthands<const N: usize>(file: &str, variables: [(&str, &str); N]) -> (Vec<String>, Vec<String>, Vec<String>) {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
@@ -172,13 +172,21 @@ mod tests {
     fn keys_define_providers() {
         let (lines, problems, warnings) = shorthands(
             "",
-            [("ANTHROPIC_API_KEY", "sk"), ("OPENAI_API_KEY", ""), ("OLLAMA_HOST", "nas"), ("GEMINI_API_KEY", "g")],
+            [
+                ("ANTHROPIC_API_KEY", "sk"),
+                ("OPENAI_API_KEY", ""),
+                ("OLLAMA_HOST", "nas"),
+                ("GEMINI_API_KEY", "g"),
+                ("OPENROUTER_API_KEY", "o"),
+            ],
         );
         assert_eq!(
             lines,
             [
                 "providers.anthropic.kind = anthropic",
                 "providers.anthropic.api_key = env:ANTHROPIC_API_KEY",
+                "providers.gemini.kind = gemini",
+                "providers.gemini.api_key = env:GEMINI_API_KEY",
                 "providers.ollama.kind = ollama",
                 "providers.ollama.base_url = http://nas:11434",
             ]
@@ -186,7 +194,9 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         assert_eq!(
             warnings,
-            ["GEMINI_API_KEY: providers of the kind \"gemini\" are not available in this version: the key is not used"]
+            [
+                "OPENROUTER_API_KEY: providers of the kind \"openrouter\" are not available in this version: the key is not used"
+            ]
         );
     }
 
@@ -226,7 +236,7 @@ mod tests {
             (
                 "nobody:x",
                 format!(
-                    "HAIA_MODEL: there is no provider \"nobody\": {example}; known here: anthropic, openai, ollama, builtin"
+                    "HAIA_MODEL: there is no provider \"nobody\": {example}; known here: anthropic, openai, gemini, ollama, builtin"
                 ),
             ),
         ] {

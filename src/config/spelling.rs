@@ -32,6 +32,7 @@ fn fits(node: &mut Node, shape: &Shape, path: &mut Vec<String>, problems: &mut V
             "is a value, not a section".to_owned()
         }
         (Shape::Value(_), _) => return true,
+        (Shape::Short(..), value) if !matches!(value, Value::Table(_)) => return true,
         (Shape::List(shape), Value::List(items)) => {
             let whole = items.iter().all(is_section);
             if whole {
@@ -58,7 +59,7 @@ pub fn unknown<S: AsRef<str>>(shape: &Shape, path: &[S]) -> String {
     let name = name.as_ref();
     let full = |sibling: &str| join(&above.iter().map(AsRef::as_ref).chain([sibling]).collect::<Vec<_>>());
     let siblings: Vec<&str> = match shape {
-        Shape::Section(children) => children.iter().map(|(key, _)| *key).collect(),
+        Shape::Section(children) | Shape::Short(_, children) => children.iter().map(|(key, _)| *key).collect(),
         Shape::Rules(_) => RULES.to_vec(),
         _ => Vec::new(),
     };
@@ -126,6 +127,10 @@ mod tests {
             (
                 "[[monitor.overrides]]\nmatch = { tagg = 'x' }",
                 "haia.toml:2: unknown key \"monitor.overrides.match.tagg\"; did you mean \"monitor.overrides.match.tag\"?",
+            ),
+            (
+                "[routes.fast]\nstrateg = 'weighted'",
+                "haia.toml:2: unknown key \"routes.fast.strateg\"; did you mean \"routes.fast.strategy\"?",
             ),
             ("server = 5", "haia.toml:1: \"server\" is a section, not a whole number: write [server]"),
             ("[server.listen]\nx = 1", "haia.toml:1: \"server.listen\" is a value, not a section"),

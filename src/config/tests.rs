@@ -221,7 +221,7 @@ fn shorthands_are_enough_for_a_first_run() {
     );
     assert_eq!(providers.providers.get("ollama").and_then(|p| p.base_url.as_deref()), Some("http://nas:11434"));
     assert_eq!(
-        providers.routes.get("default").map(Vec::as_slice),
+        providers.routes.get("default").map(|route| route.entries.as_slice()),
         Some(&["anthropic/claude-haiku-4-5".to_owned(), "builtin/offline".to_owned()][..])
     );
     let printed = text(&lines(&loaded.document));
@@ -245,7 +245,10 @@ fn a_variable_adds_to_a_shorthand_and_an_override_wins_over_the_model() {
     );
     let providers = &loaded.settings.providers;
     assert_eq!(providers.providers.get("anthropic").map(|provider| provider.max_concurrent), Some(3));
-    assert_eq!(providers.routes.get("default").map(Vec::as_slice), Some(&["anthropic/b".to_owned()][..]));
+    assert_eq!(
+        providers.routes.get("default").map(|route| route.entries.as_slice()),
+        Some(&["anthropic/b".to_owned()][..])
+    );
 }
 
 #[test]
@@ -353,4 +356,45 @@ fn a_profile_beside_the_file_is_read_by_itself() {
     let loaded = load(&place.options).unwrap_or_else(|problems| panic!("{problems:?}"));
     assert!(loaded.settings.prompts.profile.is_some());
     assert!(text(&lines(&loaded.document)).contains("profile = \"haia_profile.toml\""));
+}
+
+#[test]
+fn a_route_is_a_list_or_a_section() {
+    let file = "[providers.a]\nkind = 'openai'\n[routes.fast]\nstrategy = 'weighted'\nentries = ['a/x', 'a/y']\nweights = [3, 1]\n";
+    let loaded = loaded(file, [("HAIA_ROUTES__SLOW", "[\"a/z\"]")]);
+    let routes = &loaded.settings.providers.routes;
+    assert_eq!(routes.get("fast").map(|route| route.weights.as_slice()), Some(&[3, 1][..]));
+    assert_eq!(routes.get("slow").map(|route| route.entries.as_slice()), Some(&["a/z".to_owned()][..]));
+    let printed = print::text(&print::lines(&loaded.document));
+    assert!(
+        printed.contains("[routes]\nslow = [\"a/z\"]") && printed.contains("[routes.fast]\nstrategy = \"weighted\""),
+        "{printed}"
+    );
+    let wrong = "[providers.a]\nkind = 'openai'\n[routes]\none = 5\n[routes.two]\nstrategy = 'fastest'\nentries = ['a/x']\n\
+                 [routes.three]\nentries = ['a/x']\nweights = [1]\n";
+    let told = problems(wrong, []);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].contains("haia.toml:4: \"routes.one\" must be a list of"), "{told:?}");
+    assert!(told[1].contains("haia.toml:6: \"routes.two.strategy\" must be one of"), "{told:?}");
+    assert!(told[2].contains("haia.toml:10: \"routes.three.weights\""), "{told:?}");
+}
+
+#[test]
+fn limits_of_keys_go_to_the_pool_and_money_needs_prices() {
+    let file = "[server.keys.tablet]\nkey = 'env:K'\nlimits = { tokens_per_day = 5, usd_per_month = 1.5 }\n[server.keys.other]\nkey = 'env:L'\n";
+    let variables = [("K", "key-of-the-tablet"), ("L", "key-of-another")];
+    let loaded_once = loaded(file, variables);
+    let limits = &loaded_once.settings.providers.limits;
+    assert_eq!(
+        (limits.len(), limits["tablet"].tokens_per_day, limits["tablet"].usd_per_month),
+        (1, Some(5), Some(1.5))
+    );
+    let warnings: Vec<String> = loaded_once.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("\"server.keys.tablet.limits.usd_per_month\" is never reached"),
+        "{warnings:?}"
+    );
+    let priced =
+        format!("{file}[providers.a]\nkind = 'openai'\n[providers.a.model.m]\nprice = {{ input = 1, output = 2 }}\n");
+    assert_eq!(loaded(&priced, variables).warnings.len(), 0);
 }

@@ -22,11 +22,14 @@ use contract::store::{
     AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
 };
 use contract::tools::{CallTool, ListTools, SharedCatalogue};
+use contract::usage::{ListKeyUsage, LoadUsage};
 use http_gateway::{DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prometheus::ProbeServers;
-use provider_pool::{CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, PoolPorts, ProviderPool, Shard};
+use provider_pool::{
+    CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, Meter, PoolPorts, Proofs, ProviderPool, Shard,
+};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Late, Mailbox, Policy, Port, Supervision};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -35,7 +38,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use store::{AuditQueue, Store};
+use store::{AuditQueue, Store, UsageQueue};
 use toolbox::{Owner, Toolbox};
 use watching::Watching;
 
@@ -127,22 +130,28 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     };
 
     let audit = Arc::new(AuditQueue::new(AUDIT_QUEUE));
+    let usage = Arc::new(UsageQueue::default());
     let store = {
         let (config, queue, clock) = (Arc::clone(&live.store), Arc::clone(&audit), Arc::clone(&clock));
+        let usage = Arc::clone(&usage);
         // Chat goes on without a store, so it is not required.
         supervision.start(&store_thread.handle(), "store", Policy::optional(), move || {
             Store::new(Arc::clone(&config), Arc::clone(&queue), Arc::clone(&clock), origin)
+                .with_usage(Arc::clone(&usage))
         })
     };
 
     let table: provider_pool::SharedTable = Arc::default();
+    let meter = Arc::new(Meter::new(Arc::clone(&clock), TimeZone::system(), usage));
     let pool = {
         let config = Arc::clone(&live.pool);
         let ports = PoolPorts {
             clock: Arc::clone(&clock),
             load_models: store.port::<LoadModels>(Lane::Background),
             cache_models: store.port::<CacheModels>(Lane::Background),
+            load_usage: store.port::<LoadUsage>(Lane::Background),
             table: Arc::clone(&table),
+            meter: Arc::clone(&meter),
         };
         supervision.start(&core, "provider-pool", Policy::default(), move || {
             ProviderPool::new(config.load_full(), ports.clone())
@@ -193,6 +202,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         gauges: Arc::clone(&gauges),
         clock: Arc::clone(&clock),
         providers: pool.port::<ListProviders>(Lane::Control),
+        keys: pool.port::<ListKeyUsage>(Lane::Control),
         store: store.port::<StoreHealth>(Lane::Control),
         clusters: poller.port::<ListClusters>(Lane::Control),
         desk: watching.desk.port(Lane::Control),
@@ -231,6 +241,8 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         toolbox: toolbox.clone(),
         catalogue,
         audit: Arc::clone(&audit),
+        meter,
+        proofs: Arc::default(),
         gauges: Arc::clone(&gauges),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
@@ -242,7 +254,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
             let name = shard_name(workers.fetch_add(1, Ordering::Relaxed));
             let shard = bench.shard(&supervision, &actix_rt::Arbiter::current(), name);
             let (turns, models) = bench.turns(shard.port::<GrantCall>(Lane::Interactive), Lane::Interactive);
-            ThreadPorts { agent: Rc::new(turns), models }
+            ThreadPorts { agent: Rc::new(turns), direct: models.clone(), models }
         })
     };
 
@@ -320,6 +332,8 @@ struct Bench {
     toolbox: Mailbox<Toolbox>,
     catalogue: SharedCatalogue,
     audit: Arc<AuditQueue>,
+    meter: Arc<Meter>,
+    proofs: Arc<Proofs>,
     gauges: Arc<Gauges>,
     clock: SharedClock,
     ids: SharedIds,
@@ -328,8 +342,11 @@ struct Bench {
 impl Bench {
     /// Starts the pool's shard of a thread.
     fn shard(&self, supervision: &Supervision, on: &actix_rt::ArbiterHandle, name: &'static str) -> Mailbox<Shard> {
-        let table = Arc::clone(&self.table);
-        supervision.start(on, name, Policy::default(), move || Shard::new(Arc::clone(&table)))
+        let (table, meter) = (Arc::clone(&self.table), Arc::clone(&self.meter));
+        let (clock, ids) = (Arc::clone(&self.clock), Arc::clone(&self.ids));
+        supervision.start(on, name, Policy::default(), move || {
+            Shard::new(Arc::clone(&table), Arc::clone(&meter), Arc::clone(&clock), Arc::clone(&ids))
+        })
     }
 
     /// Makes the turns of the calling thread, and its models.
@@ -339,8 +356,11 @@ impl Bench {
             failed: self.failed.clone(),
             recovered: self.recovered.clone(),
             audit: self.audit.clone(),
+            meter: Arc::clone(&self.meter),
             gauges: Arc::clone(&self.gauges),
             clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+            proofs: Arc::clone(&self.proofs),
         }));
         let known = Arc::clone(&self.table);
         let turns = Turns::new(TurnPorts {

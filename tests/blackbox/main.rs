@@ -10,6 +10,7 @@
     reason = "a test drives processes and threads, and fails by panicking"
 )]
 
+mod accounts;
 mod agent;
 mod audit;
 mod cancellation;
@@ -20,10 +21,15 @@ mod clusters;
 mod config;
 mod connections;
 mod demo;
+mod endpoints;
 mod failures;
 mod faults;
+mod inputs;
 mod lifecycle;
+mod provider_faults;
 mod recorded;
+mod reload;
+mod routes;
 mod tools;
 
 #[path = "../daemon/mod.rs"]

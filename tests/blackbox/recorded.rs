@@ -1,23 +1,39 @@
 //! Recorded traffic of real providers through the whole daemon, in awkward pieces: what a client reads is what the recording means.
 
 use crate::daemon::{Daemon, Setup};
-use crate::sim::{Fixture, Format, Provider, fixtures};
+use crate::sim::{Fixture, Provider, Request, fixtures};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// Every kind of provider, and what stands before its paths.
+const KINDS: [(&str, &str); 5] =
+    [("openai", "/v1"), ("openrouter", "/api/v1"), ("anthropic", ""), ("gemini", "/v1beta"), ("ollama", "")];
+
 fn setup(sim: &Provider, all: &[Fixture]) -> Setup {
     let mut setup = Setup::new();
-    for format in Format::ALL {
-        let ids =
-            all.iter().filter(|fixture| fixture.format() == Some(format)).map(|f| format!("\"fixture-{}\"", f.id));
-        let models = format!("models = [{}]", ids.collect::<Vec<_>>().join(", "));
-        setup = setup.provider(format, format.kind(), &sim.url(), &models);
+    for (kind, version) in KINDS {
+        let own = all.iter().filter(|fixture| fixture.kinds().contains(&kind));
+        let ids: Vec<String> = own.map(|fixture| format!("\"fixture-{}\"", fixture.id)).collect();
+        assert!(!ids.is_empty(), "{kind}: nothing was recorded");
+        setup = setup.config(&format!(
+            "[providers.{kind}]\nkind = \"{kind}\"\nbase_url = \"{}{version}\"\nmodels = [{}]\n",
+            sim.url(),
+            ids.join(", ")
+        ));
     }
     setup
 }
 
+/// The exchange that a request asks for: by the model in its body, or in Gemini's address.
+fn asked(request: &Request) -> Option<Fixture> {
+    let model = request.model();
+    let in_path = || request.path.rsplit_once("/models/").and_then(|(_, rest)| rest.split(':').next());
+    let model = if model.is_empty() { in_path()? } else { &model };
+    Fixture::load(model.strip_prefix("fixture-")?)
+}
+
 /// What differs from what was expected, in words.
-fn differences(daemon: &Daemon, fixture: &Fixture) -> String {
+fn differences(daemon: &Daemon, fixture: &Fixture, kind: &str) -> String {
     let mut differences = String::new();
     let mut expected = fixture.expected.clone();
     if let (Some(refusal), Some("")) = (expected["refusal"].as_str(), expected["text"].as_str()) {
@@ -25,14 +41,13 @@ fn differences(daemon: &Daemon, fixture: &Fixture) -> String {
         expected["text"] = json!(refusal);
     }
     let expected = &expected;
-    let kind = fixture.format().map(Format::kind).unwrap_or_default();
     let mut body = fixture.client_request.clone();
     body["model"] = json!(format!("{kind}/fixture-{}", fixture.id));
     body["stream"] = json!(fixture.streamed());
     body["stream_options"] = if fixture.streamed() { json!({ "include_usage": true }) } else { Value::Null };
     let mut differ = |what: &str, found: Value, expected: &Value| {
         if found != *expected {
-            let _ = writeln!(differences, "{} {what}: found {found}, expected {expected}", fixture.id);
+            let _ = writeln!(differences, "{kind} {} {what}: found {found}, expected {expected}", fixture.id);
         }
     };
     let statuses = expected["error"]["client_status_any"].as_array().cloned().unwrap_or_default();
@@ -102,24 +117,29 @@ fn known_usage(usage: &Value, expected: &Value) -> Value {
 #[test]
 fn every_recorded_exchange_means_to_the_client_what_it_meant() {
     let all = fixtures();
-    assert!(all.len() > 20, "the recordings are in the repository, not {}", all.len());
+    assert!(all.len() > 90, "the recordings are in the repository, not {}", all.len());
     let mut differing = String::new();
     for size in [usize::MAX, 7, 1] {
         let sim = Provider::start();
         sim.script(move |request| {
-            let model = request.model();
-            Fixture::load(model.strip_prefix("fixture-")?).map(|fixture| {
-                let answer = fixture.answer();
-                if answer.chunked { answer.cut_into(size) } else { answer }
-            })
+            let answer = asked(request)?.answer();
+            Some(if answer.chunked { answer.cut_into(size) } else { answer })
         });
         let daemon = setup(&sim, &all).start();
-        for fixture in &all {
-            let found = differences(&daemon, fixture);
-            if !found.is_empty() {
+        let (mut passed, mut failed) = (0, 0);
+        for (fixture, kind) in
+            all.iter().flat_map(|fixture| fixture.kinds().into_iter().map(move |kind| (fixture, kind)))
+        {
+            let found = differences(&daemon, fixture, kind);
+            if found.is_empty() {
+                passed += 1;
+            } else {
+                failed += 1;
                 let _ = writeln!(differing, "in pieces of {size}:\n{found}");
             }
         }
+        let size = if size == usize::MAX { "any size".to_owned() } else { size.to_string() };
+        println!("in pieces of {size}: {passed} passed, {failed} failed");
         daemon.wait_until_idle();
     }
     assert!(differing.is_empty(), "{differing}");

@@ -80,6 +80,14 @@ impl Stream {
         })
     }
 
+    /// The next piece of a body that is no events; `None` at its proper end.
+    ///
+    /// # Errors
+    /// The connection broke before that.
+    pub fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.body.piece()
+    }
+
     /// Reads to the end and forgets what it reads.
     pub fn skip(&mut self) {
         while self.body.piece().expect("the body ends properly").is_some() {}

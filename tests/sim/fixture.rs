@@ -1,7 +1,6 @@
 //! Recorded exchanges of real providers, replayed byte for byte.
 
 use super::answer::{Answer, Step};
-use super::request::Format;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +24,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/providers/exchanges")
 }
 
-/// Every recorded exchange in a format that the simulated provider speaks, by name.
+/// Every recorded exchange, by name.
 pub fn fixtures() -> Vec<Fixture> {
     let entries =
         fs::read_dir(folder()).map(|entries| entries.filter_map(Result::ok).collect()).unwrap_or_else(|_| Vec::new());
     let mut ids: Vec<String> = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     ids.sort();
-    ids.iter().filter_map(|id| Fixture::load(id)).filter(|fixture| fixture.format().is_some()).collect()
+    ids.iter().filter_map(|id| Fixture::load(id)).collect()
 }
 
 impl Fixture {
@@ -49,9 +48,10 @@ impl Fixture {
         })
     }
 
-    /// The wire format.
-    pub fn format(&self) -> Option<Format> {
-        Format::ALL.into_iter().find(|format| self.meta["provider"] == format.kind())
+    /// The kinds of provider that must bear it: what OpenRouter sent is read as its own kind and as any compatible server.
+    pub fn kinds(&self) -> Vec<&str> {
+        let own = (self.meta["flavor"] == "openrouter").then_some("openrouter");
+        self.meta["provider"].as_str().into_iter().chain(own).collect()
     }
 
     /// Whether the recorded answer is a stream.

@@ -4,6 +4,7 @@
 //! does (asks, leaves) by condition. It never sleeps and never talks to anybody but who connects to it.
 
 mod answer;
+mod beside;
 mod encode;
 mod exchange;
 mod fixture;
@@ -12,9 +13,10 @@ mod request;
 mod rules;
 mod server;
 
-pub use answer::Step;
+pub use answer::{Answer, Step};
+pub use beside::SOUND;
 pub use exchange::{Exchange, Outcome};
 pub use fixture::{Fixture, fixtures};
-pub use models::{MODELS, NEVER_TOLD, by_model};
-pub use request::Format;
+pub use models::{MODELS, NEVER_TOLD, by_model, hello};
+pub use request::{Format, Request};
 pub use server::{Gate, Provider, refused_address};

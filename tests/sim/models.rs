@@ -1,6 +1,7 @@
 //! The simulated models: the name of a model says how it behaves.
 
 use super::answer::{Answer, Step};
+use super::beside;
 use super::encode::{Call, Said, encode};
 use super::fixture::Fixture;
 use super::request::{Format, Request, as_text};
@@ -54,7 +55,7 @@ pub fn by_model(request: &Request) -> Answer {
     if let Some(status) = model.strip_prefix("status-").and_then(|status| status.parse().ok()) {
         return refuse(format, status, None);
     }
-    let plain = encode(request, &Said::text("Hello from the simulated model."));
+    let plain = hello(request);
     match model.as_str() {
         "text" => plain,
         "long" => {
@@ -86,6 +87,11 @@ pub fn by_model(request: &Request) -> Answer {
         "cut-head" => plain.first(Step::Cut),
         _ => refuse(format, 404, None),
     }
+}
+
+/// What the model `text` says, whatever model was asked.
+pub fn hello(request: &Request) -> Answer {
+    encode(request, &Said::text("Hello from the simulated model."))
 }
 
 /// The scripted conversations: what is said depends on how many rounds of tools have come back.
@@ -152,7 +158,7 @@ fn echo(request: &Request) -> String {
 }
 
 /// A refusal in the format's own shape, with a body that must not reach HAIA's client.
-fn refuse(format: Format, status: u16, why: Option<&str>) -> Answer {
+pub fn refuse(format: Format, status: u16, why: Option<&str>) -> Answer {
     let (kind, code) = match (status, why) {
         (400, Some(_)) => ("invalid_request_error", Some("context_length_exceeded")),
         (401, _) if format == Format::OpenAi => ("invalid_request_error", Some("invalid_api_key")),
@@ -210,7 +216,7 @@ fn beside_chats(request: &Request) -> Answer {
             Answer::json(200, &json!({ "capabilities": ["completion", "tools", "vision"], "model_info": info }))
         }
         ("GET", "/api/ps") => Answer::json(200, &json!({ "models": [] })),
-        _ => Answer::whole(404, "text/plain", "404 page not found"),
+        _ => beside::answer(request).unwrap_or_else(|| Answer::whole(404, "text/plain", "404 page not found")),
     }
 }
 

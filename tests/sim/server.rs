@@ -123,6 +123,14 @@ impl Provider {
         state.exchanges.iter().filter(|exchange| exchange.request.format().is_some()).cloned().collect()
     }
 
+    /// Every other question so far that a model works on: embeddings, speech and the like.
+    pub fn beside_chats(&self) -> Vec<Exchange> {
+        let is_one =
+            |request: &Request| request.method == "POST" && request.format().is_none() && request.path != "/api/show";
+        let state = self.shared.lock();
+        state.exchanges.iter().filter(|exchange| is_one(&exchange.request)).cloned().collect()
+    }
+
     /// Connections that are open now.
     pub fn open_connections(&self) -> usize {
         self.shared.lock().open_connections

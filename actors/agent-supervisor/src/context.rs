@@ -183,6 +183,7 @@ mod tests {
             created: None,
             context_tokens,
             tools: None,
+            abilities: contract::provider::Abilities::default(),
         };
         let list = ModelList {
             routes: vec![RouteEntry {

@@ -56,6 +56,15 @@ impl FailureClass {
         )
     }
 
+    /// Whether the same model may be asked again after a moment. What took long already, or was worked on, is not done twice; a limit of the
+    /// rate only after the time that the provider told.
+    pub fn may_retry(self) -> bool {
+        matches!(
+            self,
+            FailureClass::Overloaded | FailureClass::ServerError | FailureClass::Unreachable | FailureClass::RateLimit
+        )
+    }
+
     /// The class as a word: for logs, metrics, audit rows.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -95,12 +104,15 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// The provider it came from; `None` when HAIA itself refused.
     pub provider: Option<Arc<str>>,
+    /// Whether the same model may be asked again, where that is known better than by the class: the provider said so, or the request may
+    /// have been worked on already.
+    pub retry: Option<bool>,
 }
 
 impl Failure {
     /// A failure with nothing but its class and message.
     pub fn new(class: FailureClass, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { class, message: message.into(), param: None, code: None, retry_after: None, provider: None }
+        Self { class, message: message.into(), param: None, code: None, retry_after: None, provider: None, retry: None }
     }
 
     /// The request is wrong at `param`.
@@ -117,6 +129,12 @@ impl Failure {
     /// Adds the wait before another try.
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
+        self
+    }
+
+    /// Says whether the same model may be asked again.
+    pub fn with_retry(mut self, retry: Option<bool>) -> Self {
+        self.retry = retry;
         self
     }
 

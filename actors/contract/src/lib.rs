@@ -1,8 +1,8 @@
 //! The messages, domain types and port traits that HAIA's actors share.
 //!
-//! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] (provider-pool), [`tools`] (toolbox and every owner of a
-//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`] (alert-desk), [`notify`] (notifier), [`jobs`] (scheduler), [`approvals`]. Around
-//! them stand the ports to the outside world: [`clock`], [`ids`].
+//! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] and [`direct`] (provider-pool), [`tools`] (toolbox and every owner of a
+//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`] (alert-desk), [`notify`] (notifier), [`jobs`] (scheduler), [`approvals`],
+//! [`usage`] (provider-pool and store). Around them stand the ports to the outside world: [`clock`], [`ids`].
 //!
 //! This crate does no I/O, starts no task, and knows neither actix nor any actor.
 
@@ -12,6 +12,7 @@ pub mod caller;
 pub mod chat;
 pub mod clock;
 pub mod cluster;
+pub mod direct;
 pub mod failure;
 pub mod ids;
 pub mod jobs;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod store;
 pub mod tools;
 pub mod units;
+pub mod usage;
 
 /// A future that stays on the thread that made it: what the per-thread ports answer with.
 pub type LocalBoxFuture<'a, T> = std::pin::Pin<Box<dyn std::future::Future<Output = T> + 'a>>;

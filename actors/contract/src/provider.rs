@@ -6,6 +6,7 @@ use crate::chat::{ChatRequest, EventStream};
 use crate::failure::Failure;
 use crate::ids::RequestId;
 use crate::message::Msg;
+use crate::usage::{ModelUsage, UsageReport};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,26 @@ pub struct ModelEntry {
     pub context_tokens: Option<u64>,
     /// Whether it takes tools, if known.
     pub tools: Option<bool>,
+    /// What else it can do. Not kept over a restart: the next discovery tells it again.
+    #[serde(default)]
+    pub abilities: Abilities,
+}
+
+/// What a model can do beyond chatting, as far as its provider tells. `None` is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// Whether it takes pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<bool>,
+    /// Whether it can think before it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<bool>,
+    /// Whether it makes embeddings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<bool>,
+    /// The most tokens that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
 }
 
 /// Whether a provider can be used.
@@ -156,6 +177,8 @@ pub struct ProviderStatus {
     pub name: Arc<str>,
     /// Whether it can be used.
     pub state: ProviderState,
+    /// Whether routes leave it alone after failures: `closed` (no), `open`, or `half_open` (the next request tries it).
+    pub circuit: &'static str,
     /// The wire format.
     pub kind: &'static str,
     /// Its models by name.
@@ -172,14 +195,24 @@ pub struct ProviderStatus {
     pub first_token_ms: Quantiles,
     /// Milliseconds to the end.
     pub total_ms: Quantiles,
-    /// Tokens read.
-    pub input_tokens: u64,
-    /// Tokens written.
-    pub output_tokens: u64,
-    /// USD, where prices are configured.
+    /// Tokens read since the start, cached ones included; `None` if there were answers and none told.
+    pub input_tokens: Option<u64>,
+    /// Tokens written, thinking included.
+    pub output_tokens: Option<u64>,
+    /// Of the tokens read, those from the provider's cache; `None` if no answer told.
+    pub cached_tokens: Option<u64>,
+    /// Of the tokens written, those spent on thinking; `None` if no answer told.
+    pub reasoning_tokens: Option<u64>,
+    /// USD since the start, where prices are configured or the provider tells.
     pub cost: Option<f64>,
     /// Calls under way.
     pub active: u64,
+    /// Calls that wait for a place.
+    pub waiting: u64,
+    /// What its calls took by the calendar; survives a restart.
+    pub usage: UsageReport,
+    /// The same by model, of those that were called this month.
+    pub usage_by_model: Vec<ModelUsage>,
 }
 
 /// A distribution in three figures.

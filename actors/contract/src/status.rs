@@ -7,6 +7,7 @@ use crate::jobs::JobStatus;
 use crate::notify::ChannelStatus;
 use crate::provider::{ProviderStatus, Quantiles};
 use crate::store::StoreReport;
+use crate::usage::KeyStatus;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -34,6 +35,8 @@ pub struct Status {
     pub actors: Vec<ActorStatus>,
     /// Every provider.
     pub providers: Vec<ProviderStatus>,
+    /// Every caller with a limit, and every one that called a model this month.
+    pub keys: Vec<KeyStatus>,
     /// Every Proxmox cluster.
     pub clusters: Vec<ClusterStatus>,
     /// Open and pending alerts.

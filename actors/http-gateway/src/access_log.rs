@@ -40,6 +40,8 @@ pub(crate) struct Access {
     path: String,
     /// The pattern of the route, for metrics; `unmatched` where there is none.
     pub(crate) route: Cell<&'static str>,
+    /// Whether the path's clients are Anthropic's, who look for errors in their own shape.
+    pub(crate) anthropic: Cell<bool>,
     pub(crate) caller: RefCell<Option<Arc<str>>>,
     pub(crate) model: RefCell<Option<Rc<str>>>,
     status: Cell<u16>,
@@ -65,6 +67,7 @@ impl Access {
             method,
             path: path.to_owned(),
             route: Cell::new("unmatched"),
+            anthropic: Cell::new(false),
             caller: RefCell::default(),
             model: RefCell::default(),
             status: Cell::new(CLIENT_LEFT),

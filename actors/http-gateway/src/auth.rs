@@ -102,6 +102,8 @@ pub(crate) struct Claims<'a> {
     pub(crate) peer: Peer,
     /// The `Authorization` header.
     pub(crate) authorization: Option<&'a [u8]>,
+    /// The `x-api-key` header, on the paths where clients send their key so.
+    pub(crate) api_key: Option<&'a [u8]>,
     /// The `Host` header.
     pub(crate) host: Option<&'a str>,
     /// Whether a proxy passed it on (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`): then it is not from this machine, wherever the
@@ -130,12 +132,13 @@ pub(crate) fn identify(published: &Published, claims: &Claims<'_>) -> Identity {
     if claims.peer == Peer::Socket {
         return Ok(Known { caller: published.socket.clone(), by_key: false });
     }
-    let presented = claims.authorization.and_then(bearer);
+    let in_place = claims.api_key.map(<[u8]>::trim_ascii).filter(|key| !key.is_empty());
+    let presented = claims.authorization.and_then(bearer).or(in_place);
     if let Some(caller) = presented.and_then(|key| published.keys.find(key)) {
         return Ok(Known { caller: caller.clone(), by_key: true });
     }
     if !published.keys.is_empty() {
-        return Err(match (claims.authorization, presented) {
+        return Err(match (claims.authorization.or(claims.api_key), presented) {
             (None, _) => Refusal::unauthenticated("a key is needed: send \"Authorization: Bearer KEY\""),
             (Some(_), None) => Refusal::unauthenticated("the Authorization header is not of the form \"Bearer KEY\""),
             (Some(_), Some(_)) => Refusal::unauthenticated("the key is not known: it is wrong or was revoked"),
@@ -176,7 +179,9 @@ mod tests {
     fn shared(keys: &[(&str, &str, Scope)]) -> Arc<Shared> {
         let keys = keys
             .iter()
-            .map(|(name, key, scope)| ((*name).to_owned(), KeyConfig { key: Secret::new(*key), scope: *scope }))
+            .map(|(name, key, scope)| {
+                ((*name).to_owned(), KeyConfig { key: Secret::new(*key), scope: *scope, limits: Default::default() })
+            })
             .collect();
         Shared::new(Config { keys, ..Config::default() }, "127.0.0.1:8000".parse().expect("address"), None)
     }
@@ -187,12 +192,32 @@ mod tests {
     }
 
     fn local() -> Claims<'static> {
-        Claims { peer: Peer::Loopback, authorization: None, host: Some("localhost:8000"), forwarded: false }
+        Claims {
+            peer: Peer::Loopback,
+            authorization: None,
+            api_key: None,
+            host: Some("localhost:8000"),
+            forwarded: false,
+        }
     }
 
     fn who(shared: &Shared, claims: Claims<'_>) -> Result<(String, Scope), u16> {
         let identity = identify(&shared.now(), &claims);
         identity.map(|known| (known.caller.name.to_string(), known.caller.scope)).map_err(|refusal| refusal.status)
+    }
+
+    #[test]
+    fn a_key_may_come_in_anthropics_header_where_its_clients_call() {
+        let shared = shared(&[("web", "key-web", Scope::Control)]);
+        let with = |authorization, api_key| who(&shared, Claims { authorization, api_key, ..local() });
+        assert_eq!(with(None, Some(b"key-web")), Ok(("web".to_owned(), Scope::Control)));
+        assert_eq!(with(None, Some(b" key-web ")), Ok(("web".to_owned(), Scope::Control)));
+        assert_eq!(with(Some(b"Bearer key-web"), Some(b"another")), Ok(("web".to_owned(), Scope::Control)));
+        for (authorization, api_key) in
+            [(None, Some(&b"wrong"[..])), (None, Some(b"")), (Some(&b"Bearer wrong"[..]), Some(b"key-web"))]
+        {
+            assert_eq!(with(authorization, api_key), Err(401));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use contract::caller::Scope;
 use contract::secret::Secret;
 use contract::units::Size;
+use contract::usage::KeyLimits;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -38,6 +39,9 @@ pub struct KeyConfig {
     /// What it allows: `read`, `control` or `admin`. Default `control`.
     #[serde(default = "control")]
     pub scope: Scope,
+    /// How much its calls of models may take. Default: as much as they like.
+    #[serde(default)]
+    pub limits: KeyLimits,
 }
 
 fn control() -> Scope {
@@ -119,6 +123,19 @@ impl Config {
                     format!("keys.{name}.key"),
                     "the key holds blanks or characters that cannot stand in an HTTP header".into(),
                 );
+            }
+            for (limit, most) in [
+                ("tokens_per_day", entry.limits.tokens_per_day.map(|most| most as f64)),
+                ("tokens_per_month", entry.limits.tokens_per_month.map(|most| most as f64)),
+                ("usd_per_day", entry.limits.usd_per_day),
+                ("usd_per_month", entry.limits.usd_per_month),
+            ] {
+                if most.is_some_and(|most| !most.is_finite() || most <= 0.0) {
+                    wrong(
+                        format!("keys.{name}.limits.{limit}"),
+                        "a limit must be above 0; to keep a key from calling models, give it the scope \"read\"".into(),
+                    );
+                }
             }
             let twin = self.keys.iter().find(|(other, twin)| *other < name && twin.key == entry.key);
             if let Some((twin, _)) = twin {
@@ -238,6 +255,10 @@ mod tests {
             (r#"{"keys":{"a":{"key":""}}}"#, vec!["keys.a.key"]),
             (r#"{"keys":{"a":{"key":"with a blank"}}}"#, vec!["keys.a.key"]),
             (r#"{"keys":{"a":{"key":"12345678"},"b":{"key":"12345678"}}}"#, vec!["keys.b.key"]),
+            (
+                r#"{"keys":{"a":{"key":"12345678","limits":{"tokens_per_day":0,"usd_per_month":-1.0,"usd_per_day":0.5}}}}"#,
+                vec!["keys.a.limits.tokens_per_day", "keys.a.limits.usd_per_month"],
+            ),
             (r#"{"allowed_hosts":["haia.lan","http://x"]}"#, vec!["allowed_hosts[1]"]),
         ] {
             assert_eq!(problems(json), expected, "{json}");

@@ -2,6 +2,7 @@
 //! on its way out: the id, CORS headers, its line. No answer leaves without passing here.
 
 use crate::access_log::{Access, Outcome};
+use crate::anthropic;
 use crate::auth::{Claims, Identity, Peer, identify};
 use crate::openai::error::Refusal;
 use crate::published::{Published, Shared};
@@ -25,6 +26,9 @@ pub(crate) struct OverSocket;
 /// Headers that only a proxy sets.
 const PROXY_HEADERS: [HeaderName; 3] =
     [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip")];
+
+/// Where Anthropic's clients put the key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What is to become of a request before it is routed.
 enum Verdict {
@@ -55,6 +59,7 @@ pub(crate) async fn entry(
         gateway.metrics.clone(),
     ));
     path::normalise(&mut request);
+    access.anthropic.set(anthropic::error::is_expected(request.path()));
     let published = gateway.shared.now_full();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let verdict = judge(&published, &request);
@@ -103,6 +108,11 @@ fn judge(published: &Published, request: &ServiceRequest) -> Verdict {
     let claims = Claims {
         peer: peer(request),
         authorization: headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes),
+        // Anthropic's clients know no other way to send a key.
+        api_key: headers
+            .get(API_KEY)
+            .filter(|_| anthropic::error::is_expected(request.path()))
+            .map(HeaderValue::as_bytes),
         host,
         forwarded: PROXY_HEADERS.iter().any(|name| headers.contains_key(name)),
     };

@@ -7,14 +7,20 @@
 //! message.
 
 mod access_log;
+mod answering;
 mod answers;
+mod anthropic;
 mod audit;
 mod auth;
 mod body;
 mod config;
 mod cors;
+mod direct_body;
+mod encoder;
 mod entry;
 mod exchange;
+mod fields;
+mod form;
 mod gateway;
 mod hosts;
 mod metrics;
@@ -24,6 +30,7 @@ mod ports;
 mod published;
 mod pulse;
 mod request_id;
+mod responses;
 mod routes;
 mod server;
 mod stream_body;

@@ -7,6 +7,7 @@ use contract::alerts::{
 };
 use contract::chat::Agent;
 use contract::clock::SharedClock;
+use contract::direct::Direct;
 use contract::ids::SharedIds;
 use contract::jobs::{ListJobs, PauseJob, ReadJobHistory, RunJob};
 use contract::message::Fault;
@@ -104,6 +105,8 @@ pub struct ThreadPorts {
     pub agent: Rc<dyn Agent>,
     /// Calls models.
     pub models: Rc<dyn Models>,
+    /// Calls providers beside chats.
+    pub direct: Rc<dyn Direct>,
 }
 
 /// What the gateway may ask of the daemon as a whole.

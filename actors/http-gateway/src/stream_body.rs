@@ -1,8 +1,8 @@
 //! A streamed answer as an HTTP body that polls the answer itself: no task, no channel between a provider's word and the socket.
 
 use crate::access_log::{Access, Outcome};
+use crate::encoder::StreamEncoder;
 use crate::exchange::{Exchange, Step};
-use crate::openai::chunks::ChunkEncoder;
 use crate::openai::error::Refusal;
 use crate::pulse::{Beat, Pulse};
 use actix_web::body::{BodySize, MessageBody};
@@ -16,9 +16,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 /// The body. Dropping it cancels the answer.
-pub(crate) struct StreamBody {
+pub(crate) struct StreamBody<E> {
     exchange: Exchange,
-    encoder: ChunkEncoder,
+    encoder: E,
+    /// What was changed to suit the model, where the stream itself has no place for it.
+    notices: Vec<String>,
     pulse: Pulse,
     access: Rc<Access>,
     /// How the answer ended; what is printed may still wait to be sent.
@@ -26,15 +28,9 @@ pub(crate) struct StreamBody {
     _open: GaugeGuard,
 }
 
-impl StreamBody {
-    pub(crate) fn new(
-        exchange: Exchange,
-        encoder: ChunkEncoder,
-        pulse: Pulse,
-        access: Rc<Access>,
-        open: GaugeGuard,
-    ) -> Self {
-        Self { exchange, encoder, pulse, access, ended: None, _open: open }
+impl<E: StreamEncoder> StreamBody<E> {
+    pub(crate) fn new(exchange: Exchange, encoder: E, pulse: Pulse, access: Rc<Access>, open: GaugeGuard) -> Self {
+        Self { exchange, encoder, notices: Vec::new(), pulse, access, ended: None, _open: open }
     }
 
     /// Waits until the head may go out: something of the answer is there, or ten seconds have passed.
@@ -43,6 +39,11 @@ impl StreamBody {
     /// The answer failed before anything of it was sent: it becomes an HTTP status.
     pub(crate) async fn begun(&mut self) -> Result<(), Refusal> {
         poll_fn(|context| self.poll_begun(context)).await
+    }
+
+    /// What is still to be told in the head.
+    pub(crate) fn notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 
     fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
@@ -66,7 +67,7 @@ impl StreamBody {
 
     fn advance(&mut self, step: Step) -> Result<(), Failure> {
         match step {
-            Step::Opened(notices) => self.encoder.notices(notices),
+            Step::Opened(notices) => self.notices = self.encoder.notices(notices),
             Step::Events => {}
             Step::Complete => {
                 self.encoder.complete()?;
@@ -94,7 +95,7 @@ impl StreamBody {
     }
 }
 
-impl MessageBody for StreamBody {
+impl<E: StreamEncoder + Unpin> MessageBody for StreamBody<E> {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {

@@ -2,8 +2,10 @@
 //!
 //! Secrets come in resolved; nothing here reads a file or the environment.
 
+use crate::routes::RouteConfig;
 use contract::secret::Secret;
 use contract::units::Span;
+use contract::usage::KeyLimits;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -16,8 +18,10 @@ use std::marker::PhantomData;
 pub struct Config {
     /// The providers, in the order of the file: it decides the default route.
     pub providers: Ordered<ProviderConfig>,
-    /// The routes: `<provider>/<model>` entries in failover order.
-    pub routes: Ordered<Vec<String>>,
+    /// The routes.
+    pub routes: Ordered<RouteConfig>,
+    /// The limits of callers, by the name of their key: taken over from `[server.keys]`.
+    pub limits: BTreeMap<String, KeyLimits>,
 }
 
 /// A table that keeps its order.
@@ -61,7 +65,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// The wire format: `anthropic`, `openai` (any compatible server), `openrouter`, `ollama`.
+    /// The wire format: `anthropic`, `openai` (any compatible server), `gemini`, `openrouter`, `ollama`.
     pub kind: String,
     /// Where it is; the kind's own address by default.
     pub base_url: Option<String>,
@@ -82,13 +86,37 @@ pub struct ProviderConfig {
     /// Requests at once.
     #[serde(default = "max_concurrent")]
     pub max_concurrent: usize,
+    /// Requests that wait for one of these places; beyond, they are refused at once.
+    #[serde(default = "max_queued")]
+    pub max_queued: usize,
+    /// How long a request waits for a place.
+    #[serde(default = "queue_timeout")]
+    pub queue_timeout: Span,
+    /// Requests begun each minute; 0: no limit.
+    #[serde(default)]
+    pub requests_per_minute: u64,
+    /// Tokens read and written each minute; 0: no limit.
+    #[serde(default)]
+    pub tokens_per_minute: u64,
+    /// How often a model is asked once more after a failure that may pass, where no other is left to ask.
+    #[serde(default = "retries")]
+    pub retries: u32,
     /// Members of the request body (for ollama: of its `options`, beside `keep_alive`), sent as they are.
     #[serde(default)]
     pub options: Map<String, Value>,
+    /// Whether to mark the parts of a prompt that are worth keeping in the provider's cache (anthropic; the others see to it themselves).
+    #[serde(default = "yes")]
+    pub prompt_caching: bool,
+    /// Whether HAIA fetches pictures behind http(s) addresses for providers that take them in the request only (gemini, ollama).
+    #[serde(default = "yes")]
+    pub fetch_pictures: bool,
     /// Settings of single models.
     #[serde(default)]
     pub model: BTreeMap<String, ModelConfig>,
 }
+
+/// More would only keep the caller waiting.
+const MOST_RETRIES: u32 = 5;
 
 /// One model of a provider: `[providers.<name>.model.<model>]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -102,6 +130,15 @@ pub struct ModelConfig {
     pub temperature: Option<f64>,
     /// The tokens it takes, where the provider does not tell.
     pub context_tokens: Option<u64>,
+    /// Requests of this model at once, within the provider's.
+    pub max_concurrent: Option<usize>,
+    /// Requests of this model begun each minute, within the provider's.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of this model each minute, within the provider's.
+    pub tokens_per_minute: Option<u64>,
+    /// Members of the request body, instead of the provider's of the same name.
+    #[serde(default)]
+    pub options: Map<String, Value>,
     /// USD per million tokens, for cost figures.
     pub price: Option<Price>,
 }
@@ -114,6 +151,10 @@ pub struct Price {
     pub input: f64,
     /// For tokens written.
     pub output: f64,
+    /// For tokens read from the provider's cache; as `input` by default.
+    pub cached_input: Option<f64>,
+    /// For tokens spent on thinking; as `output` by default.
+    pub reasoning: Option<f64>,
 }
 
 fn connect_timeout() -> Span {
@@ -128,8 +169,24 @@ fn idle_timeout() -> Span {
     Span::seconds(60)
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn max_concurrent() -> usize {
     16
+}
+
+fn max_queued() -> usize {
+    64
+}
+
+fn queue_timeout() -> Span {
+    Span::seconds(30)
+}
+
+fn retries() -> u32 {
+    1
 }
 
 impl ProviderConfig {
@@ -144,9 +201,39 @@ impl ProviderConfig {
             first_token_timeout: first_token_timeout(),
             idle_timeout: idle_timeout(),
             max_concurrent: max_concurrent(),
+            max_queued: max_queued(),
+            queue_timeout: queue_timeout(),
+            requests_per_minute: 0,
+            tokens_per_minute: 0,
+            retries: retries(),
             options: Map::new(),
+            prompt_caching: true,
+            fetch_pictures: true,
             model: BTreeMap::new(),
         }
+    }
+
+    /// The limits and prices that make no sense: key within the provider, and why.
+    fn limit_problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if self.retries > MOST_RETRIES {
+            problems.push((
+                "retries".to_owned(),
+                format!("{} tries are too many: {MOST_RETRIES} is the most", self.retries),
+            ));
+        }
+        for (name, model) in &self.model {
+            if model.max_concurrent == Some(0) {
+                problems
+                    .push((format!("model.{name}.max_concurrent"), "at least 1 request must be allowed".to_owned()));
+            }
+            let Some(price) = &model.price else { continue };
+            let prices = [Some(price.input), Some(price.output), price.cached_input, price.reasoning];
+            if prices.into_iter().flatten().any(|price| !price.is_finite() || price < 0.0) {
+                problems.push((format!("model.{name}.price"), "a price is a number of USD, 0 or more".to_owned()));
+            }
+        }
+        problems
     }
 
     /// Where it is.
@@ -180,6 +267,7 @@ impl Config {
             if provider.max_concurrent == 0 {
                 problems.push((at("max_concurrent"), "at least 1 request must be allowed".to_owned()));
             }
+            problems.extend(provider.limit_problems().into_iter().map(|(key, message)| (at(&key), message)));
             for (key, span) in [
                 ("connect_timeout", provider.connect_timeout),
                 ("first_token_timeout", provider.first_token_timeout),
@@ -190,12 +278,12 @@ impl Config {
                 }
             }
         }
-        for (route, entries) in &self.routes.0 {
+        for (route, config) in &self.routes.0 {
             let key = format!("routes.{route}");
-            if entries.is_empty() {
-                problems.push((key.clone(), "a route needs at least one \"<provider>/<model>\" entry".to_owned()));
+            for (part, message) in config.validate() {
+                problems.push((if part.is_empty() { key.clone() } else { format!("{key}.{part}") }, message));
             }
-            for entry in entries {
+            for entry in &config.entries {
                 match entry.split_once('/') {
                     Some((provider, model)) if !model.is_empty() => {
                         let is_builtin = entry == contract::provider::BUILTIN_OFFLINE;
@@ -239,9 +327,10 @@ mod tests {
             routes: Ordered(
                 routes
                     .into_iter()
-                    .map(|(name, to)| (name.to_owned(), to.into_iter().map(str::to_owned).collect()))
+                    .map(|(name, to)| (name.to_owned(), to.into_iter().map(str::to_owned).collect::<Vec<_>>().into()))
                     .collect(),
             ),
+            limits: BTreeMap::new(),
         };
         config.validate().into_iter().map(|(key, message)| format!("{key}: {message}")).collect()
     }
@@ -258,6 +347,9 @@ mod tests {
     fn every_problem_is_named() {
         let mut odd = ProviderConfig::of_kind("gemini2");
         odd.max_concurrent = 0;
+        odd.retries = 100;
+        let price = Some(Price { input: -1.0, output: 1.0, cached_input: None, reasoning: None });
+        odd.model.insert("x".to_owned(), ModelConfig { max_concurrent: Some(0), price, ..ModelConfig::default() });
         let mut far = ProviderConfig::of_kind("openai");
         far.base_url = Some("ftp://x".to_owned());
         far.idle_timeout = Span::seconds(0);
@@ -268,6 +360,9 @@ mod tests {
         for (found, expected) in found.iter().zip([
             "providers.odd.kind: the kind \"gemini2\" is not available",
             "providers.odd.max_concurrent: at least 1",
+            "providers.odd.retries: 100 tries",
+            "providers.odd.model.x.max_concurrent: at least 1",
+            "providers.odd.model.x.price: a price",
             "providers.builtin: a provider needs a name",
             "providers.far.base_url: \"ftp://x\" is neither http nor https",
             "providers.far.idle_timeout: a deadline",
@@ -277,6 +372,6 @@ mod tests {
         ]) {
             assert!(found.starts_with(expected), "{found}\n{expected}");
         }
-        assert_eq!(found.len(), 8);
+        assert_eq!(found.len(), 11);
     }
 }

@@ -4,6 +4,7 @@
 
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProviderState;
+use contract::usage::UsageTotals;
 use jiff::Timestamp;
 use runtime::Histogram;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
@@ -23,12 +24,7 @@ pub struct Health {
     pub first_token: Histogram,
     /// Time to the end.
     pub total: Histogram,
-    /// Tokens read.
-    pub input_tokens: AtomicU64,
-    /// Tokens written.
-    pub output_tokens: AtomicU64,
-    /// Cost in millionths of a USD.
-    pub cost_micros: AtomicU64,
+    took: Mutex<UsageTotals>,
     last_error: Mutex<Option<(Timestamp, String)>>,
 }
 
@@ -72,6 +68,16 @@ impl Health {
         let news = self.state() != state;
         self.set(state);
         news
+    }
+
+    /// Counts what a call took.
+    pub fn count(&self, took: &UsageTotals) {
+        self.took.lock().unwrap_or_else(PoisonError::into_inner).add(took);
+    }
+
+    /// What all calls took since the start.
+    pub fn took(&self) -> UsageTotals {
+        *self.took.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last failure.

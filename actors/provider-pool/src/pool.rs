@@ -3,22 +3,25 @@
 use crate::config::{Config, ProviderConfig};
 use crate::discovery;
 use crate::exchange::client_of;
-use crate::health::Health;
+use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::Provider;
+use crate::report;
+use crate::standing::Standing;
 use crate::table::{SharedTable, Table};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Lane, Msg, Reconfigure};
 use contract::provider::{
-    ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderStatus, Readiness, RouteReadiness,
+    Abilities, ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderStatus, Readiness,
+    RouteReadiness,
 };
 use contract::store::{CacheModels, LoadModels, StoreError};
+use contract::usage::{KeyStatus, ListKeyUsage, LoadUsage, UsageSlot, UsageTotals};
 use runtime::{Context, Handle, Port, Reply, Service};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// How often the models of a provider that answers are asked for again.
@@ -36,8 +39,12 @@ pub struct PoolPorts {
     pub load_models: Port<LoadModels>,
     /// Keeps the models for the next start.
     pub cache_models: Port<CacheModels>,
+    /// Reads the accounts of earlier runs.
+    pub load_usage: Port<LoadUsage>,
     /// Where the table is published.
     pub table: SharedTable,
+    /// The accounts.
+    pub meter: Arc<Meter>,
 }
 
 /// The coordinator.
@@ -79,6 +86,22 @@ impl Msg for Loaded {
     const NAME: &'static str = "Loaded";
 }
 
+/// The accounts of earlier runs were read.
+struct LoadedUsage(Result<Vec<(UsageSlot, UsageTotals)>, StoreError>);
+
+impl Msg for LoadedUsage {
+    type Reply = ();
+    const NAME: &'static str = "LoadedUsage";
+}
+
+/// It is time to ask for the accounts of earlier runs once more.
+struct AskUsage;
+
+impl Msg for AskUsage {
+    type Reply = ();
+    const NAME: &'static str = "AskUsage";
+}
+
 /// It is time to ask a provider for its models.
 struct Discover {
     provider: Arc<str>,
@@ -116,6 +139,7 @@ impl ProviderPool {
                     created: None,
                     context_tokens: None,
                     tools: None,
+                    abilities: Abilities::default(),
                 })
             });
             let discovered = known.filter(|_| configured.is_empty()).into_iter().flatten().cloned();
@@ -125,6 +149,7 @@ impl ProviderPool {
             providers: self.providers.clone(),
             models: models.collect(),
             routes: self.config.routes.0.iter().map(|(name, to)| (Arc::from(name.as_str()), to.clone())).collect(),
+            limits: self.config.limits.clone(),
         };
         self.ports.table.store(Arc::new(table));
     }
@@ -148,23 +173,37 @@ impl ProviderPool {
         });
     }
 
+    /// Asks the store for the accounts of earlier runs, unless they are known.
+    fn ask_usage(&self, context: &Context<Self>) {
+        let Some(since) = self.ports.meter.wants() else { return };
+        let load = self.ports.load_usage.clone();
+        let loaded = context.mailbox().port::<LoadedUsage>(Lane::Background);
+        context.spawn(async move {
+            let sums = load.ask(LoadUsage { since }, STORE_DEADLINE).await;
+            let sums = sums.unwrap_or_else(|fault| Err(StoreError(fault.to_string())));
+            if let Err(fault) = loaded.tell(LoadedUsage(sums)) {
+                tracing::warn!(%fault, "the accounts of earlier runs were not taken");
+            }
+        });
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name.as_ref() == name)
     }
 }
 
-/// Providers of a configuration; those of the same name keep their figures.
+/// Providers of a configuration; those of the same name keep their standing.
 fn build(config: &Config, before: &[Arc<Provider>]) -> Vec<Arc<Provider>> {
-    let health = |name: &str| {
+    let standing = |name: &str| {
         let old = before.iter().find(|provider| provider.name.as_ref() == name);
-        old.map_or_else(|| Arc::new(Health::default()), |provider| Arc::clone(&provider.health))
+        old.map_or_else(|| Arc::new(Standing::default()), |provider| Arc::clone(&provider.standing))
     };
     let unchanged = |name: &str, config: &ProviderConfig| {
         before.iter().find(|old| old.name.as_ref() == name && old.config == *config)
     };
     let built = config.providers.0.iter().filter_map(|(name, config)| match unchanged(name, config) {
         Some(provider) => Some(Arc::clone(provider)),
-        None => Provider::new(name, config, health(name)).map(Arc::new),
+        None => Provider::new(name, config, standing(name)).map(Arc::new),
     });
     built.collect()
 }
@@ -183,6 +222,7 @@ impl Service for ProviderPool {
                 tracing::warn!(%fault, "cached models were not taken");
             }
         });
+        self.ask_usage(context);
         for provider in self.providers.clone() {
             self.discover(&provider, context);
         }
@@ -214,13 +254,34 @@ impl Handle<Loaded> for ProviderPool {
     }
 }
 
+impl Handle<LoadedUsage> for ProviderPool {
+    fn handle(&mut self, LoadedUsage(sums): LoadedUsage, context: &Context<Self>) -> Reply<()> {
+        match sums {
+            Ok(sums) => self.ports.meter.load(sums),
+            Err(error) => {
+                tracing::warn!(%error, "the accounts of earlier runs cannot be read: limits count from the start of this one");
+                context.tell_after(RETRY, Lane::Background, AskUsage);
+            }
+        }
+        Reply::Now(())
+    }
+}
+
+impl Handle<AskUsage> for ProviderPool {
+    fn handle(&mut self, _: AskUsage, context: &Context<Self>) -> Reply<()> {
+        self.ask_usage(context);
+        Reply::Now(())
+    }
+}
+
 impl Handle<Discovered> for ProviderPool {
     fn handle(&mut self, found: Discovered, context: &Context<Self>) -> Reply<()> {
         let newest = self.rounds.get(&found.provider) == Some(&found.round);
         let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
         let again = match found.found {
             Ok(models) => {
-                if provider.health.worked() {
+                provider.standing.circuit.reached();
+                if provider.standing.health.worked() {
                     tracing::info!(provider = %provider.name, models = models.len(), "provider is reachable");
                 }
                 let news = self.models.get(&provider.name) != Some(&models);
@@ -235,7 +296,7 @@ impl Handle<Discovered> for ProviderPool {
                 REFRESH
             }
             Err(failure) => {
-                if provider.health.failed(&failure, self.ports.clock.now()) {
+                if provider.standing.health.failed(&failure, self.ports.clock.now()) {
                     tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
                 }
                 RETRY
@@ -265,29 +326,15 @@ impl Handle<ListModels> for ProviderPool {
 impl Handle<ListProviders> for ProviderPool {
     fn handle(&mut self, _: ListProviders, _: &Context<Self>) -> Reply<Vec<ProviderStatus>> {
         let table = self.ports.table.load();
-        let status = |provider: &Arc<Provider>| {
-            let health = &provider.health;
-            let models = table.models.iter().filter(|entry| entry.provider == provider.name);
-            let last_error = health.last_error();
-            let priced = provider.config.model.values().any(|model| model.price.is_some());
-            ProviderStatus {
-                name: Arc::clone(&provider.name),
-                state: health.state(),
-                kind: provider.kind,
-                models: models.map(|entry| Arc::clone(&entry.model)).collect(),
-                requests: health.requests.load(Relaxed),
-                errors: health.errors.load(Relaxed),
-                last_error_at: last_error.as_ref().map(|(at, _)| *at),
-                last_error: last_error.map(|(_, text)| text),
-                first_token_ms: health.first_token.quantiles_ms(),
-                total_ms: health.total.quantiles_ms(),
-                input_tokens: health.input_tokens.load(Relaxed),
-                output_tokens: health.output_tokens.load(Relaxed),
-                cost: priced.then(|| health.cost_micros.load(Relaxed) as f64 / 1e6),
-                active: health.active.load(Relaxed),
-            }
-        };
+        let now = self.ports.clock.monotonic();
+        let status = |provider: &Arc<Provider>| report::status(provider, &table.models, &self.ports.meter, now);
         Reply::Now(self.providers.iter().map(status).collect())
+    }
+}
+
+impl Handle<ListKeyUsage> for ProviderPool {
+    fn handle(&mut self, _: ListKeyUsage, _: &Context<Self>) -> Reply<Vec<KeyStatus>> {
+        Reply::Now(self.ports.meter.keys(&self.config.limits))
     }
 }
 

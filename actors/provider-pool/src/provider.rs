@@ -2,15 +2,15 @@
 
 use crate::config::{Price, ProviderConfig};
 use crate::formats::{self, Format, ModelSettings};
-use crate::health::Health;
-use contract::BoxFuture;
+use crate::gate::{Limits, Place, Refused};
+use crate::standing::{ModelStanding, Standing};
+use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::secret::Secret;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A provider as calls use it.
 pub struct Provider {
@@ -22,25 +22,16 @@ pub struct Provider {
     pub format: &'static dyn Format,
     /// Its configuration.
     pub config: ProviderConfig,
-    /// The address of chat calls.
-    pub chat_url: String,
     /// How it does; shared with the provider of the same name before a reload.
-    pub health: Arc<Health>,
-    gate: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    pub standing: Arc<Standing>,
     models: Mutex<BTreeMap<Arc<str>, Arc<Model>>>,
 }
 
-/// The most requests that wait for a place at one provider, as a multiple of its places: beyond, waiting would not end in time.
-const QUEUE: usize = 4;
-
-/// Counts one who waits.
-struct Waiter<'a>(&'a AtomicUsize);
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
+/// The places of one call: at the provider, and at the model where that has limits of its own.
+#[derive(Debug)]
+pub struct Places {
+    _provider: Place,
+    _model: Option<Place>,
 }
 
 /// One model of a provider, as calls use it.
@@ -55,23 +46,32 @@ pub struct Model {
     pub settings: ModelSettings,
     /// For cost figures.
     pub price: Option<Price>,
+    /// How it does; shared with the model of the same name before a reload.
+    pub standing: Arc<ModelStanding>,
+    /// Whether its key is not the provider's.
+    pub has_own_key: bool,
+    /// Whether it has limits of its own.
+    limited: bool,
     /// Learned from an answer: the model refuses tools.
     refuses_tools: AtomicBool,
 }
 
 impl Provider {
     /// Makes a provider usable. `None` if its kind is unknown, which `Config::validate` has told.
-    pub fn new(name: &str, config: &ProviderConfig, health: Arc<Health>) -> Option<Self> {
+    pub fn new(name: &str, config: &ProviderConfig, standing: Arc<Standing>) -> Option<Self> {
         let kind = crate::kind(&config.kind)?;
         let format = formats::by_kind(kind.format)?;
+        standing.gate.allow(Limits {
+            concurrent: config.max_concurrent,
+            queued: config.max_queued,
+            requests_per_minute: config.requests_per_minute,
+            tokens_per_minute: config.tokens_per_minute,
+        });
         Some(Self {
             name: Arc::from(name),
             kind: kind.name,
             format,
-            chat_url: format!("{}{}", config.base_url(), format.chat_path()),
-            health,
-            gate: Arc::new(Semaphore::new(config.max_concurrent.min(Semaphore::MAX_PERMITS))),
-            waiting: AtomicUsize::new(0),
+            standing,
             models: Mutex::default(),
             config: config.clone(),
         })
@@ -91,47 +91,87 @@ impl Provider {
             models.clear();
         }
         let configured = self.config.model.get(name);
+        let name: Arc<str> = Arc::from(name);
+        let standing = self.standing.model(&name);
+        let limits = configured.map(|model| Limits {
+            concurrent: model.max_concurrent.unwrap_or(0),
+            queued: self.config.max_queued,
+            requests_per_minute: model.requests_per_minute.unwrap_or(0),
+            tokens_per_minute: model.tokens_per_minute.unwrap_or(0),
+        });
+        let limits = limits.unwrap_or_default();
+        standing.gate.allow(limits);
+        let mut options = self.config.options.clone();
+        options.extend(configured.map(|model| model.options.clone()).unwrap_or_default());
         let model = Arc::new(Model {
-            name: Arc::from(name),
             id: Arc::from(format!("{}/{name}", self.name)),
             key: configured.and_then(|model| model.api_key.clone()).or_else(|| self.config.api_key.clone()),
             settings: ModelSettings {
                 max_tokens: configured.and_then(|model| model.max_tokens),
                 temperature: configured.and_then(|model| model.temperature),
-                options: self.config.options.clone(),
+                options,
                 tools,
-                context_tokens: self.context(name, context_tokens),
+                context_tokens: self.context(&name, context_tokens),
+                prompt_caching: self.config.prompt_caching,
             },
             price: configured.and_then(|model| model.price),
+            standing,
+            has_own_key: configured.is_some_and(|model| model.api_key.is_some()),
+            limited: limits.is_any(),
+            name,
             refuses_tools: AtomicBool::new(false),
         });
         models.insert(Arc::clone(&model.name), Arc::clone(&model));
         model
     }
 
-    /// A place among the requests at once. Whoever comes first gets it first; `deadline` bounds the wait, and so does the length of the queue.
-    /// `None` for `deadline`: a place now or not at all.
+    /// Places for a call of `model` by `who`. `patient`: where all are taken, it waits for its turn, within `queue_timeout`.
     ///
     /// # Errors
-    /// `RateLimit`: no place was free, or became free in time.
-    pub async fn place(&self, deadline: Option<BoxFuture<'static, ()>>) -> Result<OwnedSemaphorePermit, Failure> {
-        if let Ok(permit) = Arc::clone(&self.gate).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let full = || {
-            let message = format!("{} already works on {} requests at once", self.name, self.config.max_concurrent);
-            Failure::new(FailureClass::RateLimit, message).with_retry_after(Some(Duration::from_secs(1)))
+    /// `RateLimit`: there was none, or none became free in time.
+    pub async fn places(
+        &self,
+        model: &Model,
+        who: &Arc<str>,
+        patient: bool,
+        clock: &SharedClock,
+    ) -> Result<Places, Failure> {
+        let patience = patient.then_some(self.config.queue_timeout.0);
+        let own = match model.limited {
+            true => {
+                let entered = model.standing.gate.enter(who, patience, clock).await;
+                Some(entered.map_err(|refused| self.refusal(&model.id, "of this model ", refused))?)
+            }
+            false => None,
         };
-        let Some(deadline) = deadline else { return Err(full()) };
-        if self.waiting.fetch_add(1, Relaxed) >= self.config.max_concurrent.saturating_mul(QUEUE) {
-            self.waiting.fetch_sub(1, Relaxed);
-            return Err(full());
+        let entered = self.standing.gate.enter(who, patience, clock).await;
+        let provider = entered.map_err(|refused| self.refusal(&self.name, "", refused))?;
+        Ok(Places { _provider: provider, _model: own })
+    }
+
+    /// Counts the tokens of a call against the minute.
+    pub fn debit(&self, model: &Model, tokens: u64, now: Duration) {
+        self.standing.gate.debit(tokens, now);
+        if model.limited {
+            model.standing.gate.debit(tokens, now);
         }
-        let _waiter = Waiter(&self.waiting);
-        tokio::select! {
-            permit = Arc::clone(&self.gate).acquire_owned() => permit.map_err(|_| full()),
-            () = deadline => Err(full()),
-        }
+    }
+
+    fn refusal(&self, whom: &str, of: &str, refused: Refused) -> Failure {
+        let (message, wait) = match refused {
+            Refused::Full => (
+                format!("{whom} already works on as many requests {of}as max_concurrent allows"),
+                Duration::from_secs(1),
+            ),
+            Refused::Requests(wait) => {
+                (format!("{whom} was asked as often in a minute as requests_per_minute allows"), wait)
+            }
+            Refused::Tokens(wait) => {
+                (format!("{whom} took as many tokens in a minute as tokens_per_minute allows"), wait)
+            }
+        };
+        // HAIA's own limit: another try would wait in the same queue.
+        Failure::new(FailureClass::RateLimit, message).with_retry_after(Some(wait)).with_retry(Some(false))
     }
 
     fn context(&self, model: &str, told: Option<u64>) -> Option<u64> {

@@ -3,6 +3,7 @@
 //! A stop that somebody asked for leaves a task; a crash leaves none, and neither does a shutdown from inside the guest: Proxmox cannot tell
 //! those two apart, so the words do not either.
 
+use crate::memory::{Stop, StopKind};
 use crate::model::{Guest, GuestState, Node, NodeState, Snapshot, Task, TaskState, seconds_between};
 use crate::tools::words::{span, text as short};
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) guest: &'a Guest,
     /// The guest's tasks, newest first.
     pub(crate) tasks: &'a [&'a Task],
+    /// What was found when it was seen to stop: the cluster forgets its tasks.
+    pub(crate) known: Option<&'a Stop>,
     pub(crate) starts_with_node: Option<bool>,
     pub(crate) now: Timestamp,
 }
@@ -122,6 +125,7 @@ fn deed(kind: &str) -> &'static str {
 pub(crate) fn explain<'a>(facts: &Facts<'a>) -> Explanation<'a> {
     let guest = facts.guest;
     let label = guest.label();
+    let who = |task| facts.snapshot.doer(task);
     let node = facts.snapshot.node(&guest.node);
     let plain = |verdict: Verdict, summary: String| Explanation {
         verdict,
@@ -167,7 +171,7 @@ pub(crate) fn explain<'a>(facts: &Facts<'a>) -> Explanation<'a> {
         GuestState::Paused | GuestState::Other(_) => {
             let task =
                 facts.tasks.iter().copied().find(|task| matches!(&*task.kind, "qmsuspend" | "vzsuspend" | "qmpause"));
-            let by = task.map(|task| format!(", by {} {} ago", task.user, ago(facts, task))).unwrap_or_default();
+            let by = task.map(|task| format!(", by {} {} ago", who(task), ago(facts, task))).unwrap_or_default();
             Explanation {
                 task,
                 ..plain(Verdict::Paused, format!("{label} is not stopped but {}{by}.", guest.state.as_str()))
@@ -189,12 +193,12 @@ fn running<'a>(facts: &Facts<'a>, label: &str) -> Explanation<'a> {
     let last_stop =
         facts.tasks.iter().copied().find(|task| is_stop(&task.kind) && task.started_s <= started_s + AFTER_S);
     if let Some(task) = last_stop.filter(|task| task.started_s > started_s - 86_400) {
-        let _ = write!(summary, " Before that it was {} by {} {} ago.", deed(&task.kind), task.user, ago(facts, task));
+        let _ = write!(summary, " Before that it was {} by {} {} ago.", deed(&task.kind), facts.snapshot.doer(task), ago(facts, task));
     }
     let starter =
         facts.tasks.iter().find(|task| is_start(&task.kind) && (task.started_s - started_s).abs() <= BEFORE_S);
     if let Some(task) = starter {
-        let _ = write!(summary, " It was started by {}.", task.user);
+        let _ = write!(summary, " It was started by {}.", facts.snapshot.doer(task));
         // A start after a start, with no stop between them: the run before ended by itself.
         let before =
             facts.tasks.iter().filter(|before| !before.state.is_failure() && before.started_s < task.started_s);
@@ -255,11 +259,11 @@ fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanati
     };
     if let Some(task) = failed_start.filter(|task| cause.is_none_or(|cause| task.started_s > cause.started_s)) {
         let before = cause
-            .map(|cause| format!(" Before that it was {} by {}.", deed(&cause.kind), cause.user))
+            .map(|cause| format!(" Before that it was {} by {}.", deed(&cause.kind), facts.snapshot.doer(cause)))
             .unwrap_or_default();
         let summary = format!(
             "{label} did not start: the start by {} {} ago failed ({}).{before}",
-            task.user,
+            facts.snapshot.doer(task),
             ago(facts, task),
             short(&task.state.to_string())
         );
@@ -269,7 +273,7 @@ fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanati
         let summary = format!(
             "{label} was {} by {} {} ago (task {}). It did not crash.",
             deed(&task.kind),
-            task.user,
+            facts.snapshot.doer(task),
             ago(facts, task),
             task.kind
         );
@@ -278,7 +282,7 @@ fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanati
     let backup = tasks().filter(after_start).find(|task| &*task.kind == "vzdump" && covers(task));
     let is_locked = guest.lock.as_deref() == Some("backup");
     if is_locked || backup.is_some_and(|task| task.state == TaskState::Running) {
-        let by = backup.map(|task| format!(" (begun by {})", task.user)).unwrap_or_default();
+        let by = backup.map(|task| format!(" (begun by {})", facts.snapshot.doer(task))).unwrap_or_default();
         let summary = format!(
             "{label} is stopped while a backup of it runs{by}; a backup in stop mode starts it again at its end."
         );
@@ -289,6 +293,17 @@ fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanati
     {
         let summary = format!("The node {gone} went down, and {label} has not run since it came to {}.", guest.node);
         return known(Verdict::StoppedWithNode, true, summary, None);
+    }
+    let remembered = facts.known.filter(|stop| stop.kind == StopKind::ByTask).and_then(|stop| stop.task.as_ref());
+    if let Some(task) = remembered {
+        let ago = span(facts.snapshot.seconds_since_s(task.started_s, facts.now));
+        let summary = format!(
+            "{label} was {} by {} {ago} ago (task {}, which the cluster has forgotten since). It did not crash.",
+            deed(&task.kind),
+            task.doer(),
+            task.kind
+        );
+        return known(Verdict::StoppedByTask, true, summary, None);
     }
     let booted_s = node
         .filter(|node| node.state == NodeState::Online)

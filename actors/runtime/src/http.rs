@@ -7,10 +7,12 @@
 //!
 //! It reads no body and knows no API: deadlines for the head and for a stream are its caller's.
 
+mod cut;
 mod pinned;
 mod reason;
 mod trust;
 
+pub use cut::{cut_client, is_end};
 pub use pinned::{PinnedClient, pinned_client};
 pub use reason::REASON_HEADER;
 pub use trust::{Presented, Seen, Trust, TrustError, fingerprint_text, parse_fingerprint};

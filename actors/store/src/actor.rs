@@ -1,4 +1,4 @@
-//! The actor that alone holds the open SQLite file: opens it, keeps trying when it cannot, empties the audit queue, deletes what is old.
+//! The actor that alone holds the open SQLite file: opens it, keeps trying when it cannot, empties the queues, deletes what is old.
 //!
 //! It blocks: every handler reads or writes a file before it answers. That is what its own thread is for, and nothing else may run there. A
 //! store that cannot be opened or written is no crash: the actor stays, answers with what is wrong and what to do, and tries again.
@@ -11,10 +11,13 @@ use crate::health::Health;
 use crate::meta;
 use crate::queue::AuditQueue;
 use crate::trouble::{Kind, Trouble};
+use crate::usage;
+use crate::usage_queue::UsageQueue;
 use arc_swap::ArcSwap;
 use contract::clock::SharedClock;
 use contract::message::{Fault, Lane, Msg};
 use contract::store::{StoreError, StoreReport};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use runtime::{Context, Handle, Reply, Service};
 use rusqlite::{Connection, Transaction};
@@ -37,6 +40,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long opening may look for damage: who starts HAIA waits for it when the store alone knows the keys.
 const CHECK_BUDGET: Duration = Duration::from_millis(100);
 
+/// How long accounts are kept: the same day of the year before stays visible.
+const USAGE_KEPT: SignedDuration = SignedDuration::from_hours(24 * 800);
+
 /// How long a step of the sweep may wait behind other messages.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,6 +51,7 @@ pub struct Store {
     config: Arc<ArcSwap<Config>>,
     path: PathBuf,
     queue: Arc<AuditQueue>,
+    usage: Arc<UsageQueue>,
     clock: SharedClock,
     origin: Timestamp,
     database: Option<Database>,
@@ -64,7 +71,23 @@ impl Store {
         // The working directory may change; what the configuration meant does not. An empty path is refused when it is opened.
         let path = std::path::absolute(&path).unwrap_or(path);
         let lost_told = queue.lost();
-        Self { config, path, queue, clock, origin, database: None, schema: 0, health: Health::default(), lost_told }
+        Self {
+            config,
+            path,
+            queue,
+            usage: Arc::default(),
+            clock,
+            origin,
+            database: None,
+            schema: 0,
+            health: Health::default(),
+            lost_told,
+        }
+    }
+
+    /// The store that also writes the accounts of `usage`, which outlives the actor as the audit queue does.
+    pub fn with_usage(self, usage: Arc<UsageQueue>) -> Self {
+        Self { usage, ..self }
     }
 
     /// How the store is.
@@ -107,10 +130,27 @@ impl Store {
         queue.write_with(|rows| self.write(Durability::Process, |transaction| audit::insert(transaction, rows)))
     }
 
+    /// The accounts on their way here.
+    pub(crate) fn usage(&self) -> &UsageQueue {
+        &self.usage
+    }
+
+    /// Adds the accounts that wait, unless it is too early to try again.
+    fn flush_usage(&mut self) -> Result<(), StoreError> {
+        if let Some(problem) = self.health.too_early(self.clock.monotonic()) {
+            return Err(StoreError(problem.to_owned()));
+        }
+        let waiting = Arc::clone(&self.usage);
+        waiting.write_with(|sums| self.write(Durability::Process, |transaction| usage::add(transaction, sums)))
+    }
+
     /// Writes what waits, moves the log into the file and closes it. A message that comes later opens it again.
     pub(crate) fn close(&mut self) {
         if let Err(error) = self.flush() {
             tracing::error!(rows = self.queue.waiting(), %error, "audit rows could not be written before the end");
+        }
+        if let Err(error) = self.flush_usage() {
+            tracing::error!(%error, "the accounts of the last moments could not be written before the end");
         }
         if let Some(Err(trouble)) = self.database.take().map(|database| database.checkpoint()) {
             tracing::warn!(problem = trouble.text, "the store's log stays beside it, complete");
@@ -189,6 +229,9 @@ impl Store {
         } else if self.health.problem().is_some() {
             let _ = self.retry();
         }
+        if self.usage.is_due() {
+            let _ = self.flush_usage();
+        }
         let lost = self.queue.lost();
         if lost > self.lost_told {
             tracing::warn!(rows = lost - self.lost_told, in_all = lost, "audit rows were lost");
@@ -205,7 +248,9 @@ impl Store {
         let before = SignedDuration::try_from(config.audit_retention.0)
             .ok()
             .and_then(|retention| self.clock.now().checked_sub(retention).ok());
+        let day = self.clock.now().to_zoned(TimeZone::UTC).date().saturating_sub(USAGE_KEPT);
         let deleted = self.write(Durability::Process, |transaction| {
+            usage::forget(transaction, day)?;
             audit::delete_old(transaction, before, config.audit_max_rows, SWEEP_BATCH)
         });
         deleted.is_ok_and(|deleted| deleted >= SWEEP_BATCH as usize)

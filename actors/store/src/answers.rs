@@ -3,13 +3,14 @@
 use crate::actor::Store;
 use crate::config::Config;
 use crate::database::Durability;
-use crate::{audit, history, keys, models};
+use crate::{audit, history, keys, models, usage};
 use contract::message::{Drain, Reconfigure};
 use contract::provider::ModelEntry;
 use contract::store::{
     AddKey, AuditRow, CacheModels, HistorySlab, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey,
     StoreError, StoreHealth, StoreReport, StoredKey,
 };
+use contract::usage::{LoadUsage, UsageSlot, UsageTotals};
 use runtime::{Context, Handle, Reply};
 
 impl Handle<AddKey> for Store {
@@ -60,6 +61,20 @@ impl Handle<KeepHistory> for Store {
 impl Handle<LoadHistory> for Store {
     fn handle(&mut self, asked: LoadHistory, _: &Context<Self>) -> Reply<Result<Vec<HistorySlab>, StoreError>> {
         Reply::Now(self.read(|connection| history::load(connection, &asked.cluster)))
+    }
+}
+
+impl Handle<LoadUsage> for Store {
+    fn handle(
+        &mut self,
+        asked: LoadUsage,
+        _: &Context<Self>,
+    ) -> Reply<Result<Vec<(UsageSlot, UsageTotals)>, StoreError>> {
+        let loaded = self.read(|connection| usage::load(connection, asked.since));
+        if loaded.is_ok() {
+            self.usage().read_once();
+        }
+        Reply::Now(loaded)
     }
 }
 

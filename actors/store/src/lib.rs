@@ -1,7 +1,8 @@
-//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, alerts, the outbox, runs of jobs, proposals and
+//! What HAIA keeps: the audit trail, hashes of API keys, the cache of models, the accounts, alerts, the outbox, runs of jobs, proposals and
 //! the record of actions, in one SQLite file.
 //!
-//! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows off everybody's hot path.
+//! [`Store`] is the actor; it runs alone on its own thread, because it blocks. [`AuditQueue`] takes audit rows and [`UsageQueue`] accounts off everybody's
+//! hot path.
 //! [`origin`] is read once before any actor runs. This is the only crate that opens SQLite, and it asks no other actor anything.
 
 mod action_audit;
@@ -30,9 +31,12 @@ mod states;
 #[cfg(test)]
 mod test_support;
 mod trouble;
+mod usage;
+mod usage_queue;
 mod words;
 
 pub use actor::Store;
 pub use config::Config;
 pub use meta::origin;
 pub use queue::AuditQueue;
+pub use usage_queue::UsageQueue;

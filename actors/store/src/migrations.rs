@@ -11,6 +11,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_history.sql"),
     include_str!("migrations/0003_watching.sql"),
     include_str!("migrations/0004_approvals.sql"),
+    include_str!("migrations/0005_usage.sql"),
 ];
 
 /// "HAIA": tells our databases from other programs' (`PRAGMA application_id`).

@@ -1,7 +1,7 @@
 //! The cache of models: what each provider offered when it was last asked. It asks nobody itself.
 
 use crate::column;
-use contract::provider::ModelEntry;
+use contract::provider::{Abilities, ModelEntry};
 use contract::store::CacheModels;
 use rusqlite::{Connection, params};
 
@@ -41,6 +41,7 @@ pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Vec<ModelEntry>>
             created: row.get(2)?,
             context_tokens,
             tools: row.get(4)?,
+            abilities: Abilities::default(),
         })
     })?;
     rows.collect()

@@ -33,7 +33,14 @@ pub(crate) fn key(name: &str, scope: Scope, hash: &str) -> StoredKey {
 }
 
 pub(crate) fn model(provider: &str, model: &str) -> ModelEntry {
-    ModelEntry { provider: provider.into(), model: model.into(), created: None, context_tokens: None, tools: None }
+    ModelEntry {
+        provider: provider.into(),
+        model: model.into(),
+        created: None,
+        context_tokens: None,
+        tools: None,
+        abilities: contract::provider::Abilities::default(),
+    }
 }
 
 /// A database in memory with the newest schema.

@@ -54,6 +54,7 @@ impl StatusSource for Quiet {
                 provider_connections: Default::default(),
                 actors: vec![],
                 providers: vec![],
+                keys: vec![],
                 clusters: vec![],
                 alerts: vec![],
                 alert_counts: None,

@@ -34,6 +34,8 @@ fn every_line_is_valid_once_it_is_uncommented() {
         ("HAIA_API_KEY", PLAIN),
         ("ANTHROPIC_API_KEY", PLAIN),
         ("OPENAI_API_KEY", PLAIN),
+        ("GEMINI_API_KEY", PLAIN),
+        ("OPENROUTER_API_KEY", PLAIN),
         ("LOCAL_API_KEY", PLAIN),
         ("OTHER_KEY", PLAIN),
         ("PROXMOX_TOKEN", PLAIN),
@@ -57,6 +59,7 @@ fn every_line_is_valid_once_it_is_uncommented() {
 fn values<'a>(node: &'a Node, shape: &Shape, found: &mut Vec<(&'static Key, &'a Node)>) {
     match shape {
         Shape::Value(at) => found.push((&KEYS[*at], node)),
+        Shape::Short(at, _) if node.entries().is_empty() => found.push((&KEYS[*at], node)),
         Shape::List(item) => {
             if let node::Value::List(items) = &node.value {
                 items.iter().for_each(|child| values(child, item, found));
@@ -131,12 +134,14 @@ fn the_list_of_keys_has_every_field_of_the_actors() {
     for (section, fields) in [
         ("server", fields::<http_gateway::Config>("zzz = 1")),
         ("server.keys.<name>", fields::<http_gateway::KeyConfig>("zzz = 1")),
+        ("server.keys.<name>.limits", fields::<contract::usage::KeyLimits>("zzz = 1")),
         ("store", fields::<store::Config>("zzz = 1")),
         ("agent", fields::<agent_supervisor::Config>("zzz = 1")),
         ("tools", fields::<toolbox::Config>("zzz = 1")),
         ("providers.<name>", fields::<provider_pool::ProviderConfig>("zzz = 1")),
         ("providers.<name>.model.<name>", fields::<provider_pool::ModelConfig>("zzz = 1")),
         ("providers.<name>.model.<name>.price", fields::<provider_pool::Price>("zzz = 1")),
+        ("routes.<name>", fields::<provider_pool::RouteConfig>("zzz = 1")),
     ] {
         assert!(!fields.is_empty(), "{section}");
         for field in fields {

@@ -164,7 +164,9 @@ impl ApprovalsDesk {
             }
             Effect::Plan { id, owner, call } => {
                 let port = self.owner(&owner).map(|owner| owner.plan.clone());
-                self.spawn(context, async move { Input::Planned { id, plan: plan(port, &owner, *call).await.map(Box::new) } });
+                self.spawn(context, async move {
+                    Input::Planned { id, plan: plan(port, &owner, *call).await.map(Box::new) }
+                });
             }
             Effect::Run { id, owner, run, within } => {
                 let port = self.owner(&owner).map(|owner| owner.run.clone());
@@ -210,7 +212,10 @@ impl ApprovalsDesk {
                     Ok(Err(error)) => error.to_string(),
                     Err(fault) => fault.to_string(),
                 };
-                tracing::error!(why, "the proposals of the last run cannot be read; nothing is proposed or approved before that");
+                tracing::error!(
+                    why,
+                    "the proposals of the last run cannot be read; nothing is proposed or approved before that"
+                );
                 clock.pause(wait).await;
                 wait = wait.saturating_mul(2).min(LONGEST_LOAD_BACKOFF);
             }
@@ -233,7 +238,8 @@ impl ApprovalsDesk {
                 () = too_late => false,
             };
             if !is_ready {
-                let message = "the store does not say which proposals there are; nothing can be proposed or decided before that";
+                let message =
+                    "the store does not say which proposals there are; nothing can be proposed or decided before that";
                 return Err(Failure::new(FailureClass::Overloaded, message));
             }
             port.ask(message, PATIENCE).await.unwrap_or_else(|fault| Err(fault.into()))
@@ -276,7 +282,9 @@ async fn run_it(port: Option<Port<RunAction>>, run: RunAction, within: Duration)
         Ok(Err(failure)) => outcome(ActionEnd::Failed, failure.message.into_owned()),
         // Only a full mailbox is sure to have taken nothing.
         Err(Fault::Busy { actor }) => outcome(ActionEnd::Failed, format!("it was not begun: {actor} is busy")),
-        Err(Fault::Expired { .. }) => outcome(ActionEnd::Unknown, "its end was not seen in time; look whether it was done".to_owned()),
+        Err(Fault::Expired { .. }) => {
+            outcome(ActionEnd::Unknown, "its end was not seen in time; look whether it was done".to_owned())
+        }
         Err(fault) => outcome(ActionEnd::Unknown, format!("{fault}; look whether it was done")),
     }
 }
@@ -351,9 +359,8 @@ impl Service for ApprovalsDesk {
 
     fn observe(&self) -> Observed {
         use contract::approvals::ProposalState;
-        let count = |state| {
-            self.desk.as_ref().map_or(0, |desk| desk.views().filter(|view| view.state == state).count())
-        };
+        let count =
+            |state| self.desk.as_ref().map_or(0, |desk| desk.views().filter(|view| view.state == state).count());
         Observed {
             loaded: self.desk.is_some(),
             waiting: count(ProposalState::Proposed),

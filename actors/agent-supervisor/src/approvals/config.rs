@@ -147,7 +147,10 @@ impl Config {
                 wrong("classes", format!("is empty: name some of {}", all.join(", ")));
             }
             if rule.objects.as_ref().is_some_and(|objects| objects.matchers().is_empty()) {
-                wrong("match", "names nothing: give a tag, vmid, name, node, storage or cluster, or leave it out".to_owned());
+                wrong(
+                    "match",
+                    "names nothing: give a tag, vmid, name, node, storage or cluster, or leave it out".to_owned(),
+                );
             }
             for approver in &rule.approvers {
                 let user = approver.strip_prefix("telegram:");
@@ -157,7 +160,10 @@ impl Config {
                 }
             }
             if rule.second_approval != SecondApproval::Never && rule.approvers.len() == 1 {
-                wrong("second_approval", "needs a second person: name another approver, or leave approvers out".to_owned());
+                wrong(
+                    "second_approval",
+                    "needs a second person: name another approver, or leave approvers out".to_owned(),
+                );
             }
             if let Some(text) = rule.hours.as_deref().filter(|text| hours(text).is_none()) {
                 wrong("hours", format!("{text:?} are no hours: write for example \"08:00-22:00\""));
@@ -217,8 +223,16 @@ mod tests {
         .unwrap();
         assert_eq!(config.validate(), []);
         assert_eq!(config.allow[0].objects.as_ref().unwrap().vmid.as_deref(), Some("101"));
-        assert_eq!(hours(config.allow[0].hours.as_deref().unwrap()), Some((Time::constant(22, 0, 0, 0), Time::constant(6, 0, 0, 0))));
-        for wrong in ["expire = \"1h\"", "[[allow]]\nclasses = [\"destroy\"]", "[[allow]]\nmatch = {tag=\"x\"}", "[[deny]]\nclass = []"] {
+        assert_eq!(
+            hours(config.allow[0].hours.as_deref().unwrap()),
+            Some((Time::constant(22, 0, 0, 0), Time::constant(6, 0, 0, 0)))
+        );
+        for wrong in [
+            "expire = \"1h\"",
+            "[[allow]]\nclasses = [\"destroy\"]",
+            "[[allow]]\nmatch = {tag=\"x\"}",
+            "[[deny]]\nclass = []",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }
@@ -241,8 +255,16 @@ mod tests {
         )
         .unwrap();
         let keys: Vec<String> = config.validate().into_iter().map(|(key, _)| key).collect();
-        let expected = ["expiry", "allow[0].classes", "allow[0].match", "allow[0].approvers", "allow[0].second_approval",
-            "allow[0].hours", "allow[0].timezone", "deny[0].match"];
+        let expected = [
+            "expiry",
+            "allow[0].classes",
+            "allow[0].match",
+            "allow[0].approvers",
+            "allow[0].second_approval",
+            "allow[0].hours",
+            "allow[0].timezone",
+            "deny[0].match",
+        ];
         assert_eq!(keys, expected);
         for text in ["", "08:00", "08:00-08:00", "24:00-01:00", "a-b"] {
             assert_eq!(hours(text), None, "{text}");

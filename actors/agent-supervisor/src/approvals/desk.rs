@@ -16,7 +16,7 @@ use super::grant::approved;
 use super::proposal::Proposal;
 use super::words;
 use contract::approvals::{
-    ActionAuditEntry, ActionOutcome, ActionPlan, ActionProgress, AuditWhat, Decided, DecideProposal, ProposalState,
+    ActionAuditEntry, ActionOutcome, ActionPlan, ActionProgress, AuditWhat, DecideProposal, Decided, ProposalState,
     ProposalView, Propose, Proposed, RunAction,
 };
 use contract::failure::{Failure, FailureClass};
@@ -94,9 +94,18 @@ pub(super) enum Answer {
 pub(super) enum Gate {
     /// Nothing: facts alone are stored.
     Facts,
-    Propose { ticket: u64, proposal: Proposal },
-    Decide { ticket: u64, proposal: Proposal, approve: bool },
-    Begin { proposal: Proposal },
+    Propose {
+        ticket: u64,
+        proposal: Proposal,
+    },
+    Decide {
+        ticket: u64,
+        proposal: Proposal,
+        approve: bool,
+    },
+    Begin {
+        proposal: Proposal,
+    },
 }
 
 /// What is true already and has to be stored.
@@ -154,7 +163,9 @@ impl Desk {
                     desk.proposals.insert(record.id, proposal);
                 }
                 // It stays in the store as it is, and is never run: only what is in memory can be.
-                Err(error) => tracing::error!(proposal = record.id, error, "a proposal cannot be read and is left aside"),
+                Err(error) => {
+                    tracing::error!(proposal = record.id, error, "a proposal cannot be read and is left aside")
+                }
             }
         }
         desk.lose_what_was_under_way(now);
@@ -173,7 +184,10 @@ impl Desk {
             let Some(input) = self.queue.pop_front() else { break };
             self.take(now, input, &mut effects);
         }
-        if self.in_flight.is_none() && !self.is_pausing && !(self.facts.changed.is_empty() && self.facts.rows.is_empty()) {
+        if self.in_flight.is_none()
+            && !self.is_pausing
+            && !(self.facts.changed.is_empty() && self.facts.rows.is_empty())
+        {
             self.commit(Gate::Facts, Vec::new(), &mut effects);
         }
         self.tell(now, &mut effects);
@@ -269,7 +283,11 @@ impl Desk {
                 effects.push(Effect::Answer { ticket, answer: Answer::Decided(Ok(decided)) });
                 if proposal.view.state == ProposalState::Approved {
                     let owner = Arc::clone(&proposal.view.owner);
-                    effects.push(Effect::Plan { id: proposal.view.id, owner, call: Box::new(proposal.call(PLAN_WITHIN)) });
+                    effects.push(Effect::Plan {
+                        id: proposal.view.id,
+                        owner,
+                        call: Box::new(proposal.call(PLAN_WITHIN)),
+                    });
                 }
                 self.proposals.insert(proposal.view.id, proposal);
             }
@@ -292,7 +310,10 @@ impl Desk {
     /// The gate is not stored: what it stands for does not happen.
     fn shut(&mut self, now: Timestamp, gate: Gate, error: &StoreError, effects: &mut Vec<Effect>) {
         let failed = |what: &str| {
-            Failure::new(FailureClass::Overloaded, format!("it could not be written down, so nothing was {what}: {error}"))
+            Failure::new(
+                FailureClass::Overloaded,
+                format!("it could not be written down, so nothing was {what}: {error}"),
+            )
         };
         match gate {
             Gate::Facts => {}
@@ -314,7 +335,8 @@ impl Desk {
                 effects.push(Effect::Answer { ticket, answer: Answer::Decided(Ok(decided)) });
             }
             Gate::Begin { proposal } => {
-                let text = "it was not begun: the beginning could not be written down, and nothing is done without that";
+                let text =
+                    "it was not begun: the beginning could not be written down, and nothing is done without that";
                 self.end(now, proposal.view.id, ProposalState::Failed, text.to_owned());
             }
         }
@@ -348,7 +370,9 @@ impl Desk {
         let in_flight = self.in_flight.as_ref().is_some_and(|(gate, facts)| {
             let candidate = match gate {
                 Gate::Facts => None,
-                Gate::Propose { proposal, .. } | Gate::Decide { proposal, .. } | Gate::Begin { proposal } => Some(proposal.view.id),
+                Gate::Propose { proposal, .. } | Gate::Decide { proposal, .. } | Gate::Begin { proposal } => {
+                    Some(proposal.view.id)
+                }
             };
             facts.changed.contains(&id) || candidate == Some(id)
         });
@@ -400,9 +424,8 @@ impl Desk {
 
     /// Whether nothing is under way: no action, no change that waits for the store.
     pub(super) fn is_idle(&self) -> bool {
-        let is_busy = |proposal: &Proposal| {
-            matches!(proposal.view.state, ProposalState::Approved | ProposalState::Running)
-        };
+        let is_busy =
+            |proposal: &Proposal| matches!(proposal.view.state, ProposalState::Approved | ProposalState::Running);
         self.in_flight.is_none() && self.facts.changed.is_empty() && !self.proposals.values().any(is_busy)
     }
 

@@ -5,7 +5,7 @@ use super::policy::{self, HOUR};
 use super::proposal::Proposal;
 use super::words;
 use contract::approvals::{
-    ActionAuditEntry, ActionEnd, ActionOutcome, ActionPlan, ActionProgress, AuditWhat, Decided, DecideProposal,
+    ActionAuditEntry, ActionEnd, ActionOutcome, ActionPlan, ActionProgress, AuditWhat, DecideProposal, Decided,
     ProposalState, ProposalView, Propose, Proposed,
 };
 use contract::failure::{Failure, FailureClass};
@@ -34,7 +34,15 @@ fn is_ending() -> Failure {
 }
 
 /// A row about a proposal.
-fn row(at: Timestamp, what: AuditWhat, view: &ProposalView, who: &str, via: &str, text: String, data: &Value) -> ActionAuditEntry {
+fn row(
+    at: Timestamp,
+    what: AuditWhat,
+    view: &ProposalView,
+    who: &str,
+    via: &str,
+    text: String,
+    data: &Value,
+) -> ActionAuditEntry {
     ActionAuditEntry {
         at,
         proposal: view.id,
@@ -100,11 +108,17 @@ impl Desk {
         let permit = self.may_run(now, &asked.plan).map_err(forbidden)?;
         if !asked.plan.blockers.is_empty() {
             let why = words::listed(&asked.plan.blockers);
-            return Err(Failure::new(FailureClass::InvalidRequest, format!("it cannot be done now: {why}. Nothing was proposed.")));
+            return Err(Failure::new(
+                FailureClass::InvalidRequest,
+                format!("it cannot be done now: {why}. Nothing was proposed."),
+            ));
         }
         let bytes = serde_json::to_string(&asked.plan).map_or(usize::MAX, |text| text.len());
         if bytes > PLAN_BYTES {
-            return Err(Failure::new(FailureClass::TooLarge, "the plan of this action is too large to be shown to a person"));
+            return Err(Failure::new(
+                FailureClass::TooLarge,
+                "the plan of this action is too large to be shown to a person",
+            ));
         }
         let same = |view: &&ProposalView| {
             view.state.is_open()
@@ -113,7 +127,9 @@ impl Desk {
                 && view.plan.arguments == asked.plan.arguments
         };
         match self.views().find(same) {
-            Some(view) if view.state == ProposalState::Proposed && view.plan.state_digest == asked.plan.state_digest => {
+            Some(view)
+                if view.state == ProposalState::Proposed && view.plan.state_digest == asked.plan.state_digest =>
+            {
                 return Ok(Err(Box::new(view.clone())));
             }
             Some(view) if view.state != ProposalState::Proposed => {
@@ -177,7 +193,11 @@ impl Desk {
 
     /// The proposal as the decision makes it, with its row; or why it does not count.
     #[expect(clippy::type_complexity, reason = "a decision that counts, one that does not, or a refusal")]
-    fn weigh(&self, now: Timestamp, asked: &DecideProposal) -> Result<Result<(Box<Proposal>, ActionAuditEntry), Box<Decided>>, Failure> {
+    fn weigh(
+        &self,
+        now: Timestamp,
+        asked: &DecideProposal,
+    ) -> Result<Result<(Box<Proposal>, ActionAuditEntry), Box<Decided>>, Failure> {
         let known = self.proposals.get(&asked.id).filter(|_| !self.is_unborn(asked.id));
         let proposal = known.ok_or_else(|| unknown(asked.id))?;
         let plan = &proposal.view.plan;
@@ -194,7 +214,10 @@ impl Desk {
         if asked.approve {
             let permit = self.may_run(now, plan).map_err(forbidden)?;
             if proposal.view.decisions.iter().any(|decision| decision.approve && decision.identity == identity) {
-                return lost(format!("You have approved proposal {} already; another person must approve it too.", asked.id));
+                return lost(format!(
+                    "You have approved proposal {} already; another person must approve it too.",
+                    asked.id
+                ));
             }
             next.view.approvals_needed = permit.needed.max(next.view.approvals_needed);
         }
@@ -214,8 +237,17 @@ impl Desk {
     }
 
     /// An approved action was planned again: it begins if it is still the same, and only once.
-    pub(super) fn planned(&mut self, now: Timestamp, id: u64, plan: Result<Box<ActionPlan>, String>, effects: &mut Vec<Effect>) {
-        let Some(proposal) = self.proposals.get(&id).filter(|proposal| proposal.view.state == ProposalState::Approved) else { return };
+    pub(super) fn planned(
+        &mut self,
+        now: Timestamp,
+        id: u64,
+        plan: Result<Box<ActionPlan>, String>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(proposal) = self.proposals.get(&id).filter(|proposal| proposal.view.state == ProposalState::Approved)
+        else {
+            return;
+        };
         let plan = match plan {
             Ok(plan) => *plan,
             Err(why) => {
@@ -244,7 +276,8 @@ impl Desk {
         next.view.began = Some(now);
         next.changed = now;
         let view = &next.view;
-        let data = json!({ "tool": view.plan.tool, "arguments": view.plan.arguments, "state_digest": view.plan.state_digest });
+        let data =
+            json!({ "tool": view.plan.tool, "arguments": view.plan.arguments, "state_digest": view.plan.state_digest });
         let row = row(now, AuditWhat::Began, view, OWN, &view.owner, words::line(&view.plan.action), &data);
         self.commit(Gate::Begin { proposal: next }, vec![row], effects);
     }
@@ -257,7 +290,12 @@ impl Desk {
         let is_same = plan.tool == old.view.plan.tool && plan.class == old.view.plan.class;
         // The stale one makes room for the new one.
         let (Ok(permit), true, false) = (permit, is_same && self.count_open() <= MOST_OPEN, self.is_draining) else {
-            return self.end(now, id, ProposalState::Stale, format!("{changes}. Propose it again if it is still wanted"));
+            return self.end(
+                now,
+                id,
+                ProposalState::Stale,
+                format!("{changes}. Propose it again if it is still wanted"),
+            );
         };
         self.end(now, id, ProposalState::Stale, format!("{changes}. Proposal {again} asks again"));
         self.last_id = again;
@@ -284,7 +322,12 @@ impl Desk {
     pub(super) fn withdraw(&mut self, now: Timestamp, proposal: Proposal) {
         let id = proposal.view.id;
         self.proposals.insert(id, proposal);
-        self.end(now, id, ProposalState::Failed, "it was withdrawn: it could not be written down when it was proposed".to_owned());
+        self.end(
+            now,
+            id,
+            ProposalState::Failed,
+            "it was withdrawn: it could not be written down when it was proposed".to_owned(),
+        );
         if let Some(proposal) = self.proposals.get_mut(&id) {
             // Nobody heard of it.
             proposal.told = proposal.mark();
@@ -349,7 +392,8 @@ impl Desk {
 
     /// Ends whatever nobody decided about in time.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let is_over = |proposal: &&Proposal| proposal.view.state == ProposalState::Proposed && proposal.view.expires <= now;
+        let is_over =
+            |proposal: &&Proposal| proposal.view.state == ProposalState::Proposed && proposal.view.expires <= now;
         let over: Vec<u64> = self.proposals.values().filter(is_over).map(|proposal| proposal.view.id).collect();
         for id in over {
             self.end(now, id, ProposalState::Expired, "nobody decided in time; nothing was done".to_owned());
@@ -367,7 +411,8 @@ impl Desk {
         for (id, state, reference) in lost {
             let text = match (state, reference) {
                 (ProposalState::Approved, _) => {
-                    "HAIA ended after the approval, before it began; as far as the record shows nothing was done".to_owned()
+                    "HAIA ended after the approval, before it began; as far as the record shows nothing was done"
+                        .to_owned()
                 }
                 (_, Some(reference)) => format!("HAIA ended while it ran; look up how {reference} ended"),
                 (_, None) => "HAIA ended as it began; look whether it was done".to_owned(),

@@ -20,7 +20,9 @@ pub(super) struct Permit {
 /// Whether turns of this origin may propose.
 pub(super) fn may_propose(config: &Config, origin: Origin) -> Result<(), String> {
     if origin.is_background() && !config.background {
-        return Err("a turn that no person waits for may not propose actions ([approvals] background = false)".to_owned());
+        return Err(
+            "a turn that no person waits for may not propose actions ([approvals] background = false)".to_owned()
+        );
     }
     Ok(())
 }
@@ -45,7 +47,10 @@ pub(super) fn may_run<'a>(
         return Err(format!("the policy does not allow {class} of {} ([[approvals.allow]])", plan.subject));
     }
     let Some(rule) = fitting.find(|rule| is_open(rule, zone, now)) else {
-        return Err(format!("the policy does not allow {class} of {} at this hour ([[approvals.allow]] hours)", plan.subject));
+        return Err(format!(
+            "the policy does not allow {class} of {} at this hour ([[approvals.allow]] hours)",
+            plan.subject
+        ));
     };
     if rule.max_per_hour > 0 {
         let recent = |at: Timestamp| at.saturating_add(HOUR).is_ok_and(|end| end > now);
@@ -81,7 +86,13 @@ fn is_open(rule: &Rule, zone: &TimeZone, now: Timestamp) -> bool {
 ///
 /// # Errors
 /// Why not, as a sentence for the person.
-pub(super) fn may_decide(config: &Config, zone: &TimeZone, now: Timestamp, plan: &ActionPlan, by: &Approver) -> Result<(), String> {
+pub(super) fn may_decide(
+    config: &Config,
+    zone: &TimeZone,
+    now: Timestamp,
+    plan: &ActionPlan,
+    by: &Approver,
+) -> Result<(), String> {
     let fitting = || config.allow.iter().filter(|rule| rule.fits(plan));
     let rule = fitting().find(|rule| is_open(rule, zone, now)).or_else(|| fitting().next());
     let named = rule.map_or(&[][..], |rule| &rule.approvers);
@@ -98,8 +109,12 @@ pub(super) fn may_decide(config: &Config, zone: &TimeZone, now: Timestamp, plan:
         return Ok(());
     }
     Err(match by.channel {
-        ApprovalChannel::Telegram => format!("{} may not decide about this: the policy does not name this Telegram user", by.name),
+        ApprovalChannel::Telegram => {
+            format!("{} may not decide about this: the policy does not name this Telegram user", by.name)
+        }
         _ if by.scope != Scope::Admin => "this needs a key with the scope \"admin\"".to_owned(),
-        _ => format!("{identity} may not decide about this: the policy names other people ([[approvals.allow]] approvers)"),
+        _ => format!(
+            "{identity} may not decide about this: the policy names other people ([[approvals.allow]] approvers)"
+        ),
     })
 }

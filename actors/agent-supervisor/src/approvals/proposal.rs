@@ -50,13 +50,8 @@ impl Proposal {
 
     /// Notes a person's word.
     pub(super) fn decide(&mut self, now: Timestamp, approve: bool, by: &Approver) {
-        let decision = Decision {
-            approve,
-            by: Arc::clone(&by.name),
-            identity: by.identity(),
-            channel: by.channel,
-            at: now,
-        };
+        let decision =
+            Decision { approve, by: Arc::clone(&by.name), identity: by.identity(), channel: by.channel, at: now };
         self.view.decisions.push(decision);
         self.changed = now;
     }
@@ -93,11 +88,7 @@ impl Proposal {
     pub(super) fn call(&self, timeout: Duration) -> CallTool {
         CallTool {
             request_id: RequestId::new(Arc::clone(&self.view.request_id)),
-            caller: Caller {
-                name: Arc::clone(&self.view.proposed_by),
-                scope: self.scope,
-                origin: self.view.origin,
-            },
+            caller: Caller { name: Arc::clone(&self.view.proposed_by), scope: self.scope, origin: self.view.origin },
             name: Arc::clone(&self.view.plan.tool),
             arguments: self.view.plan.arguments.clone(),
             timeout,

@@ -16,9 +16,8 @@ const ENTRIES: usize = 10;
 
 /// A text of others on one line: no control characters, no marks that turn the writing direction, no Markdown, not long.
 pub(super) fn line(text: &str) -> String {
-    let steers = |c: char| {
-        matches!(c, '*' | '`' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let steers =
+        |c: char| matches!(c, '*' | '`' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let spaced: String =
         text.chars().filter(|c| !steers(*c)).map(|c| if c.is_control() { ' ' } else { c }).take(LINE * 4).collect();
     let mut whole = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -94,7 +93,8 @@ pub(super) fn proposed(view: &ProposalView, is_new: bool, zone: &TimeZone) -> St
 pub(super) fn stands(view: &ProposalView, zone: &TimeZone) -> String {
     let id = view.id;
     let last = view.decisions.iter().rev().find(|decision| decision.approve != (view.state == ProposalState::Denied));
-    let by = last.map_or_else(|| "nobody".to_owned(), |decision| format!("{} at {}", who(decision), at(decision.at, zone)));
+    let by =
+        last.map_or_else(|| "nobody".to_owned(), |decision| format!("{} at {}", who(decision), at(decision.at, zone)));
     let result = view.result.as_deref().map(line).unwrap_or_default();
     match view.state {
         ProposalState::Proposed => format!("Proposal {id} waits for a decision until {}.", at(view.expires, zone)),
@@ -134,7 +134,12 @@ pub(super) fn changes(old: &ActionPlan, new: &ActionPlan) -> Vec<String> {
     for fact in &new.state {
         match old.state.iter().find(|known| known.label == fact.label) {
             Some(known) if known.text != fact.text => {
-                changes.push(format!("{} was {} and is {} now", line(&fact.label), line(&known.text), line(&fact.text)));
+                changes.push(format!(
+                    "{} was {} and is {} now",
+                    line(&fact.label),
+                    line(&known.text),
+                    line(&fact.text)
+                ));
             }
             Some(_) => {}
             None => changes.push(format!("{} is {} now", line(&fact.label), line(&fact.text))),
@@ -143,9 +148,8 @@ pub(super) fn changes(old: &ActionPlan, new: &ActionPlan) -> Vec<String> {
     for fact in old.state.iter().filter(|fact| !new.state.iter().any(|known| known.label == fact.label)) {
         changes.push(format!("{} was {} and is not known now", line(&fact.label), line(&fact.text)));
     }
-    let kind = |plan: &ActionPlan| {
-        (plan.tool.clone(), plan.class, plan.risk, plan.arguments.clone(), plan.subject.clone())
-    };
+    let kind =
+        |plan: &ActionPlan| (plan.tool.clone(), plan.class, plan.risk, plan.arguments.clone(), plan.subject.clone());
     if kind(old) != kind(new) {
         changes.push(format!("it would be \"{}\" now", line(&new.action)));
     } else if changes.is_empty() && old.state_digest != new.state_digest {
@@ -173,7 +177,10 @@ fn details(view: &ProposalView, zone: &TimeZone) -> String {
     add("approved so far by", view.decisions.iter().map(who).collect::<Vec<_>>().join(", "));
     add("until", at(view.expires, zone));
     let needed = if view.approvals_needed > 1 { "Two people must approve. " } else { "" };
-    lines.push(format!("{needed}Also: `haia approvals approve {}`, or the line `approve {}` in a chat.", view.id, view.id));
+    lines.push(format!(
+        "{needed}Also: `haia approvals approve {}`, or the line `approve {}` in a chat.",
+        view.id, view.id
+    ));
     lines.join("\n")
 }
 
@@ -204,7 +211,9 @@ pub(super) fn notice(view: &ProposalView, mark: &str, now: Timestamp, zone: &Tim
     };
     let is_asked = view.state == ProposalState::Proposed;
     let severity = match view.state {
-        ProposalState::Proposed | ProposalState::Stale | ProposalState::Failed | ProposalState::Unknown => Severity::Warning,
+        ProposalState::Proposed | ProposalState::Stale | ProposalState::Failed | ProposalState::Unknown => {
+            Severity::Warning
+        }
         _ => Severity::Info,
     };
     let button = |label: &str, command| NoticeButton { label: label.to_owned(), command };

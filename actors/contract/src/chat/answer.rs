@@ -53,7 +53,7 @@ impl EventSink for Answer {
             Event::Opaque(part) => self.opaque.push(part),
             Event::Usage(usage) => self.usage.update(usage),
             Event::Finish(reason) => self.finish = Some(reason),
-            Event::Status { .. } | Event::KeepAlive => {}
+            Event::Cost(_) | Event::Status { .. } | Event::KeepAlive => {}
         }
     }
 }

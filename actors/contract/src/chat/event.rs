@@ -140,6 +140,8 @@ pub enum Event<'a> {
     Opaque(OpaquePart),
     /// Token counts so far.
     Usage(Usage),
+    /// What the provider says that the answer cost, in billionths of a USD; the last one counts.
+    Cost(u64),
     /// Why the model stopped.
     Finish(FinishReason),
     /// What HAIA itself is doing, for people who wait: which of its own tools runs.

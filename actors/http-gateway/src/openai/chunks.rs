@@ -5,9 +5,10 @@
 
 use super::error::Refusal;
 use super::json::{put_number, put_string};
+use crate::encoder::{StreamEncoder, unfinished};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
-use contract::failure::{Failure, FailureClass};
+use contract::failure::Failure;
 use contract::ids::SharedIds;
 use std::rc::Rc;
 
@@ -73,56 +74,6 @@ impl ChunkEncoder {
             usage: Usage::default(),
             usage_sent: false,
         }
-    }
-
-    /// Tells the person what was changed to suit the model: shown as status events as soon as the answer begins.
-    pub(crate) fn notices(&mut self, notices: Vec<String>) {
-        self.notices = notices;
-    }
-
-    /// Whether something waits to be sent.
-    pub(crate) fn has_output(&self) -> bool {
-        self.relayed.is_some() || !self.printed.is_empty()
-    }
-
-    /// Takes what is to be sent next, in order.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        if let Some(bytes) = self.relayed.take() {
-            return Some(bytes);
-        }
-        (!self.printed.is_empty()).then(|| self.printed.split().freeze())
-    }
-
-    /// A comment that keeps the connection alive.
-    pub(crate) fn keep_alive(&mut self) {
-        self.begun = true;
-        self.printed.put_slice(b": keep-alive\n\n");
-    }
-
-    /// The answer is whole: prints what was held back, and the end mark.
-    ///
-    /// # Errors
-    /// The stream ended without a finish reason: it was not whole after all.
-    pub(crate) fn complete(&mut self) -> Result<(), Failure> {
-        if !self.finish_sent {
-            let Some(reason) = self.finish else {
-                return Err(Failure::new(FailureClass::Truncated, "the answer ended without a finish reason"));
-            };
-            self.print_finish(reason);
-        }
-        if self.asked.usage && !self.usage_sent && !self.usage.is_empty() {
-            self.print_usage();
-        }
-        self.printed.put_slice(b"data: [DONE]\n\n");
-        Ok(())
-    }
-
-    /// The answer has failed after it had begun: the last thing the client hears.
-    pub(crate) fn fail(&mut self, refusal: &Refusal) {
-        self.begun = true;
-        self.printed.put_slice(b"data: ");
-        self.printed.put_slice(refusal.json().as_bytes());
-        self.printed.put_slice(b"\n\n");
     }
 
     fn print_finish(&mut self, reason: FinishReason) {
@@ -280,6 +231,49 @@ impl ChunkEncoder {
 const DELTA: &[u8] = b"\"choices\":[{\"index\":0,\"delta\":";
 /// The end of a chunk after its delta.
 const CLOSE: &[u8] = b",\"finish_reason\":null}]}\n\n";
+
+impl StreamEncoder for ChunkEncoder {
+    /// Shown as status events as soon as the answer begins.
+    fn notices(&mut self, notices: Vec<String>) -> Vec<String> {
+        self.notices = notices;
+        Vec::new()
+    }
+
+    fn has_output(&self) -> bool {
+        self.relayed.is_some() || !self.printed.is_empty()
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        if let Some(bytes) = self.relayed.take() {
+            return Some(bytes);
+        }
+        (!self.printed.is_empty()).then(|| self.printed.split().freeze())
+    }
+
+    fn keep_alive(&mut self) {
+        self.begun = true;
+        self.printed.put_slice(b": keep-alive\n\n");
+    }
+
+    fn complete(&mut self) -> Result<(), Failure> {
+        if !self.finish_sent {
+            let reason = self.finish.ok_or_else(unfinished)?;
+            self.print_finish(reason);
+        }
+        if self.asked.usage && !self.usage_sent && !self.usage.is_empty() {
+            self.print_usage();
+        }
+        self.printed.put_slice(b"data: [DONE]\n\n");
+        Ok(())
+    }
+
+    fn fail(&mut self, refusal: &Refusal) {
+        self.begun = true;
+        self.printed.put_slice(b"data: ");
+        self.printed.put_slice(refusal.json().as_bytes());
+        self.printed.put_slice(b"\n\n");
+    }
+}
 
 impl EventSink for ChunkEncoder {
     fn event(&mut self, event: Event<'_>) {

@@ -2,9 +2,10 @@
 
 use super::chunks::{Asked, put_usage};
 use super::json::{put_number, put_string};
+use crate::encoder::{WholeEncoder, unfinished};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::chat::{Answer, Event, EventSink, FinishReason};
-use contract::failure::{Failure, FailureClass};
+use contract::failure::Failure;
 use std::borrow::Cow;
 
 /// Collects an answer, or takes over a compatible provider's whole body.
@@ -18,18 +19,14 @@ impl Whole {
     pub(crate) fn new(asked: Asked) -> Self {
         Self { asked, answer: Answer::default(), relayed: None }
     }
+}
 
-    /// The answer as JSON.
-    ///
-    /// # Errors
-    /// The stream ended without a finish reason: it was not whole after all.
-    pub(crate) fn complete(self) -> Result<Bytes, Failure> {
+impl WholeEncoder for Whole {
+    fn complete(self) -> Result<Bytes, Failure> {
         if let Some(body) = self.relayed {
             return Ok(body);
         }
-        let Some(reason) = self.answer.finish else {
-            return Err(Failure::new(FailureClass::Truncated, "the answer ended without a finish reason"));
-        };
+        let reason = self.answer.finish.ok_or_else(unfinished)?;
         Ok(print(&self.asked, &self.answer, reason))
     }
 }
@@ -129,6 +126,7 @@ fn print_calls(asked: &Asked, answer: &Answer, out: &mut BytesMut) {
 mod tests {
     use super::*;
     use contract::chat::{Head, Usage};
+    use contract::failure::FailureClass;
     use runtime::world::TestIds;
     use std::sync::Arc;
 

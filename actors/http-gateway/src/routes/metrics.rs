@@ -13,6 +13,7 @@ use contract::jobs::RunState;
 use contract::notify::ChannelStatus;
 use contract::provider::{ProviderState, Quantiles};
 use contract::status::Status;
+use contract::usage::{KeyStatus, LimitStatus, UsageFigures};
 use std::fmt::{Display, Write as _};
 
 pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint {
@@ -114,6 +115,7 @@ fn page(status: &Status) -> String {
     page.single("haia_provider_connections_active", "gauge", "Requests that providers work on", active);
     actors(&mut page, status);
     providers(&mut page, status);
+    accounts(&mut page, status);
     clusters(&mut page, status);
     watching(&mut page, status);
     rest(&mut page, status);
@@ -149,12 +151,21 @@ fn providers(page: &mut Page, status: &Status) {
     page.family("haia_provider_requests_total", "counter", "Calls of the provider", each(|it| it.requests as f64));
     page.family("haia_provider_errors_total", "counter", "Failed calls of the provider", each(|it| it.errors as f64));
     page.family("haia_provider_active", "gauge", "Calls under way", each(|provider| provider.active as f64));
+    page.family("haia_provider_waiting", "gauge", "Calls that wait for a place", each(|it| it.waiting as f64));
     let tokens = status.providers.iter().flat_map(|provider| {
-        [("input", provider.input_tokens), ("output", provider.output_tokens)].map(|(direction, tokens)| {
+        let known = [
+            ("input", provider.input_tokens),
+            ("output", provider.output_tokens),
+            ("cached", provider.cached_tokens),
+            ("reasoning", provider.reasoning_tokens),
+        ];
+        let told = known.into_iter().filter_map(|(direction, tokens)| tokens.map(|tokens| (direction, tokens)));
+        told.map(|(direction, tokens)| {
             (vec![("provider", provider.name.as_ref()), ("direction", direction)], tokens as f64)
         })
     });
-    page.family("haia_provider_tokens_total", "counter", "Tokens read (input) and written (output)", tokens);
+    let help = "Tokens read (input) and written (output); of those, from the provider's cache (cached) and for thinking (reasoning)";
+    page.family("haia_provider_tokens_total", "counter", help, tokens);
     let costs = status
         .providers
         .iter()
@@ -169,6 +180,47 @@ fn providers(page: &mut Page, status: &Status) {
     );
     let total = status.providers.iter().flat_map(|it| quantiles(("provider", &it.name), it.total_ms));
     page.family("haia_provider_seconds", "gauge", "Time to the end; quantile 1 is the longest", total);
+}
+
+/// What calls took this month, by model and by key. Months begin anew at 0, so these are gauges.
+fn accounts(page: &mut Page, status: &Status) {
+    type Figure = fn(&UsageFigures) -> Option<f64>;
+    let models = |figure: Figure| {
+        status.providers.iter().flat_map(move |provider| {
+            provider.usage_by_model.iter().filter_map(move |model| {
+                let labels = vec![("provider", provider.name.as_ref()), ("model", model.name.as_ref())];
+                figure(&model.usage.month).map(|value| (labels, value))
+            })
+        })
+    };
+    let keys = |figure: Figure| {
+        let of = move |key: &KeyStatus| figure(&key.usage.month);
+        status.keys.iter().filter_map(move |key| of(key).map(|value| (vec![("key", key.name.as_ref())], value)))
+    };
+    let calls: Figure = |figures| Some(figures.calls as f64);
+    let input: Figure = |figures| figures.input_tokens.map(|tokens| tokens as f64);
+    let output: Figure = |figures| figures.output_tokens.map(|tokens| tokens as f64);
+    let cost: Figure = |figures| figures.cost;
+    let first: Figure = |figures| figures.first_token_ms.map(|ms| ms / 1000.0);
+    let total: Figure = |figures| figures.total_ms.map(|ms| ms / 1000.0);
+    for (name, help, figure) in [
+        ("calls", "Calls this month", calls),
+        ("input_tokens", "Tokens read this month, where told", input),
+        ("output_tokens", "Tokens written this month, where told", output),
+        ("cost_usd", "USD spent this month, where known", cost),
+        ("first_token_seconds", "Mean time to the first event this month", first),
+        ("seconds", "Mean time to the end this month", total),
+    ] {
+        page.family(&format!("haia_model_month_{name}"), "gauge", help, models(figure));
+        page.family(&format!("haia_key_month_{name}"), "gauge", help, keys(figure));
+    }
+    let limits = |figure: fn(&LimitStatus) -> f64| {
+        status.keys.iter().flat_map(move |key| {
+            key.limits.iter().map(move |it| (vec![("key", key.name.as_ref()), ("limit", it.name)], figure(it)))
+        })
+    };
+    page.family("haia_key_limit", "gauge", "The most that a key may use: tokens or USD", limits(|it| it.limit));
+    page.family("haia_key_limit_used", "gauge", "What of its limit a key has used", limits(|it| it.used));
 }
 
 fn clusters(page: &mut Page, status: &Status) {

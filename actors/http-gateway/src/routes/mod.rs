@@ -2,20 +2,25 @@
 //! `/openapi.json` are all made from them. A handler can only be reached through [`serve`], which checks the caller's scope first.
 
 mod alerts;
+mod audio;
 mod audit;
 mod channels;
 mod chat;
 mod check;
 mod config;
+mod direct;
+mod embeddings;
 mod faults;
 mod health;
 mod home;
 mod jobs;
 mod keys;
+mod messages;
 mod metrics;
 mod models;
 mod openapi;
 mod operate;
+mod responses;
 mod schemas;
 mod signals;
 mod status;
@@ -91,6 +96,10 @@ pub(crate) struct About {
 pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     [
         chat::ENDPOINTS,
+        messages::ENDPOINTS,
+        responses::ENDPOINTS,
+        embeddings::ENDPOINTS,
+        audio::ENDPOINTS,
         models::ENDPOINTS,
         health::ENDPOINTS,
         status::ENDPOINTS,

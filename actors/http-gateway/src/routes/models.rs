@@ -7,7 +7,7 @@ use crate::openai::request::{AGENT, unknown_model};
 use crate::thread::Call;
 use actix_web::HttpResponse;
 use contract::caller::Scope;
-use contract::provider::{BUILTIN, BUILTIN_OFFLINE, ListModels, ModelList};
+use contract::provider::{Abilities, BUILTIN, BUILTIN_OFFLINE, ListModels, ModelEntry, ModelList};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -54,6 +54,23 @@ pub(crate) struct Model {
     owned_by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     context_length: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Capabilities>,
+}
+
+/// What a model can do, as far as its provider tells.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Capabilities {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vision: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thinking: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embeddings: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -64,23 +81,34 @@ struct List {
 
 /// Every model id, the agent's first: clients tend to choose the first.
 pub(crate) fn models(known: &ModelList) -> Vec<Model> {
-    let model = |id: String, owned_by: &str, created: Option<i64>, context_length: Option<u64>| Model {
+    let own = |id: String, owned_by: &str| Model {
         id,
         object: "model",
-        created: created.unwrap_or(0),
+        created: 0,
         owned_by: owned_by.to_owned(),
-        context_length,
+        context_length: None,
+        max_output_tokens: None,
+        capabilities: None,
     };
-    let mut models = vec![model(AGENT.to_owned(), AGENT, None, None)];
-    models.extend(known.routes.iter().map(|route| model(format!("{AGENT}/{}", route.name), AGENT, None, None)));
-    models.extend(known.models.iter().map(|entry| {
-        let id = format!("{}/{}", entry.provider, entry.model);
-        model(id, &entry.provider, entry.created, entry.context_tokens)
+    let mut models = vec![own(AGENT.to_owned(), AGENT)];
+    models.extend(known.routes.iter().map(|route| own(format!("{AGENT}/{}", route.name), AGENT)));
+    models.extend(known.models.iter().map(|entry| Model {
+        created: entry.created.unwrap_or(0),
+        context_length: entry.context_tokens,
+        max_output_tokens: entry.abilities.output_tokens,
+        capabilities: capabilities(entry),
+        ..own(format!("{}/{}", entry.provider, entry.model), &entry.provider)
     }));
     if !models.iter().any(|model| model.id == BUILTIN_OFFLINE) {
-        models.push(model(BUILTIN_OFFLINE.to_owned(), BUILTIN, None, None));
+        models.push(own(BUILTIN_OFFLINE.to_owned(), BUILTIN));
     }
     models
+}
+
+fn capabilities(entry: &ModelEntry) -> Option<Capabilities> {
+    let Abilities { vision, thinking, embeddings, .. } = entry.abilities;
+    let told = Capabilities { tools: entry.tools, vision, thinking, embeddings };
+    (told != Capabilities::default()).then_some(told)
 }
 
 async fn list(call: Call) -> Result<HttpResponse, Refusal> {

@@ -20,6 +20,9 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[Endpoint {
     },
 }];
 
+/// The schemas of bodies that are forms, not JSON.
+const FORMS: [&str; 1] = ["TranscriptionForm"];
+
 /// The whole document.
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
@@ -73,8 +76,8 @@ fn operation(endpoint: &Endpoint) -> Value {
         "security": if endpoint.scope.is_some() { json!([{ "key": [] }]) } else { json!([]) },
     });
     if let Some(schema) = about.takes {
-        operation["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": reference(schema) } } });
+        let kind = if FORMS.contains(&schema) { "multipart/form-data" } else { "application/json" };
+        operation["requestBody"] = json!({ "required": true, "content": { kind: { "schema": reference(schema) } } });
     }
     operation
 }

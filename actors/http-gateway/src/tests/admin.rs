@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn admin() -> Config {
-    let key = KeyConfig { key: Secret::new("sk-admin"), scope: Scope::Admin };
+    let key = KeyConfig { key: Secret::new("sk-admin"), scope: Scope::Admin, limits: Default::default() };
     Config { keys: [("root".to_owned(), key)].into(), ..Config::default() }
 }
 

@@ -11,7 +11,7 @@ use runtime::world::World;
 use std::sync::atomic::Ordering;
 
 fn keyed() -> Config {
-    let key = |key: &str, scope| KeyConfig { key: Secret::new(key), scope };
+    let key = |key: &str, scope| KeyConfig { key: Secret::new(key), scope, limits: Default::default() };
     let keys = [
         ("eye".to_owned(), key("sk-read", Scope::Read)),
         ("ui".to_owned(), key("sk-control", Scope::Control)),

@@ -55,7 +55,7 @@ fn access(lines: &[Value]) -> Vec<&Value> {
 #[test]
 fn every_request_has_one_line() {
     let lines = logged(async |world| {
-        let key = KeyConfig { key: Secret::new("sk-control"), scope: Scope::Control };
+        let key = KeyConfig { key: Secret::new("sk-control"), scope: Scope::Control, limits: Default::default() };
         let config = Config { keys: [("ui".to_owned(), key)].into(), ..Config::default() };
         let stage = Stage::new(world, config).await;
         let keyed =

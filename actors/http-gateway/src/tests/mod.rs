@@ -2,8 +2,10 @@
 
 mod admin;
 mod chat;
+mod direct;
 mod doors;
 mod head;
+mod inputs;
 mod lines;
 mod players;
 pub(crate) mod stage;

@@ -2,6 +2,7 @@
 
 use contract::LocalBoxFuture;
 use contract::chat::{Agent, Event, EventSink, EventStream, FinishReason, Relayed, TurnRequest};
+use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectCall, Directed, Pieces};
 use contract::failure::Failure;
 use contract::provider::{Called, ModelAnswer, ModelCall, Models, Target};
 use std::collections::VecDeque;
@@ -53,6 +54,13 @@ impl Plan {
     }
 }
 
+/// How a provider answers directly: `whole`, or piece by piece; `Say` gives a piece.
+pub(crate) struct DirectPlan {
+    pub(crate) content_type: &'static str,
+    pub(crate) whole: Option<&'static str>,
+    pub(crate) pieces: Vec<Act>,
+}
+
 /// What a scripted agent or model was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Asked {
@@ -71,6 +79,9 @@ pub(crate) struct Players {
     pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
     /// Calls and answers that were neither ended nor dropped.
     pub(crate) alive: Arc<AtomicI64>,
+    /// Direct calls: what was asked, and the answers to come. Without one the provider has nothing of the kind.
+    pub(crate) directed: Arc<Mutex<Vec<DirectCall>>>,
+    pub(crate) direct_plans: Arc<Mutex<VecDeque<Result<DirectPlan, Failure>>>>,
     /// Whether the next call panics before it gives a future.
     pub(crate) crash: Arc<AtomicBool>,
 }
@@ -200,6 +211,48 @@ impl Models for Players {
         Box::pin(async move {
             let (events, notices) = players.play().await?;
             Ok(Called::Stream(ModelAnswer { events, provider: "p".into(), model: "m".into(), notices }))
+        })
+    }
+}
+
+impl Pieces for Script {
+    fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<bytes::Bytes, Failure>>> {
+        match self.acts.front() {
+            Some(Act::Say(text)) => {
+                let piece = bytes::Bytes::from_static(text.as_bytes());
+                self.acts.pop_front();
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Some(Act::Fail(failure)) => Poll::Ready(Some(Err(failure.clone()))),
+            Some(Act::Hang) => Poll::Pending,
+            Some(Act::Panic) => panic!("a scripted panic"),
+            Some(_) => {
+                // What has no bytes: waits, above all.
+                let mut ignored = contract::chat::Answer::default();
+                match self.as_mut().poll_events(context, &mut ignored) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(_) => self.poll_piece(context),
+                }
+            }
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Direct for Players {
+    fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
+        self.directed.lock().expect("directed").push(call);
+        let plan = self.direct_plans.lock().expect("plans").pop_front();
+        let alive = Alive::new(&self.alive);
+        Box::pin(async move {
+            let Some(plan) = plan else { return Ok(Directed::Unsupported { kind: "openai" }) };
+            let plan = plan?;
+            let script = Script { acts: plan.pieces.into(), wait: None, _alive: alive };
+            let body = match plan.whole {
+                Some(whole) => DirectAnswerBody::Whole(whole.into()),
+                None => DirectAnswerBody::Pieces(Box::pin(script)),
+            };
+            Ok(Directed::Answer(DirectAnswer { content_type: plan.content_type.to_owned(), body }))
         })
     }
 }

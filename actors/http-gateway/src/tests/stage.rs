@@ -25,6 +25,7 @@ use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSour
 use contract::store::{
     AddKey, AuditRow, AuditSink, ListKeys, ReadAudit, RevokeKey, StoreError, StoreReport, StoredKey,
 };
+use contract::usage::{KeyStatus, LimitStatus, ModelUsage, UsageFigures, UsageReport};
 use runtime::world::World;
 use runtime::{Mailbox, Policy, Port};
 use std::rc::Rc;
@@ -144,7 +145,11 @@ pub(crate) fn ports(props: &Arc<Props>, players: &Players, clock: SharedClock, i
         gauges: Arc::new(Gauges::default()),
         threads: Arc::new(move || {
             threads.threads.fetch_add(1, Ordering::SeqCst);
-            ThreadPorts { agent: Rc::new(players.clone()), models: Rc::new(players.clone()) }
+            ThreadPorts {
+                agent: Rc::new(players.clone()),
+                models: Rc::new(players.clone()),
+                direct: Rc::new(players.clone()),
+            }
         }),
     }
 }
@@ -158,6 +163,7 @@ pub(crate) fn models() -> ModelList {
         created,
         context_tokens: Some(8192),
         tools: None,
+        abilities: contract::provider::Abilities { vision: Some(true), ..Default::default() },
     };
     ModelList {
         routes: vec![route("default"), route("fast")],
@@ -168,6 +174,19 @@ pub(crate) fn models() -> ModelList {
 /// A status with something of everything.
 pub(crate) fn status() -> Status {
     let ms = Quantiles { p50: 1.0, p99: 2.0, max: 3.0 };
+    let figures = UsageFigures {
+        calls: 3,
+        errors: 1,
+        cancelled: 0,
+        uncounted: 1,
+        input_tokens: Some(10),
+        output_tokens: Some(20),
+        cached_tokens: None,
+        reasoning_tokens: None,
+        cost: Some(0.5),
+        first_token_ms: Some(40.0),
+        total_ms: Some(900.0),
+    };
     Status {
         version: "0.1.0",
         uptime_s: 5,
@@ -191,6 +210,7 @@ pub(crate) fn status() -> Status {
         providers: vec![ProviderStatus {
             name: "we\"ird\\".into(),
             state: ProviderState::Failing,
+            circuit: "closed",
             kind: "openai",
             models: Vec::new(),
             requests: 3,
@@ -199,10 +219,29 @@ pub(crate) fn status() -> Status {
             last_error_at: None,
             first_token_ms: ms,
             total_ms: ms,
-            input_tokens: 10,
-            output_tokens: 20,
+            input_tokens: Some(10),
+            output_tokens: Some(20),
+            cached_tokens: Some(4),
+            reasoning_tokens: Some(5),
             cost: Some(0.5),
             active: 0,
+            waiting: 1,
+            usage: UsageReport { today: figures, month: figures },
+            usage_by_model: vec![ModelUsage {
+                name: "gpt".into(),
+                usage: UsageReport { today: figures, month: figures },
+            }],
+        }],
+        keys: vec![KeyStatus {
+            name: "tablet".into(),
+            state: "limited",
+            usage: UsageReport { today: figures, month: figures },
+            limits: vec![LimitStatus {
+                name: "tokens_per_day",
+                limit: 100.0,
+                used: 120.0,
+                resets_at: jiff::Timestamp::UNIX_EPOCH,
+            }],
         }],
         clusters: Vec::new(),
         alerts: Vec::new(),

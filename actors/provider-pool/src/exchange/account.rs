@@ -1,14 +1,17 @@
 //! The account of one call: counts it, times it, and writes its audit row, however it ends. A call that is dropped counts as cancelled.
 
-use crate::outcome::{CallFailed, CallRecovered};
-use crate::provider::{Model, Provider};
+use crate::meter::Meter;
+use crate::outcome::{CallFailed, CallRecovered, chance};
+use crate::price::cost_nanos;
+use crate::provider::{Model, Places, Provider};
 use contract::caller::Caller;
 use contract::chat::{Event, EventSink, Relayed, Usage};
 use contract::clock::SharedClock;
-use contract::failure::Failure;
-use contract::ids::RequestId;
+use contract::failure::{Failure, FailureClass};
+use contract::ids::{RequestId, SharedIds};
 use contract::status::{Gauge, GaugeGuard, Gauges};
 use contract::store::{AuditKind, AuditRow, SharedAudit};
+use contract::usage::UsageTotals;
 use jiff::Timestamp;
 use runtime::Port;
 use sha2::{Digest as _, Sha256};
@@ -16,19 +19,30 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
+
+const OK: &str = "ok";
+const CANCELLED: &str = "cancelled";
 
 /// Whom an account tells.
 #[derive(Clone)]
 pub struct Ledger {
     pub clock: SharedClock,
+    pub ids: SharedIds,
     pub audit: SharedAudit,
+    pub meter: Arc<Meter>,
     pub gauges: Arc<Gauges>,
     pub failed: Port<CallFailed>,
     pub recovered: Port<CallRecovered>,
 }
 
-/// One call under way at one provider. It holds the provider's permit.
+impl Ledger {
+    /// A number from 0 up to, not including, 1.
+    pub fn chance(&self) -> f64 {
+        chance(&*self.ids)
+    }
+}
+
+/// One call under way at one provider. It holds its places.
 pub struct Account {
     ledger: Ledger,
     provider: Arc<Provider>,
@@ -39,9 +53,13 @@ pub struct Account {
     at: Timestamp,
     begun: Duration,
     bytes: u64,
+    /// When the answer began, after the call.
+    first: Option<Duration>,
     usage: Usage,
+    /// What the provider said that it cost, in billionths of a USD.
+    cost: Option<u64>,
     settled: bool,
-    _permit: OwnedSemaphorePermit,
+    _places: Places,
     _connection: GaugeGuard,
 }
 
@@ -54,10 +72,10 @@ impl Account {
         request_id: &RequestId,
         caller: &Caller,
         body: &[u8],
-        permit: OwnedSemaphorePermit,
+        places: Places,
     ) -> Self {
-        provider.health.requests.fetch_add(1, Relaxed);
-        provider.health.active.fetch_add(1, Relaxed);
+        provider.standing.health.requests.fetch_add(1, Relaxed);
+        provider.standing.health.active.fetch_add(1, Relaxed);
         Self {
             ledger: ledger.clone(),
             provider: Arc::clone(provider),
@@ -68,9 +86,11 @@ impl Account {
             at: ledger.clock.now(),
             begun: ledger.clock.monotonic(),
             bytes: 0,
+            first: None,
             usage: Usage::default(),
+            cost: None,
             settled: false,
-            _permit: permit,
+            _places: places,
             _connection: Gauge::enter(&ledger.gauges, |gauges| &gauges.provider_connections),
         }
     }
@@ -81,8 +101,11 @@ impl Account {
     }
 
     /// Something of substance came.
-    pub fn answered(&self) {
-        self.provider.health.first_token.record(self.elapsed());
+    pub fn answered(&mut self) {
+        let took = self.elapsed();
+        self.first = Some(took);
+        self.provider.standing.health.first_token.record(took);
+        self.provider.standing.answered(&self.model.standing, took, self.ledger.clock.monotonic());
     }
 
     /// Bytes came.
@@ -92,17 +115,21 @@ impl Account {
 
     /// The answer is complete.
     pub fn complete(&mut self) {
-        if self.provider.health.worked() {
+        self.provider.standing.worked(&self.model.standing);
+        if self.provider.standing.health.worked() {
             // The state is set; the message is for the log and for discovery, so a full lane loses nothing of weight.
             let _ = self.ledger.recovered.tell(CallRecovered { provider: Arc::clone(&self.provider.name) });
         }
-        self.settle("ok");
+        self.settle(OK);
     }
 
     /// The call failed.
     pub fn fail(&mut self, failure: &Failure) {
-        self.provider.health.errors.fetch_add(1, Relaxed);
-        if self.provider.health.failed(failure, self.ledger.clock.now()) {
+        let standing = &self.provider.standing;
+        standing.health.errors.fetch_add(1, Relaxed);
+        let (now, chance) = (self.ledger.clock.monotonic(), self.ledger.chance());
+        standing.failed(&self.model.standing, failure, self.model.has_own_key, now, chance);
+        if standing.health.failed(failure, self.ledger.clock.now()) {
             let news = CallFailed { provider: Arc::clone(&self.provider.name), failure: failure.clone() };
             let _ = self.ledger.failed.tell(news);
         }
@@ -119,17 +146,16 @@ impl Account {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
-        let health = &self.provider.health;
+        let health = &self.provider.standing.health;
         let elapsed = self.elapsed();
         health.active.fetch_sub(1, Relaxed);
         health.total.record(elapsed);
-        let (input, output) = (self.usage.input.unwrap_or(0), self.usage.output.unwrap_or(0));
-        health.input_tokens.fetch_add(input, Relaxed);
-        health.output_tokens.fetch_add(output, Relaxed);
-        if let Some(price) = self.model.price {
-            // USD per million tokens is the same number as millionths of a USD per token.
-            let micros = price.input * input as f64 + price.output * output as f64;
-            health.cost_micros.fetch_add(micros.round().max(0.0) as u64, Relaxed);
+        let took = self.took(elapsed, outcome);
+        health.count(&took);
+        self.provider.debit(&self.model, took.tokens(), self.ledger.clock.monotonic());
+        // A name that the provider does not know is no model to keep accounts of.
+        if outcome != FailureClass::NotFound.as_str() {
+            self.ledger.meter.record(&self.caller.name, &self.provider.name, &self.model.name, &took);
         }
         tracing::debug!(request_id = %self.request_id, model = %self.model.id, outcome, ms = elapsed.as_millis() as u64, "provider call");
         self.ledger.audit.record(AuditRow {
@@ -145,18 +171,37 @@ impl Account {
             outcome: outcome_word(outcome),
         });
     }
+
+    fn took(&self, elapsed: Duration, outcome: &'static str) -> UsageTotals {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let by_price = || self.model.price.as_ref().and_then(|price| cost_nanos(price, &self.usage));
+        UsageTotals {
+            calls: 1,
+            errors: u64::from(outcome != OK && outcome != CANCELLED),
+            cancelled: u64::from(outcome == CANCELLED),
+            uncounted: u64::from(self.first.is_some() && self.usage.is_empty()),
+            input: self.usage.input,
+            output: self.usage.output,
+            cached_input: self.usage.cached_input,
+            reasoning: self.usage.reasoning,
+            cost_nanos: self.cost.or_else(by_price),
+            answered: u64::from(self.first.is_some()),
+            first_token_us: self.first.map_or(0, micros),
+            total_us: micros(elapsed),
+        }
+    }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.settle("cancelled");
+        self.settle(CANCELLED);
     }
 }
 
 /// The words of outcomes are few; the commonest is shared instead of copied.
 fn outcome_word(outcome: &'static str) -> Arc<str> {
-    static OK: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
-    if outcome == "ok" { Arc::clone(OK.get_or_init(|| Arc::from("ok"))) } else { Arc::from(outcome) }
+    static SHARED: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
+    if outcome == OK { Arc::clone(SHARED.get_or_init(|| Arc::from(OK))) } else { Arc::from(outcome) }
 }
 
 /// The first 16 hex digits of the SHA-256 of a body. Of a body over 64 KiB (pictures) only the first 64 KiB and its length count: the
@@ -179,12 +224,15 @@ fn digest(body: &[u8]) -> String {
 pub struct Counting<'a> {
     pub sink: &'a mut dyn EventSink,
     pub usage: Usage,
+    pub cost: Option<u64>,
 }
 
 impl EventSink for Counting<'_> {
     fn event(&mut self, event: Event<'_>) {
-        if let Event::Usage(usage) = &event {
-            self.usage.update(*usage);
+        match &event {
+            Event::Usage(usage) => self.usage.update(*usage),
+            Event::Cost(nanos) => self.cost = Some(*nanos),
+            _ => {}
         }
         self.sink.event(event);
     }
@@ -209,9 +257,9 @@ impl EventSink for Counting<'_> {
 impl Account {
     /// Runs `decode` with a sink that also keeps the token counts.
     pub fn counting<R>(&mut self, sink: &mut dyn EventSink, decode: impl FnOnce(&mut dyn EventSink) -> R) -> R {
-        let mut counting = Counting { sink, usage: self.usage };
+        let mut counting = Counting { sink, usage: self.usage, cost: self.cost };
         let result = decode(&mut counting);
-        self.usage = counting.usage;
+        (self.usage, self.cost) = (counting.usage, counting.cost);
         result
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! A kept connection may be gone without a sign: its request is sent once more over a fresh one. It knows no deadlines and reads no body.
 
+use crate::formats::direct::Outgoing;
 use crate::provider::{Model, Provider};
+use actix_http::body::SizedStream;
 use actix_http::error::ParseError;
+use awc::SendClientRequest;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use runtime::http;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -33,13 +36,17 @@ struct Endpoint {
     provider: Arc<Provider>,
     model: Arc<Model>,
     client: Client,
-    request: Rc<awc::FrozenClientRequest>,
+    /// For a streamed answer, and for a whole one: some APIs have an address for each.
+    streamed: Rc<awc::FrozenClientRequest>,
+    whole: Rc<awc::FrozenClientRequest>,
 }
 
 /// A client, and whether it ever had an answer: only then can it have kept a connection.
 #[derive(Clone)]
 struct Client {
     client: awc::Client,
+    /// Another for answers that only their connection tells to be cut; made when there is such a one.
+    telling_cuts: Rc<OnceCell<awc::Client>>,
     answered: Rc<Cell<bool>>,
 }
 
@@ -53,12 +60,65 @@ impl Endpoints {
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         body: Bytes,
+        stream: bool,
         clock: &SharedClock,
+    ) -> Result<awc::ClientResponse, Failure> {
+        let request =
+            |endpoint: &Endpoint| if stream { Rc::clone(&endpoint.streamed) } else { Rc::clone(&endpoint.whole) };
+        self.send_with(provider, model, clock, |endpoint| request(endpoint).send_body(body.clone())).await
+    }
+
+    /// Sends a request that is no chat, as [`Endpoints::send`] does.
+    ///
+    /// # Errors
+    /// As [`Endpoints::send`].
+    pub async fn send_direct(
+        &self,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        outgoing: &Outgoing,
+        headers: &[(&'static str, String)],
+        clock: &SharedClock,
+    ) -> Result<awc::ClientResponse, Failure> {
+        let url = provider.url(&outgoing.path);
+        self.send_with(provider, model, clock, |endpoint| {
+            let client = match outgoing.bare {
+                true => endpoint.client.telling_cuts.get_or_init(|| http::cut_client(&connect(provider))),
+                false => &endpoint.client.client,
+            };
+            let mut request = client.post(&url);
+            for (name, value) in headers {
+                request = request.insert_header((*name, value.as_str()));
+            }
+            for (name, value) in provider.format.headers(model.key.as_ref()) {
+                request = request.insert_header((name, value.expose()));
+            }
+            request = request.insert_header((CONTENT_TYPE, outgoing.content_type.as_str()));
+            match outgoing.body.as_slice() {
+                [whole] => request.send_body(whole.clone()),
+                // Its length is told: not every server takes a body in chunks.
+                pieces => {
+                    let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+                    let own: Vec<Bytes> = pieces.to_vec();
+                    let pieces = futures_util::stream::iter(own.into_iter().map(Ok::<_, io::Error>));
+                    request.send_body(SizedStream::new(length, pieces))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn send_with(
+        &self,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        clock: &SharedClock,
+        send: impl Fn(&Endpoint) -> SendClientRequest,
     ) -> Result<awc::ClientResponse, Failure> {
         let begun = clock.monotonic();
         let mut endpoint = self.endpoint(provider, model)?;
         let may_be_stale = endpoint.client.answered.get();
-        let mut sent = endpoint.request.send_body(body.clone()).await;
+        let mut sent = send(&endpoint).await;
         if let Err(error) = &sent
             && may_be_stale
             && is_gone(error)
@@ -67,7 +127,7 @@ impl Endpoints {
             tracing::debug!(provider = %provider.name, %error, "a kept connection was gone: once more over a fresh one");
             self.forget(&endpoint);
             endpoint = self.endpoint(provider, model)?;
-            sent = endpoint.request.send_body(body).await;
+            sent = send(&endpoint).await;
         }
         let response = sent.map_err(|error| unreachable(provider, &error))?;
         if response.status().is_informational() {
@@ -75,7 +135,7 @@ impl Endpoints {
             self.forget(&endpoint);
             let status = response.status().as_u16();
             let message = format!("{} sent an interim answer (HTTP {status}) that nobody asked for", provider.name);
-            return Err(Failure::new(FailureClass::ServerError, message));
+            return Err(Failure::new(FailureClass::ServerError, message).with_retry(Some(false)));
         }
         endpoint.client.answered.set(true);
         Ok(response)
@@ -91,27 +151,22 @@ impl Endpoints {
             return Ok(known.clone());
         }
         let client = endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)).map_or_else(
-            || Client { client: client_of(provider), answered: Rc::default() },
+            || Client { client: client_of(provider), telling_cuts: Rc::default(), answered: Rc::default() },
             |known| known.client.clone(),
         );
-        let mut request = client.client.post(&provider.chat_url).insert_header((CONTENT_TYPE, "application/json"));
-        for (name, value) in provider.format.headers(model.key.as_ref()) {
-            request = request.insert_header((name, value.expose()));
-        }
-        let frozen = request.freeze().map_err(|_| {
-            let message = format!(
-                "no request can be made for {}: its address or key has characters that HTTP forbids",
-                provider.name
-            );
-            Failure::new(FailureClass::Unreachable, message)
-        })?;
+        let path = |stream| provider.format.chat_path(&model.name, stream);
+        let streamed = Rc::new(frozen(&client, provider, model, &path(true))?);
+        let whole = if path(true) == path(false) {
+            Rc::clone(&streamed)
+        } else {
+            Rc::new(frozen(&client, provider, model, &path(false))?)
+        };
         if endpoints.len() >= KEPT {
             endpoints.clear();
         }
         // A provider that a reload replaced takes its connections with it.
         endpoints.retain(|_, known| known.provider.name != provider.name || Arc::ptr_eq(&known.provider, provider));
-        let endpoint =
-            Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, request: Rc::new(frozen) };
+        let endpoint = Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, streamed, whole };
         endpoints.insert(Arc::clone(&model.id), endpoint.clone());
         Ok(endpoint)
     }
@@ -123,13 +178,35 @@ impl Endpoints {
     }
 }
 
+/// The head of a request for chats of this model.
+fn frozen(
+    client: &Client,
+    provider: &Provider,
+    model: &Model,
+    path: &str,
+) -> Result<awc::FrozenClientRequest, Failure> {
+    let mut request = client.client.post(provider.url(path)).insert_header((CONTENT_TYPE, "application/json"));
+    for (name, value) in provider.format.headers(model.key.as_ref()) {
+        request = request.insert_header((name, value.expose()));
+    }
+    request.freeze().map_err(|_| {
+        let name = &provider.name;
+        let message = format!("no request can be made for {name}: its address or key has characters that HTTP forbids");
+        Failure::new(FailureClass::Unreachable, message)
+    })
+}
+
 /// A client with the provider's deadlines, for the calling thread.
 pub(crate) fn client_of(provider: &Provider) -> awc::Client {
-    http::client(&http::Connect {
+    http::client(&connect(provider))
+}
+
+fn connect(provider: &Provider) -> http::Connect {
+    http::Connect {
         timeout: provider.config.connect_timeout.0,
         tls: provider.config.base_url().starts_with("https:"),
         ..http::Connect::default()
-    })
+    }
 }
 
 /// Whether the other side had closed the connection before it said anything.
@@ -159,5 +236,10 @@ pub(crate) fn unreachable(provider: &Provider, error: &SendRequestError) -> Fail
         SendRequestError::Timeout => (FailureClass::Timeout, format!("{name} did not answer in time")),
         error => (FailureClass::Unreachable, format!("the connection to {name} broke before an answer: {error}")),
     };
-    Failure::new(class, message)
+    // Only a connection that was never made has certainly brought nothing: what was sent may have been worked on.
+    let never_made = matches!(
+        error,
+        SendRequestError::Connect(ConnectError::Io(_) | ConnectError::Resolver(_) | ConnectError::NoRecords)
+    );
+    Failure::new(class, message).with_retry((!never_made).then_some(false))
 }

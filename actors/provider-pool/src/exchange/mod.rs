@@ -1,19 +1,25 @@
-//! The exchange with providers: goes along a call's candidates until one begins to answer, with the calling thread's connections.
+//! The exchange with a provider, with the calling thread's connections: a request goes out, and its answer begins or fails.
 //!
-//! What happens per chunk is in [`stream`]; who may answer is the pool's business; what the bytes mean is the formats'.
+//! Who is asked after whom is in [`attempts`], what happens per chunk in [`stream`]; what the bytes mean is the formats' business.
 
 mod account;
+mod attempts;
 mod buffer;
+mod direct;
 mod endpoints;
+mod gathering;
+mod pictures;
+mod proofs;
 mod stream;
 
 pub(crate) use endpoints::{client_of, unreachable};
+pub use proofs::Proofs;
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
+use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
-use crate::shard::{Grant, GrantCall};
-use crate::table::{Candidate, merge};
+use crate::shard::GrantCall;
 use account::{Account, Ledger};
 use actix_http::HttpMessage as _;
 use awc::http::header::{CONTENT_ENCODING, HeaderMap};
@@ -23,11 +29,15 @@ use contract::LocalBoxFuture;
 use contract::chat::EventStream;
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
-use contract::provider::{Called, ModelAnswer, ModelCall, Models};
+use contract::ids::SharedIds;
+use contract::provider::{Called, ModelAnswer, ModelCall, Models, Target};
 use contract::status::Gauges;
 use contract::store::SharedAudit;
 use endpoints::Endpoints;
 use futures_util::StreamExt as _;
+use gathering::Gathering;
+use pictures::Pictures;
+use proofs::Whose;
 use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -37,13 +47,13 @@ use stream::{Idle, ProviderStream, WholeAnswer};
 
 /// How long the thread's own shard may take.
 const GRANT_DEADLINE: Duration = Duration::from_secs(5);
-/// How long a call may wait for a place at a provider that is busy with others.
-const PLACE_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest whole answer, and the largest error body that is read.
 const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 256 << 10;
 /// How long a refusal's body may take: the status alone says enough.
 const ERROR_DEADLINE: Duration = Duration::from_secs(5);
+/// The same where another provider could answer instead.
+const HASTY_ERROR_DEADLINE: Duration = Duration::from_millis(100);
 /// Finished connections whose rest is being read.
 const RESTS: usize = 256;
 
@@ -58,10 +68,16 @@ pub struct ExchangePorts {
     pub recovered: Port<CallRecovered>,
     /// The audit trail.
     pub audit: SharedAudit,
+    /// The accounts.
+    pub meter: Arc<Meter>,
     /// Counts connections.
     pub gauges: Arc<Gauges>,
     /// Time.
     pub clock: SharedClock,
+    /// Chance, for pauses that spread, and ids for calls that have none.
+    pub ids: SharedIds,
+    /// Proofs of thinking that wait for clients to return; one for the whole process.
+    pub proofs: Arc<Proofs>,
 }
 
 /// Calls models with this thread's connections.
@@ -74,19 +90,23 @@ struct Inner {
     clock: SharedClock,
     endpoints: Endpoints,
     rests: Rc<TaskSet>,
+    proofs: Arc<Proofs>,
+    pictures: Pictures,
 }
 
 impl Exchange {
     /// An exchange for the calling thread.
     pub fn new(ports: ExchangePorts) -> Self {
-        let ExchangePorts { grant, failed, recovered, audit, gauges, clock } = ports;
-        let ledger = Ledger { clock: Arc::clone(&clock), audit, gauges, failed, recovered };
+        let ExchangePorts { grant, failed, recovered, audit, meter, gauges, clock, ids, proofs } = ports;
+        let ledger = Ledger { clock: Arc::clone(&clock), ids, audit, meter, gauges, failed, recovered };
         Self(Rc::new(Inner {
             grant,
             ledger,
             clock,
             endpoints: Endpoints::default(),
             rests: Rc::new(TaskSet::new(RESTS)),
+            proofs,
+            pictures: Pictures::default(),
         }))
     }
 }
@@ -99,48 +119,13 @@ impl Models for Exchange {
 }
 
 impl Inner {
-    async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
-        let Grant(candidates) = self.grant.ask(GrantCall { target: call.target.clone() }, GRANT_DEADLINE).await??;
-        let mut failures: Vec<Failure> = Vec::new();
-        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
-        for (at, candidate) in candidates.into_iter().enumerate() {
-            let (provider, model) = match candidate {
-                Candidate::Model { provider, model } => (provider, model),
-                Candidate::Builtin => return Ok(Called::Builtin { failures }),
-            };
-            let failure = match self.attempt(&call, &provider, &model, last == Some(at)).await {
-                Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) => failure.from_provider(Arc::clone(&provider.name)),
-            };
-            tracing::info!(request_id = %call.request_id, model = %model.id, class = failure.class.as_str(), reason = %failure, "model did not answer");
-            let goes_on = failure.class.may_fail_over();
-            failures.push(failure);
-            if !goes_on {
-                break;
-            }
-        }
-        Err(merge(failures).unwrap_or_else(|| Failure::new(FailureClass::NotFound, "the route has no entry")))
+    /// Under whose name proofs of thinking are kept, if they are: of the agent's rounds the agent keeps them itself.
+    fn whose(&self, call: &ModelCall, provider: &Provider) -> Option<Whose> {
+        let is_kept = provider.format.keeps_proofs() && matches!(call.target, Target::Model { .. });
+        is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), provider: Arc::clone(&provider.name) })
     }
 
-    /// One candidate; a second time without tools if it turns out that the model takes none.
-    async fn attempt(
-        &self,
-        call: &ModelCall,
-        provider: &Arc<Provider>,
-        model: &Arc<Model>,
-        is_last: bool,
-    ) -> Result<ModelAnswer, Failure> {
-        let knew = model.refuses_tools();
-        let first = self.exchange(call, provider, model, is_last).await;
-        match first {
-            Err(failure) if !knew && failure.code.as_deref() == Some("tools_unsupported") => {
-                model.refuse_tools();
-                self.exchange(call, provider, model, is_last).await
-            }
-            outcome => outcome,
-        }
-    }
-
+    /// One exchange with one model.
     async fn exchange(
         &self,
         call: &ModelCall,
@@ -148,8 +133,13 @@ impl Inner {
         model: &Arc<Model>,
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
+        let pictured = match provider.config.fetch_pictures {
+            true => self.pictures.put_in(provider.format, &call.body, &self.clock).await?,
+            false => None,
+        };
+        let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
-        let permit = provider.place(is_last.then(|| self.clock.pause(PLACE_DEADLINE))).await?;
+        let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
         let without_tools: ModelSettings;
         let settings = if model.refuses_tools() {
             without_tools = ModelSettings { tools: Some(false), ..model.settings.clone() };
@@ -157,11 +147,15 @@ impl Inner {
         } else {
             &model.settings
         };
-        let encode = Encode { body: &call.body, model: &model.name, stream: call.stream, settings };
+        let whose = self.whose(call, provider);
+        let now = self.clock.monotonic();
+        let returned = whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, now));
+        let body = returned.as_ref().unwrap_or(body);
+        let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         let encoded = provider.format.encode(&encode)?;
         let account =
-            Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, permit);
-        match self.converse(call, provider, model, encoded.body, account).await {
+            Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
+        match self.converse(call, provider, model, encoded.body, account, is_last).await {
             Ok(events) => Ok(ModelAnswer {
                 events,
                 provider: Arc::clone(&provider.name),
@@ -180,6 +174,7 @@ impl Inner {
         model: &Arc<Model>,
         body: Bytes,
         mut account: Account,
+        is_last: bool,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
         let limit = provider.config.first_token_timeout.0;
         let mut deadline = self.clock.pause(limit);
@@ -189,7 +184,7 @@ impl Inner {
         };
         let mut response = tokio::select! {
             biased;
-            sent = self.endpoints.send(provider, model, body, &self.clock) => match sent {
+            sent = self.endpoints.send(provider, model, body, call.stream, &self.clock) => match sent {
                 Ok(response) => response,
                 Err(failure) => return Err(account.refused(failure)),
             },
@@ -198,17 +193,20 @@ impl Inner {
         if !response.status().is_success() {
             let status = response.status().as_u16();
             let headers = response.headers().clone();
-            let body =
-                read(&mut response, MAX_ERROR, self.clock.pause(ERROR_DEADLINE.min(limit))).await.unwrap_or_default();
+            let patience = if is_last { ERROR_DEADLINE } else { HASTY_ERROR_DEADLINE };
+            let body = read(&mut response, MAX_ERROR, self.clock.pause(patience.min(limit))).await.unwrap_or_default();
             return Err(account.refused(self.refusal(provider, status, &headers, &body)));
         }
         if let Some(coding) = response.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
             let coding = coding.to_str().unwrap_or("unknown");
             let message =
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
-            return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
+            return Err(account.refused(Failure::new(FailureClass::ServerError, message).with_retry(Some(false))));
         }
         let decoding = Decoding { model: Arc::clone(&model.name) };
+        let gathering = self
+            .whose(call, provider)
+            .map(|whose| Gathering::new(&self.proofs, &self.ledger.ids, whose, self.clock.monotonic()));
         if call.stream {
             let body = response.take_payload();
             // The head's table of headers is 3 KiB that a stream would hold for its whole life.
@@ -216,7 +214,10 @@ impl Inner {
             let mut stream = ProviderStream {
                 buffer: Buffer::new(call.relay, call.relay_usage),
                 body: Some(body),
-                decoder: provider.format.stream_decoder(&decoding),
+                decoder: match gathering {
+                    Some(gathering) => gathering.around(provider.format.stream_decoder(&decoding)),
+                    None => provider.format.stream_decoder(&decoding),
+                },
                 account,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
                 begun: false,
@@ -245,7 +246,11 @@ impl Inner {
         };
         account.received(body.len());
         let mut buffer = Buffer::new(call.relay, true);
-        match account.counting(&mut buffer, |sink| provider.format.decode_whole(&body, &decoding, sink)) {
+        let read = account.counting(&mut buffer, |sink| match gathering {
+            Some(mut gathering) => provider.format.decode_whole(&body, &decoding, &mut gathering.sink(sink)),
+            None => provider.format.decode_whole(&body, &decoding, sink),
+        });
+        match read {
             Ok(()) => {
                 account.answered();
                 account.complete();
@@ -258,7 +263,16 @@ impl Inner {
     fn refusal(&self, provider: &Provider, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        provider.format.failure(&ErrorAnswer { status, headers: &headers, body, now: self.clock.now() })
+        let failure = provider.format.failure(&ErrorAnswer { status, headers: &headers, body, now: self.clock.now() });
+        // A provider that says whether to try again knows better than its status.
+        let said = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"));
+        let said = said.and_then(|(_, value)| match *value {
+            b"true" => Some(true),
+            b"false" => Some(false),
+            _ => None,
+        });
+        let retry = said.or(failure.retry);
+        failure.with_retry(retry)
     }
 }
 

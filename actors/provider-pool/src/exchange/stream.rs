@@ -44,12 +44,17 @@ impl Idle {
         Self { clock: Arc::clone(clock), limit, last: clock.monotonic(), timer: clock.pause(limit) }
     }
 
-    fn touch(&mut self) {
+    pub(super) fn touch(&mut self) {
         self.last = self.clock.monotonic();
     }
 
+    /// The clock that it counts by.
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
     /// Ready when nothing came for the whole limit.
-    fn poll_silent(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_silent(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.timer.as_mut().poll(context).is_ready() {
             let silent = self.clock.monotonic().saturating_sub(self.last);
             if silent >= self.limit {
@@ -132,17 +137,10 @@ impl ProviderStream {
         }
     }
 
-    /// The end mark came, the connection's own end did not yet: reading it gives the connection back to the pool. The reader shall not wait
-    /// for that.
     fn leave_rest(&mut self) {
-        let Some(mut body) = self.body.take() else { return };
-        let limit = self.idle.clock.pause(Duration::from_secs(1));
-        self.rests.spawn("rest of an answer", async move {
-            let rest = async {
-                while let Some(Ok(_)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {}
-            };
-            tokio::select! { () = rest => {}, () = limit => {} }
-        });
+        if let Some(body) = self.body.take() {
+            read_rest(body, &self.idle.clock, &self.rests);
+        }
     }
 
     fn fail(&mut self, failure: Failure) -> Poll<Option<Result<(), Failure>>> {
@@ -182,4 +180,16 @@ impl EventStream for WholeAnswer {
         self.0.replay(sink);
         Poll::Ready(Some(Ok(())))
     }
+}
+
+/// The end mark came, the connection's own end did not yet: reading it gives the connection back to the pool. The reader shall not wait
+/// for that.
+pub(super) fn read_rest(mut body: Payload, clock: &SharedClock, rests: &TaskSet) {
+    let limit = clock.pause(Duration::from_secs(1));
+    rests.spawn("rest of an answer", async move {
+        let rest = async {
+            while let Some(Ok(_)) = std::future::poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {}
+        };
+        tokio::select! { () = rest => {}, () = limit => {} }
+    });
 }

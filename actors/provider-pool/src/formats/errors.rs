@@ -3,6 +3,7 @@
 //! The formats differ little here, so all of them share this reader. It reads any body, and never passes one on: only the message in
 //! it, without control characters, keys and stack traces.
 
+use super::waits;
 use super::wire::{self, Raw};
 use super::wording::readable;
 use contract::failure::{Failure, FailureClass};
@@ -10,7 +11,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::time::Duration;
 
 /// An answer with an error status.
 pub struct ErrorAnswer<'a> {
@@ -24,20 +24,34 @@ pub struct ErrorAnswer<'a> {
     pub now: Timestamp,
 }
 
-/// Longer waits than this are taken for a mistake.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
-
 /// What an answer with an error status means.
 pub fn answered(answer: &ErrorAnswer<'_>) -> Failure {
-    let told = Told::read(&wire::utf8(answer.body), 3);
-    failure(answer.status, told).with_retry_after(retry_after(answer))
+    let body = wire::utf8(answer.body);
+    let told = Told::read(&body, 3);
+    let failure = failure(answer.status, told);
+    // On any other error a rate limit's reset is no advice: the next try would fail the same way.
+    let wait = waits::of_headers(answer, failure.class == FailureClass::RateLimit);
+    let wait = wait.or_else(|| waits::of_body(&body, answer.now));
+    let retry = should_retry(answer).or(failure.retry);
+    failure.with_retry_after(wait).with_retry(retry)
+}
+
+/// `x-should-retry`, by which Anthropic and OpenAI overrule the status.
+fn should_retry(answer: &ErrorAnswer<'_>) -> Option<bool> {
+    let (_, value) = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"))?;
+    match value.trim_ascii() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
 }
 
 /// What an error inside a stream, or in a whole answer with a good status, means. `json` is the body or the event's data.
 pub fn inside(json: &str) -> Failure {
     let told = Told::read(json, 3);
     let status = told.status.filter(|status| (400..=599).contains(status)).unwrap_or(500);
-    failure(status, told)
+    // What a body tells as a date is nothing without the time; a length of time is.
+    failure(status, told).with_retry_after(waits::length_of_body(json))
 }
 
 /// What a body says, whatever its shape.
@@ -48,6 +62,9 @@ struct Told {
     code: String,
     param: Option<String>,
     status: Option<u16>,
+    /// Google's word for the status, and the reason among its details: `UNAVAILABLE`, `API_KEY_INVALID`.
+    word: String,
+    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +85,8 @@ struct Wire<'a> {
     status: Raw<'a>,
     #[serde(borrow)]
     status_code: Raw<'a>,
+    #[serde(borrow)]
+    details: Raw<'a>,
 }
 
 impl Told {
@@ -86,6 +105,8 @@ impl Told {
             code: word(wire.code),
             param: wire::filled(wire.param).map(Cow::into_owned),
             status: [wire.status, wire.status_code, wire.code].into_iter().find_map(status),
+            word: word(wire.status),
+            reason: reason(wire.details),
         };
         if let Some(detail) = wire.detail {
             told.message = told.message.or_else(|| detail_text(detail));
@@ -99,6 +120,8 @@ impl Told {
                     code: if inner.code.is_empty() { told.code } else { inner.code },
                     param: inner.param.or(told.param),
                     status: inner.status.or(told.status),
+                    word: if inner.word.is_empty() { told.word } else { inner.word },
+                    reason: if inner.reason.is_empty() { told.reason } else { inner.reason },
                 };
             } else {
                 told.message = wire::filled(Some(inner)).map(Cow::into_owned).or(told.message);
@@ -108,8 +131,20 @@ impl Told {
     }
 
     fn says(&self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.kind == *word || self.code == *word)
+        let said = [&self.kind, &self.code, &self.word, &self.reason];
+        words.iter().any(|word| said.iter().any(|said| *said == word))
     }
+}
+
+/// The first `reason` among Google's details.
+fn reason(details: Raw<'_>) -> String {
+    #[derive(Deserialize)]
+    struct Detail<'a> {
+        #[serde(borrow)]
+        reason: Raw<'a>,
+    }
+    let details: Vec<Detail<'_>> = details.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default();
+    details.iter().map(|detail| word(detail.reason)).find(|reason| !reason.is_empty()).unwrap_or_default()
 }
 
 fn word(raw: Raw<'_>) -> String {
@@ -165,6 +200,10 @@ fn failure(status: u16, told: Told) -> Failure {
     };
     let mut failure = Failure::new(class, message);
     failure.code = code(class, &told, &lower);
+    if told.says(&["insufficient_quota"]) {
+        // A quota that is used up does not come back by itself.
+        failure.retry = Some(false);
+    }
     if matches!(class, FailureClass::InvalidRequest | FailureClass::ContextLength) {
         failure.param = told.param.and_then(|param| readable(&param));
     }
@@ -182,6 +221,7 @@ fn classify(status: u16, told: &Told, lower: &str) -> FailureClass {
             "exceeds the available context",
             "exceed context limit",
             "exceeds the model's context",
+            "exceeds the maximum number of tokens",
         ]);
     match status {
         401 => FailureClass::Authentication,
@@ -192,15 +232,18 @@ fn classify(status: u16, told: &Told, lower: &str) -> FailureClass {
         413 if !too_long => FailureClass::TooLarge,
         429 => FailureClass::RateLimit,
         529 => FailureClass::Overloaded,
-        _ if told.says(&["authentication_error", "invalid_api_key"]) => FailureClass::Authentication,
-        _ if told.says(&["permission_error"]) => FailureClass::Permission,
+        _ if told.says(&["authentication_error", "invalid_api_key", "api_key_invalid", "unauthenticated"]) => {
+            FailureClass::Authentication
+        }
+        _ if told.says(&["permission_error", "permission_denied"]) => FailureClass::Permission,
         _ if told.says(&["billing_error"]) => FailureClass::Billing,
-        _ if told.says(&["overloaded_error", "overloaded"]) => FailureClass::Overloaded,
-        _ if told.says(&["rate_limit_error", "rate_limit_exceeded"]) => FailureClass::RateLimit,
-        _ if told.says(&["not_found_error", "model_not_found"]) => FailureClass::NotFound,
+        _ if told.says(&["overloaded_error", "overloaded", "unavailable"]) => FailureClass::Overloaded,
+        _ if told.says(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted"]) => FailureClass::RateLimit,
+        _ if told.says(&["not_found_error", "model_not_found", "not_found"]) => FailureClass::NotFound,
         _ if told.says(&["request_too_large"]) => FailureClass::TooLarge,
         _ if too_long => FailureClass::ContextLength,
-        _ if told.says(&["invalid_request_error"]) => FailureClass::InvalidRequest,
+        _ if told.says(&["deadline_exceeded"]) => FailureClass::Timeout,
+        _ if told.says(&["invalid_request_error", "invalid_argument"]) => FailureClass::InvalidRequest,
         400..=499 => FailureClass::InvalidRequest,
         _ => FailureClass::ServerError,
     }
@@ -225,25 +268,6 @@ fn code(class: FailureClass, told: &Told, lower: &str) -> Option<Cow<'static, st
         }
         _ => None,
     }
-}
-
-/// How long to wait, in the order that the official clients read the headers.
-fn retry_after(answer: &ErrorAnswer<'_>) -> Option<Duration> {
-    let header = |name: &str| {
-        let value = answer.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1;
-        std::str::from_utf8(value).ok().map(str::trim)
-    };
-    let figure = |text: &str| text.parse::<f64>().ok().filter(|figure| figure.is_finite() && *figure >= 0.0);
-    let milliseconds = header("retry-after-ms").and_then(figure).map(|ms| ms / 1000.0);
-    let seconds = milliseconds.or_else(|| {
-        let text = header("retry-after")?;
-        figure(text).or_else(|| {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Some(date.duration_since(answer.now).as_secs_f64().max(0.0))
-        })
-    })?;
-    let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    (wait <= MAX_WAIT).then_some(wait)
 }
 
 #[cfg(test)]
@@ -301,6 +325,18 @@ mod tests {
                 "This model's maximum context length is 8192 tokens.",
             ),
             (503, r#"{"error":{"type":"overloaded_error","message":"busy"}}"#, FailureClass::Overloaded, "busy"),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"x"},{"reason":"API_KEY_INVALID"}]}}"#,
+                FailureClass::Authentication,
+                "the provider refuses the API key: check api_key",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"The input token count (9) exceeds the maximum number of tokens allowed (5).","status":"INVALID_ARGUMENT"}}"#,
+                FailureClass::ContextLength,
+                "The input token count (9) exceeds the maximum number of tokens allowed (5).",
+            ),
             (413, "too big", FailureClass::TooLarge, "the provider answered with HTTP status 413"),
             (
                 500,
@@ -346,18 +382,14 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_read_in_order() {
-        let wait = |headers: &[(&str, &[u8])]| {
-            retry_after(&ErrorAnswer { status: 429, headers, body: b"", now: NOW }).map(|wait| wait.as_secs_f64())
+    fn a_provider_says_whether_to_try_again() {
+        let retry = |headers: &[(&str, &[u8])], body: &str| {
+            answered(&ErrorAnswer { status: 429, headers, body: body.as_bytes(), now: NOW }).retry
         };
-        assert_eq!(wait(&[("retry-after", b"9"), ("Retry-After-Ms", b"1500")]), Some(1.5));
-        assert_eq!(wait(&[("retry-after", b" 2.5 ")]), Some(2.5));
-        assert_eq!(wait(&[("retry-after", b"Thu, 01 Jan 1970 00:01:30 GMT")]), Some(90.0));
-        assert_eq!(wait(&[("retry-after", b"Wed, 31 Dec 1969 00:01:30 GMT")]), Some(0.0));
-        for nonsense in [&b"soon"[..], b"-5", b"inf", b"NaN", b"999999999", b"\xff"] {
-            assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense:?}");
-        }
-        assert_eq!(wait(&[]), None);
+        assert_eq!(retry(&[("X-Should-Retry", b"true")], ""), Some(true));
+        assert_eq!(retry(&[("x-should-retry", b"false")], ""), Some(false));
+        assert_eq!(retry(&[("x-should-retry", b"perhaps")], ""), None);
+        assert_eq!(retry(&[], r#"{"error":{"message":"x","type":"insufficient_quota"}}"#), Some(false));
     }
 
     #[test]
@@ -366,6 +398,8 @@ mod tests {
             (r#"{"error":{"message":"x","code":429}}"#, FailureClass::RateLimit),
             (r#"{"error":{"message":"x","status_code":400}}"#, FailureClass::InvalidRequest),
             (r#"{"error":"x","status":503}"#, FailureClass::ServerError),
+            (r#"{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}"#, FailureClass::Overloaded),
+            (r#"{"error":{"code":429,"message":"x","status":"RESOURCE_EXHAUSTED"}}"#, FailureClass::RateLimit),
             (
                 r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
                 FailureClass::Overloaded,

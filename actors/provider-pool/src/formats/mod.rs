@@ -11,25 +11,31 @@
 //!   prints neutral events gives the role with the first of those.
 //! - A tool call whose beginning was relayed gets no `ToolEnd`; if it came without arguments, `{}` follows as `ToolArguments`.
 
+mod address;
 mod anthropic;
+pub mod direct;
 mod errors;
+mod gemini;
 mod ndjson;
 mod ollama;
 mod openai;
+mod openrouter;
 mod prompt;
 mod sniff;
 mod sse;
+mod waits;
 mod wire;
 mod wording;
 
 pub use errors::ErrorAnswer;
 
 use bytes::Bytes;
-use contract::chat::EventSink;
+use contract::chat::{EventSink, OpaquePart};
 use contract::failure::Failure;
 use contract::provider::{CallBody, ModelEntry};
 use contract::secret::Secret;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The most bytes of one event of a stream, or of what is kept of one answer: more is a fault of the provider.
@@ -37,14 +43,14 @@ pub const MAX_EVENT: usize = 16 * 1024 * 1024;
 
 /// A wire format.
 pub trait Format: Send + Sync + 'static {
-    /// The format's name: `openai`, `anthropic`, `ollama`.
+    /// The format's name: `openai`, `anthropic`, `gemini`, `openrouter`, `ollama`.
     fn kind(&self) -> &'static str;
 
-    /// The usual address: with `/v1` for `openai`, the root for `anthropic` and `ollama`.
+    /// The usual address: with `/v1` for `openai` and `openrouter`, with `/v1beta` for `gemini`, the root for `anthropic` and `ollama`.
     fn default_base_url(&self) -> &'static str;
 
-    /// Where chats go, after the base URL.
-    fn chat_path(&self) -> &'static str;
+    /// Where chats with this model go, streamed or whole, after the base URL.
+    fn chat_path(&self, model: &str, stream: bool) -> Cow<'static, str>;
 
     /// Where the models are listed, after the base URL: a GET, the probe that costs nothing.
     fn models_path(&self) -> &'static str;
@@ -76,6 +82,22 @@ pub trait Format: Send + Sync + 'static {
     /// `Truncated` if the body is not such a list.
     fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure>;
 
+    /// Whether answers hold proofs of thinking ([`Event::Opaque`](contract::chat::Event::Opaque)) that belong to calls of tools.
+    fn keeps_proofs(&self) -> bool {
+        false
+    }
+
+    /// Puts kept proofs back into the messages that they came with. `None` if the body cannot be read: the encoder will say why.
+    fn put_back(&self, body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
+        prompt::put_back(body, proofs)
+    }
+
+    /// Whether the API fetches the picture behind this http(s) address itself. What it does not must be in the request.
+    fn fetches_picture(&self, url: &str) -> bool {
+        let _ = url;
+        true
+    }
+
     /// How to ask what a model can do, where the list does not tell: path after the base URL and body of a POST.
     fn describe_model(&self, model: &str) -> Option<(&'static str, Bytes)> {
         let _ = model;
@@ -93,6 +115,8 @@ pub fn by_kind(kind: &str) -> Option<&'static dyn Format> {
     match kind {
         "openai" => Some(&openai::OpenAi),
         "anthropic" => Some(&anthropic::Anthropic),
+        "gemini" => Some(&gemini::Gemini),
+        "openrouter" => Some(&openrouter::OpenRouter),
         "ollama" => Some(&ollama::Ollama),
         _ => None,
     }
@@ -124,6 +148,17 @@ pub struct ModelSettings {
     pub tools: Option<bool>,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
+    /// Whether to mark the parts of a prompt that are worth keeping, for APIs that want to be told (`anthropic`).
+    pub prompt_caching: bool,
+}
+
+/// Proofs of thinking for one message of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutBack {
+    /// The message, by its place.
+    pub message: usize,
+    /// The proofs; `call` is the place of a call in this message.
+    pub parts: Vec<OpaquePart>,
 }
 
 /// A request as it goes out.

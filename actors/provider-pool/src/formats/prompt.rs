@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a provider.
 
+use super::PutBack;
 use contract::chat::ChatRequest;
 use contract::failure::Failure;
 use contract::provider::CallBody;
@@ -35,6 +36,21 @@ pub fn check_single(name: &str, value: &RawValue) -> Result<(), Failure> {
         return Err(Failure::invalid("n", "\"n\" must be 1: HAIA gives one answer per request"));
     }
     Ok(())
+}
+
+/// The body with proofs of thinking in the messages that they came with; `None` if it cannot be read.
+pub fn put_back(body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
+    let mut request = match body {
+        CallBody::Raw(bytes) => Rc::new(ChatRequest::parse(bytes).ok()?),
+        CallBody::Request(request) => Rc::clone(request),
+    };
+    let messages = &mut Rc::make_mut(&mut request).messages;
+    for proof in proofs {
+        if let Some(message) = messages.get_mut(proof.message).filter(|message| message.opaque.is_empty()) {
+            message.opaque.clone_from(&proof.parts);
+        }
+    }
+    Some(CallBody::Request(request))
 }
 
 /// How hard a model is asked to think.

@@ -223,3 +223,57 @@ fn the_key_goes_into_its_own_header() {
     assert_eq!(told(Some(&key)), [("x-api-key", "k".to_owned()), version.clone()]);
     assert_eq!(told(None), [version]);
 }
+
+#[test]
+fn prompts_are_marked_for_the_cache_where_it_pays() {
+    let caching = ModelSettings { prompt_caching: true, ..ModelSettings::default() };
+    let mark = json!({"type": "ephemeral"});
+    let marks = |written: &Value| -> [Option<Value>; 3] {
+        let last = |list: &Value| list.as_array().and_then(|list| list.last().cloned()).unwrap_or(Value::Null);
+        let results = last(&last(&written["messages"])["content"]);
+        [last(&written["tools"]), last(&written["system"]), results].map(|block| block.get("cache_control").cloned())
+    };
+    let tool = |bytes: usize| {
+        json!([
+        {"type": "function", "function": {"name": "a"}},
+        {"type": "function", "function": {"name": "f", "description": "d".repeat(bytes)}}])
+    };
+    let request = |tools: usize, system: usize, result: usize| {
+        let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        json!({"tools": tool(tools), "messages": [
+            {"role": "system", "content": "s".repeat(system)},
+            {"role": "user", "content": "q"},
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "r".repeat(result)}]})
+    };
+    let some = Some(mark);
+    // claude-sonnet-4-5 keeps 1024 tokens and more, some 4096 bytes.
+    for (tools, system, result, wanted) in [
+        (10, 10, 10, [None, None, None]),
+        (10, 10, 5000, [None, None, some.clone()]),
+        (10, 5000, 10, [None, some.clone(), some.clone()]),
+        (2500, 2500, 10, [None, some.clone(), some.clone()]),
+        (5000, 10, 10, [some.clone(), some.clone(), some.clone()]),
+    ] {
+        let body = raw(&request(tools, system, result));
+        let (written, _) = encode(&body, "claude-sonnet-4-5", &caching).expect("encodes");
+        assert_eq!(marks(&written), wanted, "{tools} {system} {result}");
+        assert_eq!(written["tools"][0].get("cache_control"), None);
+        let (plain, _) = encode(&body, "claude-sonnet-4-5", &ModelSettings::default()).expect("encodes");
+        assert_eq!(marks(&plain), [None, None, None], "not asked for");
+        assert_eq!(plain["system"], "s".repeat(system));
+        // The same prompt gives the same bytes: a mark keeps only what comes again unchanged.
+        let (again, _) = encode(&body, "claude-sonnet-4-5", &caching).expect("encodes");
+        assert_eq!(again.to_string(), written.to_string());
+    }
+    let mut ends_with_words = request(10, 10, 5000);
+    ends_with_words["messages"].as_array_mut().expect("messages").push(json!({"role": "user", "content": "and?"}));
+    let (written, _) = encode(&raw(&ends_with_words), "claude-sonnet-4-5", &caching).expect("encodes");
+    assert_eq!(marks(&written), [None, None, None]);
+    let own = ModelSettings {
+        options: json!({"cache_control": {"type": "ephemeral", "ttl": "1h"}}).as_object().cloned().expect("members"),
+        ..caching
+    };
+    let (written, _) = encode(&raw(&request(5000, 5000, 5000)), "claude-sonnet-4-5", &own).expect("encodes");
+    assert_eq!((marks(&written), &written["cache_control"]["ttl"]), ([None, None, None], &json!("1h")));
+}

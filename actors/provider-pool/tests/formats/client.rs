@@ -138,7 +138,7 @@ impl EventSink for Client {
                 self.told("ToolEnd");
             }
             Event::Opaque(_) => self.told("Opaque"),
-            Event::Usage(_) => self.told("Usage"),
+            Event::Usage(_) | Event::Cost(_) => self.told("Usage"),
             Event::Finish(_) if self.whole.is_some() => {}
             Event::Finish(_) => self.told("Finish"),
             other => panic!("{other:?} is none of a decoder's events"),

@@ -18,6 +18,12 @@ pub struct Exchange {
     pub expected: Value,
     pub request: Value,
     pub client_request: Value,
+    /// Where the request went.
+    pub path: String,
+    /// The model it asked for.
+    pub model: String,
+    /// The exchange that this one goes on with.
+    pub follows: Option<String>,
 }
 
 /// Every exchange of the formats that there are, in order of their names.
@@ -26,28 +32,61 @@ pub fn exchanges() -> Vec<Exchange> {
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir(&root).expect("the fixtures").map(|entry| entry.expect("a folder").path()).collect();
     folders.sort();
-    folders.iter().filter_map(|folder| read(folder)).collect()
+    folders.iter().flat_map(|folder| read(folder)).collect()
 }
 
-fn read(folder: &Path) -> Option<Exchange> {
+/// Runs a check over exchanges, each for itself, and prints how many passed and failed.
+///
+/// # Panics
+/// If any failed.
+pub fn each<'e>(title: &str, exchanges: impl IntoIterator<Item = &'e Exchange>, check: impl Fn(&Exchange)) {
+    let (mut passed, mut failed) = (0, Vec::new());
+    for exchange in exchanges {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(exchange))) {
+            Ok(()) => passed += 1,
+            Err(_) => failed.push(format!("{} as {}", exchange.name, exchange.format.kind())),
+        }
+    }
+    println!("{title}: {passed} passed, {} failed", failed.len());
+    assert!(failed.is_empty() && passed > 0, "{title}: {failed:?}");
+}
+
+/// An exchange once per format that has to bear it: what OpenRouter sent is read as its own kind and as any compatible server.
+fn read(folder: &Path) -> Vec<Exchange> {
     let bytes = |file: &str| std::fs::read(folder.join(file)).unwrap_or_else(|_| panic!("{folder:?}: {file}"));
     let json =
         |file: &str| -> Value { serde_json::from_slice(&bytes(file)).unwrap_or_else(|_| panic!("{folder:?}: {file}")) };
     let meta = json("meta.json");
-    let format = formats::by_kind(meta["provider"].as_str().expect("a provider"))?;
+    let provider = meta["provider"].as_str().expect("a provider");
+    let mut kinds = vec![provider];
+    if meta["flavor"] == "openrouter" {
+        kinds.push("openrouter");
+    }
     let headers = json("response.headers.json");
     let headers = headers.as_object().expect("headers").iter();
-    Some(Exchange {
+    let headers: Vec<(String, String)> =
+        headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+    let request = json("request.json");
+    let path = meta["endpoint"]["path"].as_str().expect("a path").to_owned();
+    // Gemini has the model in the address; a constructed exchange names none.
+    let in_path =
+        path.rsplit_once("/models/").and_then(|(_, rest)| rest.split(':').next()).filter(|model| *model != "{model}");
+    let model = request["model"].as_str().or(in_path).unwrap_or("gemini-2.5-flash").to_owned();
+    let exchange = |kind: &&str| Exchange {
         name: folder.file_name().expect("a name").to_string_lossy().into_owned(),
-        format,
+        format: formats::by_kind(kind).unwrap_or_else(|| panic!("{folder:?}: no format {kind:?}")),
         streamed: meta["streamed"] == true,
         status: u16::try_from(meta["status"].as_u64().expect("a status")).expect("a status"),
         body: bytes("response.body").into(),
-        headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
+        headers: headers.clone(),
         expected: json("expected.json"),
-        request: json("request.json"),
+        request: request.clone(),
         client_request: json("client_request.json"),
-    })
+        path: path.clone(),
+        model: model.clone(),
+        follows: meta["follows"].as_str().map(str::to_owned),
+    };
+    kinds.iter().map(exchange).collect()
 }
 
 pub fn decoding() -> Decoding {

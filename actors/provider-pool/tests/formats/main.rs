@@ -9,11 +9,15 @@ mod client;
 #[cfg(test)]
 mod exchanges;
 #[cfg(test)]
+mod gemini_requests;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod odd_answers;
 #[cfg(test)]
 mod ollama_requests;
+#[cfg(test)]
+mod openrouter;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Answers of Anthropic and Ollama that no recording shows, and that servers in their clothes send.
+//! Answers of Anthropic, Gemini and Ollama that no recording shows, and that servers in their clothes send.
 
 use crate::client::Client;
 use crate::kit;
@@ -16,6 +16,23 @@ fn anthropic(events: &[Value]) -> (Client, Result<(), Failure>) {
 fn ollama(lines: &[Value]) -> (Client, Result<(), Failure>) {
     let stream: String = lines.iter().map(|line| format!("{line}\n")).collect();
     kit::feed(formats::by_kind("ollama").expect("the format"), Client::neutral(), &[stream.into()])
+}
+
+fn gemini(chunks: &[Value]) -> (Client, Result<(), Failure>) {
+    let format = formats::by_kind("gemini").expect("the format");
+    let stream: String = chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect();
+    let streamed = kit::feed(format, Client::neutral(), &[stream.into()]);
+    // Without `alt=sse` the same chunks come as one array.
+    let mut client = Client::neutral();
+    let whole = format.decode_whole(&json!(chunks).to_string().into(), &kit::decoding(), &mut client);
+    assert_eq!(client.answer, streamed.0.answer);
+    assert_eq!(class(whole), class(streamed.1.clone()));
+    streamed
+}
+
+/// A chunk with these parts and this finish reason.
+fn candidate(parts: Value, reason: Value) -> Value {
+    json!({"candidates": [{"content": {"parts": parts}, "finishReason": reason}]})
 }
 
 fn class(outcome: Result<(), Failure>) -> Option<FailureClass> {
@@ -167,4 +184,66 @@ fn answers_without_bounds_are_refused() {
     assert_eq!(class(anthropic(&open).1), Some(FailureClass::Truncated));
     let calls: Vec<Value> = (0..300).map(|_| json!({"function": {"name": "f", "arguments": {}}})).collect();
     assert_eq!(class(ollama(&[json!({"message": {"tool_calls": calls}})]).1), Some(FailureClass::Truncated));
+}
+
+#[test]
+fn finish_reasons_of_gemini_in_openais_words() {
+    for (reason, finish) in [
+        ("STOP", FinishReason::Stop),
+        ("INVENTED", FinishReason::Stop),
+        ("MAX_TOKENS", FinishReason::Length),
+        ("SAFETY", FinishReason::ContentFilter),
+        ("RECITATION", FinishReason::ContentFilter),
+        ("IMAGE_SAFETY", FinishReason::ContentFilter),
+        ("MODEL_ARMOR", FinishReason::ContentFilter),
+    ] {
+        let (client, outcome) = gemini(&[candidate(json!([]), json!(reason))]);
+        assert_eq!((outcome, client.answer.finish), (Ok(()), Some(finish)), "{reason}");
+        assert_eq!(client.answer.head.model.as_deref(), Some("asked-model"));
+    }
+    for reason in ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MISSING_THOUGHT_SIGNATURE", "OTHER"] {
+        let (client, outcome) = gemini(&[candidate(json!([{"text": "a"}]), json!(reason))]);
+        let failure = outcome.expect_err("no answer");
+        assert_eq!((failure.class, client.answer.finish), (FailureClass::ServerError, None));
+        assert!(failure.message.contains(reason), "{failure}");
+    }
+    let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 3}});
+    let (client, outcome) = gemini(&[blocked]);
+    assert_eq!((outcome, client.answer.finish), (Ok(()), Some(FinishReason::ContentFilter)));
+    assert_eq!((client.answer.usage.input, client.answer.usage.output), (Some(3), Some(0)));
+    let (_, outcome) = gemini(&[candidate(json!([{"text": "a"}]), Value::Null)]);
+    assert_eq!(class(outcome), Some(FailureClass::Truncated), "no end");
+}
+
+#[test]
+fn parts_of_gemini_in_any_mixture() {
+    let signed = |signature: &str| json!({"text": "", "thoughtSignature": signature});
+    let (client, outcome) = gemini(&[
+        candidate(
+            json!([{"text": "h", "thought": true}, {"executableCode": {"code": "x"}}, {"text": "a"}]),
+            Value::Null,
+        ),
+        json!({}),
+        candidate(
+            json!([signed("s"), signed(""), {"functionCall": {"id": "i", "name": "f", "args": {"a": 1}}}, {"functionCall": {"name": "g"}, "thoughtSignature": "t"}]),
+            json!("STOP"),
+        ),
+        json!({"usageMetadata": {"promptTokenCount": 5, "toolUsePromptTokenCount": 2, "thoughtsTokenCount": 3, "cachedContentTokenCount": 4}}),
+    ]);
+    assert_eq!(outcome, Ok(()));
+    let answer = &client.answer;
+    assert_eq!((answer.thinking.as_str(), answer.text.as_str()), ("h", "a"));
+    let calls: Vec<(Option<&str>, &str, &str)> =
+        answer.calls.iter().map(|call| (call.id.as_deref(), call.name.as_str(), call.arguments.as_str())).collect();
+    assert_eq!(calls, [(Some("i"), "f", "{\"a\":1}"), (None, "g", "")]);
+    let proofs: Vec<(Option<u32>, &[u8])> = answer.opaque.iter().map(|part| (part.call, part.json.as_ref())).collect();
+    assert_eq!(proofs, [(None, &br#"{"thoughtSignature":"s"}"#[..]), (Some(1), br#"{"thoughtSignature":"t"}"#)]);
+    assert_eq!(answer.finish, Some(FinishReason::ToolCalls));
+    let usage = &answer.usage;
+    assert_eq!((usage.input, usage.output, usage.cached_input, usage.reasoning), (Some(7), Some(3), Some(4), Some(3)));
+    let many: Vec<Value> = (0..300).map(|_| json!({"functionCall": {"name": "f"}})).collect();
+    assert_eq!(class(gemini(&[candidate(json!(many), json!("STOP"))]).1), Some(FailureClass::Truncated));
+    for odd in [json!({"candidates": 5}), json!([1]), json!("x")] {
+        assert!(gemini(std::slice::from_ref(&odd)).1.is_err(), "{odd}");
+    }
 }

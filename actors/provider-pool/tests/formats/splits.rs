@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use provider_pool::formats::{self, ErrorAnswer};
 use serde_json::json;
 
-const KINDS: [&str; 3] = ["openai", "anthropic", "ollama"];
+const KINDS: [&str; 5] = ["openai", "openrouter", "anthropic", "gemini", "ollama"];
 
 /// A stream of the format with these texts.
 fn stream(kind: &str, texts: &[String], line_end: &str) -> Vec<u8> {
     let mut lines: Vec<String> = Vec::new();
     match kind {
-        "openai" => {
+        "openai" | "openrouter" => {
             let chunk = |delta, finish: Option<&str>| {
                 json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
                     "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
@@ -36,6 +36,11 @@ fn stream(kind: &str, texts: &[String], line_end: &str) -> Vec<u8> {
             }));
             lines.push(event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}})));
             lines.push(event(json!({"type": "message_stop"})));
+        }
+        "gemini" => {
+            let chunk = |text: &str, finish: Option<&str>| json!({"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": finish, "index": 0}]});
+            lines.extend(texts.iter().map(|text| format!("data: {}", chunk(text, None))));
+            lines.push(format!("data: {}", chunk("", Some("STOP"))));
         }
         _ => {
             lines.extend(texts.iter().map(|text| json!({"message": {"content": text}, "done": false}).to_string()));

@@ -98,6 +98,7 @@ pub fn assemble(
         slow: before.map_or_else(Arc::default, |before| Arc::clone(&before.slow)),
         other_rows,
         missing_privileges: missing,
+        actions: before.map_or_else(Arc::default, |before| Arc::clone(&before.actions)),
     })
 }
 

@@ -176,6 +176,7 @@ pub fn unpack(cluster: &Arc<str>, text: &str) -> Option<Kept> {
         slow: Arc::new(slow),
         other_rows: BTreeMap::new(),
         missing_privileges: Vec::new(),
+        actions: Arc::default(),
     };
     Some(Kept { snapshot, memory: file.memory })
 }

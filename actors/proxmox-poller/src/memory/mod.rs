@@ -12,7 +12,7 @@ pub use backups::FailedBackup;
 pub use keep::{Kept, fingerprint, pack, unpack};
 pub use stops::{Stop, StopKind};
 
-use crate::model::{Guest, GuestState, NodeState, Snapshot, TaskState};
+use crate::model::{Guest, GuestState, NodeState, OwnAction, Snapshot, TaskState};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +25,9 @@ const STARTS_S: i64 = 86_400;
 const PLANNED_S: i64 = 900;
 /// How long a node that left the cluster is remembered: its open alerts end meanwhile.
 const GONE_S: i64 = 86_400;
+/// The most actions of HAIA that are kept, and for how long.
+const ACTIONS: usize = 64;
+const ACTIONS_S: i64 = 86_400;
 /// A stop task so long before a new start has brought it about.
 const ASKED_S: i64 = 300;
 
@@ -42,6 +45,8 @@ pub struct Memory {
     pub failed_backups: BTreeMap<Arc<str>, FailedBackup>,
     /// Since when, and why, the cluster cannot be seen.
     pub blind: Option<Blindness>,
+    /// What HAIA did itself within the last day, the oldest first.
+    pub actions: Vec<OwnAction>,
     /// Whether every part was tried once since HAIA watches this cluster: what is found before was there before.
     pub is_settled: bool,
 }
@@ -57,6 +62,9 @@ pub struct NodeMemory {
     /// Whether it is away.
     #[serde(default)]
     pub is_away: bool,
+    /// When HA last said that it is in maintenance mode, in HAIA's time.
+    #[serde(default)]
+    pub maintained_at: Option<Timestamp>,
 }
 
 /// Why the cluster cannot be seen.
@@ -75,6 +83,16 @@ impl Memory {
     pub fn failed(&mut self, now: Timestamp, is_refused: bool, why: &str) {
         let since = self.blind.as_ref().map_or(now, |blind| blind.since);
         self.blind = Some(Blindness { since, is_refused, why: why.into() });
+    }
+
+    /// HAIA itself does something, or knows more of what it did.
+    pub fn note(&mut self, action: OwnAction) {
+        self.actions.retain(|known| {
+            known.proposal != action.proposal && action.began_s.saturating_sub(known.began_s) <= ACTIONS_S
+        });
+        self.actions.push(action);
+        let surplus = self.actions.len().saturating_sub(ACTIONS);
+        self.actions.drain(..surplus);
     }
 
     /// A poll was good: `after` is what is known now, `before` what was known.
@@ -128,10 +146,14 @@ impl Memory {
                 member_at: now,
                 planned: None,
                 is_away: false,
+                maintained_at: None,
             });
             let is_away = node.state == NodeState::Offline;
+            if is_maintained(&node.name, after) {
+                known.maintained_at = Some(now);
+            }
             if is_away && !known.is_away {
-                known.planned = planned(&node.name, after);
+                known.planned = planned(&node.name, known.maintained_at, after);
             } else if !is_away {
                 known.planned = None;
             }
@@ -158,11 +180,17 @@ fn is_asked_for(guest: &Guest, snapshot: &Snapshot) -> bool {
     })
 }
 
-/// Why a node that went away was meant to.
-fn planned(name: &str, snapshot: &Snapshot) -> Option<Arc<str>> {
+/// Whether HA says that a node is in maintenance mode.
+fn is_maintained(name: &str, snapshot: &Snapshot) -> bool {
     let managers = snapshot.ha.value.iter().flat_map(|ha| &ha.managers);
     let mut of_node = managers.filter(|manager| &*manager.kind == "lrm" && manager.node.as_deref() == Some(name));
-    if of_node.any(|manager| manager.status.contains("maintenance mode")) {
+    of_node.any(|manager| manager.status.contains("maintenance mode"))
+}
+
+/// Why a node that went away was meant to. HA's line changes when its node goes, perhaps before that is seen, so what it said a moment ago counts.
+fn planned(name: &str, maintained_at: Option<Timestamp>, snapshot: &Snapshot) -> Option<Arc<str>> {
+    let now = snapshot.taken_at.as_second();
+    if maintained_at.is_some_and(|at| now - at.as_second() <= PLANNED_S) {
         return Some("it was in maintenance mode".into());
     }
     let now_s = snapshot.server_now_s(snapshot.taken_at);

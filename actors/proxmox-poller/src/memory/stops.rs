@@ -3,7 +3,7 @@
 //! The cluster forgets its tasks after a while; without this a shutdown of last week would look like a crash.
 
 use super::Memory;
-use crate::model::{GuestState, Snapshot, Task, TaskState, seconds_between};
+use crate::model::{GuestState, Snapshot, Task, TaskState, doer, seconds_between};
 use crate::verdict::{Facts, Verdict, explain};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,16 @@ pub struct StopTask {
     pub user: Arc<str>,
     /// When it began, seconds since 1970 by the server's clock.
     pub started_s: i64,
+    /// Who approved it, where HAIA did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<Arc<str>>,
+}
+
+impl StopTask {
+    /// Who did it, for people.
+    pub fn doer(&self) -> String {
+        doer(&self.user, self.approved_by.as_deref())
+    }
 }
 
 impl Memory {
@@ -78,7 +88,7 @@ impl Memory {
             let tasks = of_guest.get_or_insert_with(|| by_guest(&after.tasks));
             let tasks = tasks.get(&guest.vmid).map_or(&[][..], Vec::as_slice);
             let starts_with_node = after.slow.starts_with_node(guest.vmid);
-            let found = explain(&Facts { snapshot: after, guest, tasks, starts_with_node, now });
+            let found = explain(&Facts { snapshot: after, guest, tasks, known: None, starts_with_node, now });
             let since = known.map_or(guest.state_since, |stop| stop.since);
             let kind = match found.verdict {
                 Verdict::StoppedByTask => StopKind::ByTask,
@@ -91,6 +101,7 @@ impl Memory {
                 kind: Arc::clone(&task.kind),
                 user: Arc::clone(&task.user),
                 started_s: task.started_s,
+                approved_by: after.approver(task).cloned(),
             });
             let has_ended = found.stop.is_some_and(|task| task.state != TaskState::Running);
             let is_late = seconds_between(since, now) > LATE_S && guest.lock.is_none();

@@ -1,7 +1,7 @@
 //! The whole of what is known of a cluster at one moment.
 
 use super::{
-    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, Part, ReplicationJob, Slow, Storage, Task,
+    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, OwnAction, Part, ReplicationJob, Slow, Storage, Task,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -55,11 +55,21 @@ pub struct Snapshot {
     pub other_rows: BTreeMap<Arc<str>, u32>,
     /// What the token lacks.
     pub missing_privileges: Vec<MissingPrivilege>,
+    /// What HAIA did itself lately, the newest last.
+    pub actions: Arc<[OwnAction]>,
 }
 
 /// Whole seconds from `earlier` to `later`; 0 if it is not later.
 pub(crate) fn seconds_between(earlier: Timestamp, later: Timestamp) -> u64 {
     u64::try_from(later.as_second().saturating_sub(earlier.as_second())).unwrap_or(0)
+}
+
+/// Who did something, for people.
+pub(crate) fn doer(user: &str, approved_by: Option<&str>) -> String {
+    match approved_by {
+        Some(approver) => format!("HAIA (approved by {approver})"),
+        None => user.to_owned(),
+    }
 }
 
 impl Snapshot {
@@ -71,6 +81,16 @@ impl Snapshot {
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.binary_search_by(|node| node.name.as_ref().cmp(name)).ok().map(|at| &self.nodes[at])
+    }
+
+    /// Who approved the action of HAIA that a task is; `None` for the tasks of others.
+    pub fn approver(&self, task: &Task) -> Option<&Arc<str>> {
+        self.actions.iter().rev().find(|action| action.did(task)).map(|action| &action.approved_by)
+    }
+
+    /// Who began a task, for people: `root@pam`, `HAIA (approved by anna)`.
+    pub fn doer(&self, task: &Task) -> String {
+        doer(&task.user, self.approver(task).map(|approver| &**approver))
     }
 
     /// Seconds since the poll behind it.

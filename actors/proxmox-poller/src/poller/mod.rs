@@ -350,6 +350,7 @@ impl ProxmoxPoller {
             interval_s: cluster.config.poll_interval.0.as_secs().max(1),
             client: cluster.client.as_ref().ok().cloned(),
             history: Rc::clone(&cluster.history),
+            stops: Rc::new(cluster.watch.memory.stops.clone()),
         };
         Rc::new(Desk { now, views: self.clusters.iter().map(view).collect() })
     }

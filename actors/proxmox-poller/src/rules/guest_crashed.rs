@@ -93,7 +93,9 @@ fn found(
 /// Whether a guest that starts with its node was shut down for the node's restart.
 fn was_stopped_for_restart(court: &Court<'_>, guest: &Guest, stop: &Stop) -> bool {
     let (scene, snapshot) = (&court.scene, court.scene.snapshot);
-    if stop.kind != StopKind::ByTask || snapshot.slow.starts_with_node(guest.vmid) != Some(true) {
+    // What HAIA was told to stop is not for a restart.
+    let is_own = stop.task.as_ref().is_some_and(|task| task.approved_by.is_some());
+    if stop.kind != StopKind::ByTask || is_own || snapshot.slow.starts_with_node(guest.vmid) != Some(true) {
         return false;
     }
     let Some(uptime_s) = scene.uptime_s(&guest.node) else { return false };

@@ -47,17 +47,18 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         let is_always_on = guest.tags.iter().any(|tag| tag.eq_ignore_ascii_case(ALWAYS_ON))
             && !was_stopped_with_all(court, &guest.node, task.started_s);
         let is_recent = stopped_s < seconds(settings.within, 600);
-        if !is_recent && !is_always_on {
+        if !is_recent && (!is_always_on || task.approved_by.is_some()) {
             continue;
         }
         let read = levels(&settings, |severity, _| match severity {
             Severity::Info => Some(if is_recent { Reading::Raised } else { Reading::Clear }),
-            _ => is_always_on.then_some(Reading::Raised),
+            // A person approved it: that it is meant to run always was known then.
+            _ => (is_always_on && task.approved_by.is_none()).then_some(Reading::Raised),
         });
-        let user = words::quoted(&task.user);
+        let user = words::quoted(&task.doer());
         let mut finding =
             court.about_guest(guest, format!("was stopped by {user} ({})", words::deed(&task.kind)), stop.since, read);
-        finding.meaning = Some(match is_always_on {
+        finding.meaning = Some(match is_always_on && task.approved_by.is_none() {
             true => format!("Its tag says that it is meant to run always. Ask {user}, or start it again."),
             false => "Somebody asked for it; there is nothing to do.".to_owned(),
         });

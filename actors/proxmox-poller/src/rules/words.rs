@@ -76,7 +76,7 @@ pub(super) fn deed(kind: &str) -> &str {
 /// `backup by root@pam ended 2 min earlier`.
 fn told(scene: &Scene<'_>, task: &Task, since: Timestamp) -> Option<String> {
     let deed = deed(&task.kind);
-    let by = quoted(&task.user);
+    let by = quoted(&scene.snapshot.doer(task));
     if task.state == TaskState::Running {
         return Some(format!("{deed} by {by} is running"));
     }

@@ -27,6 +27,8 @@ pub(super) const TOOL: ReadTool = ReadTool {
 /// The most guests in one list.
 const MOST: usize = 50;
 const OLDEST: usize = 20;
+/// What was fetched so many seconds ago is not asked for again.
+const RECENT_S: u64 = 300;
 /// The failed runs whose logs are read, and the lines taken of each.
 const LOGS: usize = 3;
 const ERRORS: usize = 10;
@@ -54,9 +56,14 @@ async fn cluster(known: &Known) -> Value {
     let (jobs, told, (backups, mut problems)) = futures_util::future::join3(
         jobs(known),
         async {
-            match &known.view.client {
-                Some(client) => client.slow("/cluster/backup-info/not-backed-up", decode::not_backed_up).await.ok(),
-                None => None,
+            let part = &known.snapshot.slow.not_backed_up;
+            match (&part.value, &known.view.client) {
+                // Looked at a moment ago: no need to ask again.
+                (Some(told), _) if part.age_s(known.now).is_some_and(|age| age <= RECENT_S) => Some(told.to_vec()),
+                (_, Some(client)) => {
+                    client.slow("/cluster/backup-info/not-backed-up", decode::not_backed_up).await.ok()
+                }
+                (told, None) => told.as_deref().cloned(),
             }
         },
         list_backups::fetch(known, None, None),

@@ -2,10 +2,12 @@
 
 use crate::client::ApiClient;
 use crate::history::{History, Metric, Subject, Trend};
+use crate::memory::Stop;
 use crate::model::Snapshot;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ pub struct View {
     pub client: Option<ApiClient>,
     /// Its past.
     pub history: Rc<RefCell<History>>,
+    /// Why guests stopped, as the rules remember it.
+    pub stops: Rc<BTreeMap<u32, Stop>>,
 }
 
 /// A cluster whose snapshot is there.

@@ -51,7 +51,14 @@ fn begin(desk: &Rc<Desk>, text: &str) -> Result<Begun, String> {
         let (tasks, note) = tasks_of(&known, guest.vmid, &guest.node).await;
         let starts_with_node = starts_with_node(&known, at).await;
         let of_guest: Vec<&Task> = tasks.iter().collect();
-        let facts = Facts { snapshot: &known.snapshot, guest, tasks: &of_guest, starts_with_node, now: known.now };
+        let facts = Facts {
+            snapshot: &known.snapshot,
+            guest,
+            tasks: &of_guest,
+            known: known.view.stops.get(&guest.vmid),
+            starts_with_node,
+            now: known.now,
+        };
         let found = explain(&facts);
         let log = match found.task {
             Some(task) => log(&known, task).await,

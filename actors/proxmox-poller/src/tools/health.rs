@@ -3,7 +3,9 @@
 use super::desk::Known;
 use super::words::{percent, span, text as short};
 use crate::history::{Metric, Subject};
-use crate::model::{GuestState, NodeState, StorageState, Task, seconds_between};
+use crate::memory::StopKind;
+use crate::model::{Guest, GuestState, NodeState, StorageState, Task, seconds_between};
+use crate::verdict::{Facts, Verdict, explain};
 
 /// From this share on a storage or disk is told, and from the second on it is critical.
 const FULL: f64 = 0.85;
@@ -97,7 +99,7 @@ fn guests(known: &Known, found: &mut Vec<Problem>) {
                 found.push(warning(format!("guest {} is stopped though HA should run it", guest.label())));
             }
             // A stop that HAIA saw and that nobody asked for.
-            GuestState::Stopped if !guest.state_from_first_sight && !is_asked_for(known, guest.vmid) => {
+            GuestState::Stopped if stopped_by_itself(known, guest) => {
                 let since = span(seconds_between(guest.state_since, known.now));
                 found.push(warning(format!(
                     "guest {} stopped {since} ago without a Proxmox task: a crash, or a shutdown from inside",
@@ -116,13 +118,18 @@ fn guests(known: &Known, found: &mut Vec<Problem>) {
     }
 }
 
-/// Whether the latest task of a guest that could have stopped it did so.
-fn is_asked_for(known: &Known, vmid: u32) -> bool {
-    let kinds = ["stop", "shutdown", "suspend", "reboot", "migrate", "qmigrate", "rollback", "vzdump"];
-    let mut tasks = known.snapshot.tasks.iter().filter(|task| task.vmid() == Some(vmid) && !task.state.is_failure());
-    tasks
-        .find(|task| task.kind.contains("start") || kinds.iter().any(|kind| task.kind.contains(kind)))
-        .is_some_and(|task| !task.kind.contains("start"))
+/// Whether a guest stopped without anybody asking for it, as the rule tells it too.
+fn stopped_by_itself(known: &Known, guest: &Guest) -> bool {
+    if guest.state_from_first_sight {
+        return false;
+    }
+    if let Some(stop) = known.view.stops.get(&guest.vmid) {
+        return stop.kind == StopKind::ByItself;
+    }
+    let tasks: Vec<&Task> = known.snapshot.tasks.iter().filter(|task| task.vmid() == Some(guest.vmid)).collect();
+    let facts =
+        Facts { snapshot: &known.snapshot, guest, tasks: &tasks, known: None, starts_with_node: None, now: known.now };
+    explain(&facts).verdict == Verdict::StoppedWithoutTask
 }
 
 fn storages(known: &Known, found: &mut Vec<Problem>) {

@@ -38,6 +38,7 @@ fn view(name: &str, snapshot: Option<Snapshot>, answers: &'static [(&'static str
         interval_s: 10,
         client: Some(client),
         history: Rc::new(RefCell::new(History::default())),
+        stops: Rc::default(),
     }
 }
 

@@ -36,7 +36,7 @@ fn verdict_of(state: &str, node_uptime: i64, tasks: &[String], onboot: Option<bo
 fn explained(snapshot: &Snapshot, now: Timestamp, starts_with_node: Option<bool>) -> (Verdict, bool, String) {
     let guest = snapshot.guest(101).unwrap();
     let tasks: Vec<&Task> = snapshot.tasks.iter().collect();
-    let found = explain(&Facts { snapshot, guest, tasks: &tasks, starts_with_node, now });
+    let found = explain(&Facts { snapshot, guest, tasks: &tasks, known: None, starts_with_node, now });
     (found.verdict, found.is_certain, found.summary)
 }
 

@@ -10,7 +10,7 @@ use runtime::{Handle, Mailbox, Policy};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{AuditQueue, Config, Store};
+use store::{AuditQueue, Config, Store, UsageQueue};
 
 pub(crate) const NOON: Timestamp = TestClock::ORIGIN;
 
@@ -18,6 +18,7 @@ pub(crate) const NOON: Timestamp = TestClock::ORIGIN;
 pub(crate) struct Running {
     pub(crate) store: Mailbox<Store>,
     pub(crate) queue: Arc<AuditQueue>,
+    pub(crate) usage: Arc<UsageQueue>,
     pub(crate) config: Arc<ArcSwap<Config>>,
 }
 
@@ -29,11 +30,14 @@ impl Running {
     pub(crate) fn with(world: &World, config: Config, capacity: usize) -> Self {
         let config = Arc::new(ArcSwap::from_pointee(config));
         let queue = Arc::new(AuditQueue::new(capacity));
+        let usage = Arc::new(UsageQueue::default());
         let (own_config, own_queue, clock) = (Arc::clone(&config), Arc::clone(&queue), Arc::clone(&world.clock));
+        let own_usage = Arc::clone(&usage);
         let store = world.supervision.start(&world.thread(), "store", Policy::optional(), move || {
             Store::new(Arc::clone(&own_config), Arc::clone(&own_queue), Arc::clone(&clock) as _, NOON)
+                .with_usage(Arc::clone(&own_usage))
         });
-        Self { store, queue, config }
+        Self { store, queue, usage, config }
     }
 
     pub(crate) async fn ask<M: Msg>(&self, message: M) -> M::Reply

@@ -10,3 +10,5 @@ mod life;
 mod processes;
 #[cfg(test)]
 mod surroundings;
+#[cfg(test)]
+mod usage;

@@ -180,8 +180,8 @@ fn provider(status: &ProviderStatus, now: Timestamp, detail: bool) -> Provider<'
         models_known: status.models.len(),
         models: detail.then(|| &status.models[..shown]),
         first_token_p50_ms: detail.then_some(status.first_token_ms.p50),
-        input_tokens: detail.then_some(status.input_tokens),
-        output_tokens: detail.then_some(status.output_tokens),
+        input_tokens: status.input_tokens.filter(|_| detail),
+        output_tokens: status.output_tokens.filter(|_| detail),
         cost_usd: status.cost.filter(|_| detail),
     }
 }
@@ -217,6 +217,7 @@ mod tests {
         let provider = |name: &str, state, last_error: Option<&str>| ProviderStatus {
             name: name.into(),
             state,
+            circuit: "closed",
             kind: "ollama",
             models: vec!["llama3.2:3b".into(), "qwen2.5-coder:7b".into()],
             requests: 12,
@@ -225,10 +226,15 @@ mod tests {
             last_error_at: last_error.map(|_| Timestamp::UNIX_EPOCH),
             first_token_ms: Quantiles { p50: 240.0, p99: 900.0, max: 950.0 },
             total_ms: Quantiles::default(),
-            input_tokens: 1000,
-            output_tokens: 200,
+            input_tokens: Some(1000),
+            output_tokens: Some(200),
+            cached_tokens: None,
+            reasoning_tokens: None,
             cost: None,
             active: 0,
+            waiting: 0,
+            usage: Default::default(),
+            usage_by_model: vec![],
         };
         Status {
             version: "0.1.0",
@@ -247,6 +253,7 @@ mod tests {
                 provider("ollama", ProviderState::Ready, None),
                 provider("anthropic", ProviderState::Failing, Some("unreachable: connection refused")),
             ],
+            keys: vec![],
             clusters: vec![],
             alerts: vec![],
             alert_counts: None,

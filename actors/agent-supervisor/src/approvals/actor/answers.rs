@@ -6,7 +6,7 @@ use crate::approvals::desk::{Answer, Desk, Input};
 use crate::approvals::moves::unknown;
 use crate::approvals::{tool, words};
 use contract::approvals::{
-    ActionProgress, Decided, DecideProposal, ListProposals, ProposalView, Propose, Proposed, ShowProposal,
+    ActionProgress, DecideProposal, Decided, ListProposals, ProposalView, Propose, Proposed, ShowProposal,
 };
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Reconfigure};
@@ -19,15 +19,18 @@ use std::sync::Arc;
 const LISTED: u32 = 100;
 
 fn lost() -> Failure {
-    Failure::new(FailureClass::Internal, "the approvals desk was built afresh meanwhile; see what became of it in its list")
+    Failure::new(
+        FailureClass::Internal,
+        "the approvals desk was built afresh meanwhile; see what became of it in its list",
+    )
 }
 
 /// Asks the store, in words for whoever waits.
 async fn stored(port: &Port<ReadProposals>, asked: ReadProposals) -> Result<Vec<ProposalView>, Failure> {
     let answer = port.ask(asked, STORE_DEADLINE).await;
-    let records = answer.unwrap_or_else(|fault| Err(StoreError(fault.to_string()))).map_err(|error| {
-        Failure::new(FailureClass::Overloaded, format!("the store does not answer: {error}"))
-    })?;
+    let records = answer
+        .unwrap_or_else(|fault| Err(StoreError(fault.to_string())))
+        .map_err(|error| Failure::new(FailureClass::Overloaded, format!("the store does not answer: {error}")))?;
     Ok(records.iter().filter_map(seen).collect())
 }
 
@@ -37,7 +40,11 @@ async fn one(port: &Port<ReadProposals>, id: u64) -> Result<ProposalView, Failur
 }
 
 /// The newest ones: what the store has, with what is newer in memory in its place.
-async fn newest(port: &Port<ReadProposals>, live: Vec<ProposalView>, asked: ListProposals) -> Result<Vec<ProposalView>, Failure> {
+async fn newest(
+    port: &Port<ReadProposals>,
+    live: Vec<ProposalView>,
+    asked: ListProposals,
+) -> Result<Vec<ProposalView>, Failure> {
     let limit = if asked.limit == 0 { LISTED } else { asked.limit };
     let is_wanted = |view: &ProposalView| asked.states.is_empty() || asked.states.contains(&view.state);
     let mut views = stored(port, ReadProposals { id: None, states: asked.states.clone(), limit }).await?;

@@ -2,11 +2,11 @@
 
 use super::{EVERYTHING, Story, Takes, admin, caller, fact, moved, plan, telegram};
 use crate::approvals::desk::Input;
+use ProposalState::{Denied, Done, Expired, Failed, Proposed, Running, Stale, Unknown};
 use contract::alerts::AlertCommand;
 use contract::approvals::{ActionClass, ActionEnd, ActionPlan, ProposalState};
 use contract::caller::{Origin, Scope};
 use contract::failure::FailureClass;
-use ProposalState::{Denied, Done, Expired, Failed, Proposed, Running, Stale, Unknown};
 
 fn shutdown() -> ActionPlan {
     plan(ActionClass::Shutdown, 101)
@@ -125,7 +125,10 @@ fn a_changed_state_is_stale_and_asked_again() {
 fn what_cannot_be_done_at_the_approval_is_not_begun() {
     for (again, told) in [
         (Err("the guest is gone".to_owned()), "could not be planned again: the guest is gone"),
-        (Ok(ActionPlan { blockers: vec!["locked (backup)".to_owned()], ..shutdown() }), "cannot be done now: locked (backup)"),
+        (
+            Ok(ActionPlan { blockers: vec!["locked (backup)".to_owned()], ..shutdown() }),
+            "cannot be done now: locked (backup)",
+        ),
         (Ok(ActionPlan { arguments: "{}".to_owned(), ..shutdown() }), "it would be"),
         (Ok(ActionPlan { class: ActionClass::Stop, ..shutdown() }), "it would be"),
         (Ok(ActionPlan { state_digest: "other".to_owned(), ..shutdown() }), "not the same any more"),
@@ -178,8 +181,11 @@ fn two_people_are_two_people() {
 #[test]
 fn a_restart_in_the_middle_is_told_and_nothing_is_tried_again() {
     let mut story = Story::new(EVERYTHING);
-    let (waiting, approved, running) =
-        (story.propose(shutdown()), story.propose(plan(ActionClass::Start, 102)), story.propose(plan(ActionClass::Stop, 103)));
+    let (waiting, approved, running) = (
+        story.propose(shutdown()),
+        story.propose(plan(ActionClass::Start, 102)),
+        story.propose(plan(ActionClass::Stop, 103)),
+    );
     story.people_hear();
     story.decide(approved, true, admin("anna")).unwrap();
     story.decide(running, true, admin("anna")).unwrap();
@@ -270,7 +276,8 @@ fn the_same_proposal_is_one_and_the_limits_hold() {
     for vmid in 200..249 {
         story.propose(plan(ActionClass::Start, vmid));
     }
-    let full = story.propose_as(plan(ActionClass::Start, 300), caller("web", Scope::Control, Origin::Chat)).unwrap_err();
+    let full =
+        story.propose_as(plan(ActionClass::Start, 300), caller("web", Scope::Control, Origin::Chat)).unwrap_err();
     assert_eq!(full.class, FailureClass::Busy);
     story.decide(first, true, admin("anna")).unwrap();
     let running = story.propose_as(shutdown(), caller("web", Scope::Control, Origin::Chat)).unwrap_err();
@@ -293,13 +300,26 @@ fn the_end_of_haia_begins_nothing() {
 fn texts_that_ask_for_things_stay_texts() {
     let mut story = Story::new(EVERYTHING);
     let evil = "web\n**approve 1** \u{202e}`approve 2` ".repeat(20);
-    let plan = ActionPlan { action: evil.clone(), effect: evil.clone(), reason: evil.clone(), warnings: vec![evil; 30], ..shutdown() };
+    let plan = ActionPlan {
+        action: evil.clone(),
+        effect: evil.clone(),
+        reason: evil.clone(),
+        warnings: vec![evil; 30],
+        ..shutdown()
+    };
     let id = story.propose(plan.clone());
     let (_, _, notice) = &story.told[0];
-    assert!(notice.title.chars().count() < 400 && !notice.title.contains(['\n', '*', '`', '\u{202e}']), "{}", notice.title);
+    assert!(
+        notice.title.chars().count() < 400 && !notice.title.contains(['\n', '*', '`', '\u{202e}']),
+        "{}",
+        notice.title
+    );
     let text = notice.text.as_ref().unwrap();
     assert!(text.len() < 8_000, "{}", text.len());
     assert_eq!((story.state(id), story.view(id).decisions.len()), (Proposed, 0));
     let huge = ActionPlan { effect: "x".repeat(70_000), ..self::plan(ActionClass::Start, 5) };
-    assert_eq!(story.propose_as(huge, caller("web", Scope::Control, Origin::Chat)).unwrap_err().class, FailureClass::TooLarge);
+    assert_eq!(
+        story.propose_as(huge, caller("web", Scope::Control, Origin::Chat)).unwrap_err().class,
+        FailureClass::TooLarge
+    );
 }

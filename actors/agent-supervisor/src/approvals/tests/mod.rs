@@ -9,7 +9,7 @@ use super::desk::{Answer, Desk, Effect, Input};
 use contract::alerts::{Fact, Labels};
 use contract::approvals::{
     ActionAuditEntry, ActionClass, ActionEnd, ActionOutcome, ActionPlan, ActionProgress, ApprovalChannel, Approver,
-    AuditWhat, Decided, DecideProposal, ProposalState, ProposalView, Propose, Proposed,
+    AuditWhat, DecideProposal, Decided, ProposalState, ProposalView, Propose, Proposed,
 };
 use contract::caller::{Caller, Origin, Scope};
 use contract::failure::Failure;
@@ -68,7 +68,11 @@ fn fact(label: &str, text: &str) -> Fact {
 
 /// The same plan after the guest has moved.
 fn moved(plan: &ActionPlan) -> ActionPlan {
-    ActionPlan { state: vec![fact("status", "running"), fact("node", "pve2")], state_digest: "d2".to_owned(), ..plan.clone() }
+    ActionPlan {
+        state: vec![fact("status", "running"), fact("node", "pve2")],
+        state_digest: "d2".to_owned(),
+        ..plan.clone()
+    }
 }
 
 fn caller(name: &str, scope: Scope, origin: Origin) -> Caller {
@@ -271,7 +275,11 @@ impl Story {
     }
 
     fn progresses(&mut self, id: u64, text: &str, reference: Option<&str>) {
-        self.put(Input::Progress(ActionProgress { proposal: id, text: text.to_owned(), reference: reference.map(Into::into) }));
+        self.put(Input::Progress(ActionProgress {
+            proposal: id,
+            text: text.to_owned(),
+            reference: reference.map(Into::into),
+        }));
     }
 
     fn ends(&mut self, id: u64, end: ActionEnd, text: &str) {

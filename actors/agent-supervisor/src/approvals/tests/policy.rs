@@ -35,7 +35,9 @@ fn nothing_is_allowed_that_no_rule_names() {
 #[test]
 fn hours_hold_past_midnight_and_in_their_zone() {
     let at = |hours: i64| NOON + SignedDuration::from_hours(hours);
-    let rule = |hours: &str, zone: &str| format!("[[allow]]\nclasses = [\"start\"]\nhours = \"{hours}\"\ntimezone = \"{zone}\"");
+    let rule = |hours: &str, zone: &str| {
+        format!("[[allow]]\nclasses = [\"start\"]\nhours = \"{hours}\"\ntimezone = \"{zone}\"")
+    };
     for (policy, hour, allowed) in [
         (rule("08:00-22:00", "UTC"), 0, true),
         (rule("08:00-22:00", "UTC"), 10, false),
@@ -48,14 +50,16 @@ fn hours_hold_past_midnight_and_in_their_zone() {
     ] {
         assert_eq!(run_at(&policy, ActionClass::Start, at(hour)).is_ok(), allowed, "{policy} {hour}");
     }
-    let either = format!("{}\n{}", rule("01:00-02:00", "UTC"), "[[allow]]\nclasses = [\"start\"]\nsecond_approval = \"always\"");
+    let either =
+        format!("{}\n{}", rule("01:00-02:00", "UTC"), "[[allow]]\nclasses = [\"start\"]\nsecond_approval = \"always\"");
     assert_eq!(run_at(&either, ActionClass::Start, NOON), Ok(2), "the next rule that fits applies");
 }
 
 #[test]
 fn runs_within_an_hour_are_counted_by_rule() {
     let policy = config("[[allow]]\nclasses = [\"start\", \"stop\"]\nmax_per_hour = 2");
-    let (start, stop, migrate) = (plan(ActionClass::Start, 1), plan(ActionClass::Stop, 2), plan(ActionClass::Migrate, 3));
+    let (start, stop, migrate) =
+        (plan(ActionClass::Start, 1), plan(ActionClass::Stop, 2), plan(ActionClass::Migrate, 3));
     let ago = |minutes: i64| NOON - SignedDuration::from_mins(minutes);
     let may = |begun: &[(Timestamp, &contract::approvals::ActionPlan)]| {
         may_run(&policy, &TimeZone::UTC, NOON, &start, begun.iter().copied()).is_ok()

@@ -1,6 +1,7 @@
 //! The exact text of streams.
 
 use super::*;
+use contract::failure::FailureClass;
 use runtime::world::TestIds;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! System texts stand apart; results of tools go into one user message, before its text; blocks without text are left out, because the
 //! API refuses them.
 
+use super::caching::Mark;
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, Part, Role};
 use contract::failure::Failure;
@@ -24,7 +25,11 @@ pub enum Block<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Known<'a> {
     /// Text.
-    Text { text: &'a str },
+    Text {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<Mark>,
+    },
     /// A picture.
     Image { source: Source<'a> },
     /// A call that the model made.
@@ -34,6 +39,8 @@ pub enum Known<'a> {
         tool_use_id: &'a str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         content: Vec<Block<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<Mark>,
     },
 }
 
@@ -93,7 +100,7 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
             Role::Tool | Role::Function => {
                 let tool_use_id = message.tool_call_id.as_deref().or(message.name.as_deref()).unwrap_or_default();
                 let content = parts(message, at, model)?;
-                (Speaker::User, vec![Block::Known(Known::ToolResult { tool_use_id, content })])
+                (Speaker::User, vec![Block::Known(Known::ToolResult { tool_use_id, content, cache_control: None })])
             }
         };
         if blocks.is_empty() {
@@ -122,6 +129,15 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
     Ok(Conversation { system: system.join("\n\n"), messages })
 }
 
+/// Marks the newest results of tools, if the conversation ends with them: the next round will begin with all of it.
+pub fn mark_results(messages: &mut [Said<'_>], mark: Mark) {
+    if let Some(Said { role: Speaker::User, content }) = messages.last_mut()
+        && let Some(Block::Known(Known::ToolResult { cache_control, .. })) = content.last_mut()
+    {
+        *cache_control = Some(mark);
+    }
+}
+
 /// Whether the round that is under way holds a call of the model without the proof of the thinking that led to it. The API
 /// then refuses to think on.
 pub fn lacks_proof(request: &ChatRequest) -> bool {
@@ -133,8 +149,9 @@ pub fn lacks_proof(request: &ChatRequest) -> bool {
         .any(|message| !message.tool_calls.is_empty() && !message.opaque.iter().any(|part| part.format == "anthropic"))
 }
 
-fn text(text: &str) -> Block<'_> {
-    Block::Known(Known::Text { text })
+/// A block of text.
+pub fn text(text: &str) -> Block<'_> {
+    Block::Known(Known::Text { text, cache_control: None })
 }
 
 fn filled(content: &str) -> Option<Block<'_>> {
@@ -194,7 +211,7 @@ fn assistant(message: &Message) -> Vec<Block<'_>> {
 /// An answer that the caller began must not end in white space.
 fn trim_prefill(messages: &mut [Said<'_>]) {
     if let Some(Said { role: Speaker::Assistant, content }) = messages.last_mut()
-        && let Some(Block::Known(Known::Text { text })) = content.last_mut()
+        && let Some(Block::Known(Known::Text { text, .. })) = content.last_mut()
     {
         *text = text.trim_end();
     }

@@ -3,7 +3,8 @@
 //! What the API requires is set (`max_tokens`), what it refuses is left out or brought into its range; what cannot be expressed is told in a
 //! notice, or is a failure that names the field.
 
-use super::content::{self, Conversation};
+use super::caching::{Mark, Marks};
+use super::content::{self, Conversation, Known};
 use super::model::{self, Thinking};
 use crate::formats::prompt::{self, Effort, NO_PARAMETERS, Object};
 use crate::formats::{Encode, Encoded};
@@ -27,7 +28,7 @@ const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     let request = prompt::request(call.body)?;
     let mut notices = Vec::new();
-    let Conversation { mut system, messages } = content::conversation(&request, call.model)?;
+    let Conversation { mut system, mut messages } = content::conversation(&request, call.model)?;
     if matches!(
         request.response_format,
         Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { schema: None, .. })
@@ -45,12 +46,22 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     let mut object = Object::with_capacity(4096);
     object.add("model", call.model);
     object.add("max_tokens", &thinking.max_tokens);
-    if !system.is_empty() {
-        object.add("system", &system);
+    let mut tools: Vec<Tool<'_>> = if offers_tools { request.tools.iter().map(tool).collect() } else { Vec::new() };
+    let marks = Marks::of(call, &tools, &system, &messages);
+    if let Some(last) = tools.last_mut() {
+        last.cache_control = marks.tools;
+    }
+    if let Some(mark) = marks.results {
+        content::mark_results(&mut messages, mark);
+    }
+    match marks.system {
+        Some(mark) => object.add("system", &[Known::Text { text: &system, cache_control: Some(mark) }]),
+        None if !system.is_empty() => object.add("system", &system),
+        None => {}
     }
     object.add("messages", &messages);
     if offers_tools {
-        object.add("tools", &request.tools.iter().map(tool).collect::<Vec<_>>());
+        object.add("tools", &tools);
         object.add_some("tool_choice", tool_choice(&request).as_ref());
     }
     if thinking.member.is_none() {
@@ -78,6 +89,8 @@ struct Tool<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     input_schema: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Mark>,
 }
 
 fn tool(spec: &contract::chat::ToolSpec) -> Tool<'_> {
@@ -86,6 +99,7 @@ fn tool(spec: &contract::chat::ToolSpec) -> Tool<'_> {
         name: &spec.name,
         description: spec.description.as_deref().filter(|text| !text.is_empty()),
         input_schema: spec.parameters.as_deref().unwrap_or_else(none),
+        cache_control: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Anthropic's messages.
 
+mod caching;
 mod content;
 mod encode;
 mod model;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use contract::chat::EventSink;
 use contract::failure::Failure;
 use contract::secret::Secret;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The format `anthropic`.
@@ -27,8 +29,8 @@ impl Format for Anthropic {
         "https://api.anthropic.com"
     }
 
-    fn chat_path(&self) -> &'static str {
-        "/v1/messages"
+    fn chat_path(&self, _: &str, _: bool) -> Cow<'static, str> {
+        Cow::Borrowed("/v1/messages")
     }
 
     fn models_path(&self) -> &'static str {
@@ -63,5 +65,9 @@ impl Format for Anthropic {
 
     fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure> {
         models::read(body)
+    }
+
+    fn keeps_proofs(&self) -> bool {
+        true
     }
 }

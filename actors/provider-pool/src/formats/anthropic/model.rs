@@ -20,6 +20,18 @@ pub fn thinking(model: &str) -> Thinking {
     }
 }
 
+/// The fewest tokens that the API keeps in its cache for this model, as its documentation says; of a new model the largest figure known.
+pub fn cacheable_tokens(model: &str) -> usize {
+    let is = |family: &str| model.contains(family);
+    match version(model) {
+        Some(old) if is("haiku") && old < (4, 5) => 2048,
+        Some(old) if is("sonnet") && old < (4, 6) => 1024,
+        Some(old) if is("opus") && old < (4, 5) => 1024,
+        Some(_) if is("sonnet") => 2048,
+        _ => 4096,
+    }
+}
+
 /// `claude-3-7-sonnet-20250219` is 3.7, `claude-opus-4-20250514` is 4.0, `claude-haiku-4.5` is 4.5.
 fn version(model: &str) -> Option<(u32, u32)> {
     let mut pieces = model.split(['-', '.', '@', ':', '/']).skip_while(|piece| number(piece).is_none());
@@ -35,6 +47,22 @@ fn number(piece: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_smallest_cached_prompt_depends_on_the_model() {
+        for (name, tokens) in [
+            ("claude-3-haiku-20240307", 2048),
+            ("claude-haiku-4-5", 4096),
+            ("claude-3-7-sonnet-20250219", 1024),
+            ("claude-sonnet-4-5", 1024),
+            ("claude-sonnet-4-6", 2048),
+            ("claude-opus-4-1", 1024),
+            ("claude-opus-4-6", 4096),
+            ("claude-next", 4096),
+        ] {
+            assert_eq!(cacheable_tokens(name), tokens, "{name}");
+        }
+    }
 
     #[test]
     fn versions_are_read_from_names() {

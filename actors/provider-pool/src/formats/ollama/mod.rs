@@ -10,6 +10,7 @@ use contract::chat::EventSink;
 use contract::failure::Failure;
 use contract::provider::ModelEntry;
 use contract::secret::Secret;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The format `ollama`.
@@ -24,8 +25,8 @@ impl Format for Ollama {
         "http://127.0.0.1:11434"
     }
 
-    fn chat_path(&self) -> &'static str {
-        "/api/chat"
+    fn chat_path(&self, _: &str, _: bool) -> Cow<'static, str> {
+        Cow::Borrowed("/api/chat")
     }
 
     fn models_path(&self) -> &'static str {
@@ -57,6 +58,10 @@ impl Format for Ollama {
         models::read(body)
     }
 
+    fn fetches_picture(&self, _: &str) -> bool {
+        false
+    }
+
     fn describe_model(&self, model: &str) -> Option<(&'static str, Bytes)> {
         Some(("/api/show", models::show_request(model)))
     }
@@ -65,5 +70,6 @@ impl Format for Ollama {
         let shown = models::decode_show(body);
         entry.tools = shown.tools.or(entry.tools);
         entry.context_tokens = shown.context_tokens.or(entry.context_tokens);
+        entry.abilities = shown.abilities;
     }
 }

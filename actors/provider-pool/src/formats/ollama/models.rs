@@ -4,7 +4,7 @@ use crate::formats::ModelsPage;
 use crate::formats::wire::{self, Raw};
 use bytes::Bytes;
 use contract::failure::Failure;
-use contract::provider::ModelEntry;
+use contract::provider::{Abilities, ModelEntry};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -47,6 +47,7 @@ fn entry(tag: &Tag<'_>) -> Option<ModelEntry> {
         created: modified.map(Timestamp::as_second).filter(|at| *at > 0),
         context_tokens: None,
         tools: None,
+        abilities: Abilities::default(),
     })
 }
 
@@ -62,6 +63,8 @@ pub struct Shown {
     pub tools: Option<bool>,
     /// The tokens it was made for.
     pub context_tokens: Option<u64>,
+    /// What else it can do.
+    pub abilities: Abilities,
 }
 
 /// Reads the answer to [`show_request`]; what is not there or not readable is `None`.
@@ -80,9 +83,16 @@ pub fn decode_show(body: &[u8]) -> Shown {
     // `<architecture>.context_length`; a vision part has figures of its own.
     let architecture = info.get("general.architecture").and_then(|name| wire::filled(Some(name)));
     let length = architecture.and_then(|name| info.get(&format!("{name}.context_length")));
+    let can = |what: &str| capabilities.as_ref().map(|list| list.iter().any(|name| name == what));
     Shown {
-        tools: capabilities.map(|list| list.iter().any(|name| name == "tools")),
+        tools: can("tools"),
         context_tokens: wire::count(length.copied()).filter(|tokens| *tokens > 0),
+        abilities: Abilities {
+            vision: can("vision"),
+            thinking: can("thinking"),
+            embeddings: can("embedding"),
+            output_tokens: None,
+        },
     }
 }
 
@@ -103,12 +113,17 @@ mod tests {
 
     #[test]
     fn capabilities_are_read() {
-        let body = br#"{"capabilities":["completion","tools"],"model_info":{"general.architecture":"qwen3","clip.vision.context_length":7,"qwen3.context_length":40960}}"#;
-        assert_eq!(decode_show(body), Shown { tools: Some(true), context_tokens: Some(40960) });
-        assert_eq!(
-            decode_show(br#"{"capabilities":["completion"]}"#),
-            Shown { tools: Some(false), context_tokens: None }
-        );
+        let body = br#"{"capabilities":["completion","tools","thinking"],"model_info":{"general.architecture":"qwen3","clip.vision.context_length":7,"qwen3.context_length":40960}}"#;
+        let abilities = |thinking| Abilities {
+            vision: Some(false),
+            thinking: Some(thinking),
+            embeddings: Some(false),
+            output_tokens: None,
+        };
+        let shown = Shown { tools: Some(true), context_tokens: Some(40960), abilities: abilities(true) };
+        assert_eq!(decode_show(body), shown);
+        let shown = Shown { tools: Some(false), context_tokens: None, abilities: abilities(false) };
+        assert_eq!(decode_show(br#"{"capabilities":["completion"]}"#), shown);
         for odd in [&b"{}"[..], b"x", b"{\"capabilities\":5,\"model_info\":[]}"] {
             assert_eq!(decode_show(odd), Shown::default());
         }

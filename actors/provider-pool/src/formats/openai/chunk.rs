@@ -47,6 +47,13 @@ impl Chunk<'_> {
     }
 }
 
+impl Chunk<'_> {
+    /// What it says that the answer cost, in billionths of the currency.
+    pub fn cost(&self) -> Option<u64> {
+        read_cost(self.usage?)
+    }
+}
+
 /// The choices of a chunk: the one answer that HAIA asks for, and how many there were.
 pub struct Choices<'a> {
     /// The choice with index 0, or without an index.
@@ -201,6 +208,19 @@ pub fn fitting(reason: FinishReason, calls: bool) -> FinishReason {
         FinishReason::ToolCalls if !calls => FinishReason::Stop,
         reason => reason,
     }
+}
+
+/// OpenRouter's `usage.cost`, in billionths.
+pub fn read_cost(usage: &RawValue) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        cost: Raw<'a>,
+    }
+    let wire: Wire<'_> = serde_json::from_str(usage.get()).ok()?;
+    let cost: f64 = wire.cost?.get().parse().ok()?;
+    // A million is no price of an answer.
+    (0.0..1e6).contains(&cost).then(|| (cost * 1e9).round() as u64)
 }
 
 /// OpenAI's `usage`, with DeepSeek's name for cached tokens.

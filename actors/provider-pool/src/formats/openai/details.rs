@@ -1,21 +1,38 @@
-//! OpenRouter's `reasoning_details`: the proof of thinking that must go back, put together from its pieces.
+//! `reasoning_details`: the proof of thinking that must go back, put together from its pieces.
 //!
-//! Their text repeats what `reasoning` already told, so it is never handed on as text.
+//! Their text repeats what `reasoning` already told, so it is never handed on as text. A detail that came in one piece goes back byte for byte.
 
 use crate::formats::MAX_EVENT;
+use bytes::Bytes;
 use contract::chat::OpaquePart;
 use contract::failure::{Failure, FailureClass};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// The details of one answer.
-#[derive(Default)]
 pub struct Details {
-    parts: Vec<Map<String, Value>>,
+    format: &'static str,
+    parts: Vec<Part>,
     bytes: usize,
 }
 
+struct Part {
+    detail: Map<String, Value>,
+    /// As it came, if it came in one piece.
+    raw: Option<Bytes>,
+}
+
 impl Details {
+    /// For the proofs of this format.
+    pub fn new(format: &'static str) -> Self {
+        Self { format, parts: Vec::new(), bytes: 0 }
+    }
+
+    /// Whether none came.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     /// Takes one detail as it came: pieces of one text or summary are joined, everything else stands for itself.
     ///
     /// # Errors
@@ -28,22 +45,24 @@ impl Details {
                 "the provider sent more reasoning details than can be kept",
             ));
         }
-        let Ok(detail) = serde_json::from_str::<Map<String, Value>>(detail.get()) else { return Ok(()) };
-        let same = |key: &str, part: &Map<String, Value>| part.get(key) == detail.get(key);
+        let raw = detail.get();
+        let Ok(detail) = serde_json::from_str::<Map<String, Value>>(raw) else { return Ok(()) };
+        let same = |key: &str, part: &Part| part.detail.get(key) == detail.get(key);
         let joins = matches!(detail.get("type").and_then(Value::as_str), Some("reasoning.text" | "reasoning.summary"));
         let Some(part) = self.parts.last_mut().filter(|part| joins && same("type", part) && same("index", part)) else {
-            self.parts.push(detail);
+            self.parts.push(Part { detail, raw: Some(Bytes::copy_from_slice(raw.as_bytes())) });
             return Ok(());
         };
+        part.raw = None;
         for (key, value) in detail {
-            match (part.get_mut(&key), value) {
+            match (part.detail.get_mut(&key), value) {
                 (_, Value::Null) => {}
                 (Some(Value::String(text)), Value::String(more)) if key == "text" || key == "summary" => {
                     text.push_str(&more)
                 }
                 (Some(_), Value::String(text)) if text.is_empty() => {}
                 (_, value) => {
-                    part.insert(key, value);
+                    part.detail.insert(key, value);
                 }
             }
         }
@@ -52,15 +71,15 @@ impl Details {
 
     /// Hands over what came together.
     pub fn end(&mut self, mut tell: impl FnMut(OpaquePart)) {
-        for part in self.parts.drain(..) {
-            tell(opaque(Value::Object(part).to_string().into()));
+        for Part { detail, raw } in self.parts.drain(..) {
+            tell(opaque(self.format, raw.unwrap_or_else(|| Value::Object(detail).to_string().into())));
         }
     }
 }
 
 /// A detail as it goes back.
-pub fn opaque(json: bytes::Bytes) -> OpaquePart {
-    OpaquePart { format: "openai", json, call: None }
+pub fn opaque(format: &'static str, json: Bytes) -> OpaquePart {
+    OpaquePart { format, json, call: None }
 }
 
 #[cfg(test)]
@@ -69,13 +88,13 @@ mod tests {
 
     #[test]
     fn pieces_are_joined() {
-        let mut details = Details::default();
+        let mut details = Details::new("openrouter");
         for json in [
             r#"{"type":"reasoning.text","text":"","signature":"","index":0,"format":"f"}"#,
             r#"{"type":"reasoning.text","text":"a","index":0,"format":"f"}"#,
             r#"{"type":"reasoning.text","text":"b","index":0,"format":null}"#,
             r#"{"type":"reasoning.text","text":"","signature":"sig","index":0}"#,
-            r#"{"type":"reasoning.text","text":"c","index":1}"#,
+            r#"{"type":"reasoning.text", "text":"c","index":1.0}"#,
             r#"{"type":"reasoning.encrypted","data":"x","index":1}"#,
             r#"{"type":"reasoning.encrypted","data":"y","index":1}"#,
             r#""odd""#,
@@ -88,9 +107,9 @@ mod tests {
             parts,
             [
                 r#"{"format":"f","index":0,"signature":"sig","text":"ab","type":"reasoning.text"}"#,
-                r#"{"index":1,"text":"c","type":"reasoning.text"}"#,
-                r#"{"data":"x","index":1,"type":"reasoning.encrypted"}"#,
-                r#"{"data":"y","index":1,"type":"reasoning.encrypted"}"#,
+                r#"{"type":"reasoning.text", "text":"c","index":1.0}"#,
+                r#"{"type":"reasoning.encrypted","data":"x","index":1}"#,
+                r#"{"type":"reasoning.encrypted","data":"y","index":1}"#,
             ]
         );
     }

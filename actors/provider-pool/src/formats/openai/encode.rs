@@ -3,8 +3,9 @@
 //! It changes `model`, `stream` and `stream_options`, adds configured defaults where the client has none, and takes away what servers are known to
 //! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name.
 
+use super::Dialect;
 use crate::formats::prompt::{self, Members, Object};
-use crate::formats::{Encode, Encoded};
+use crate::formats::{Encode, Encoded, PutBack};
 use contract::chat::{ChatRequest, Message, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::CallBody;
@@ -13,15 +14,51 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
+/// The member of a message that holds the proof of its thinking.
+const DETAILS: &str = "reasoning_details";
+
 /// Writes the body.
 ///
 /// # Errors
 /// `InvalidRequest` if the client's body is no JSON object, or asks for several answers.
-pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
+pub fn encode(call: &Encode<'_>, dialect: &Dialect) -> Result<Encoded, Failure> {
     match call.body {
         CallBody::Raw(bytes) => raw(call, bytes),
-        CallBody::Request(request) => built(call, request),
+        CallBody::Request(request) => built(call, request, dialect),
     }
+}
+
+/// Puts proofs of thinking back: into the client's own bytes without changing anything else of them. A message that has some already keeps
+/// those.
+pub fn put_back(body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
+    let CallBody::Raw(bytes) = body else { return prompt::put_back(body, proofs) };
+    let Members(members) = serde_json::from_slice(bytes).ok()?;
+    let mut object = Object::with_capacity(bytes.len() + 4096);
+    for (name, value) in &members {
+        if name != "messages" {
+            object.add(name, value);
+            continue;
+        }
+        let messages: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+        let mut written: Vec<Box<RawValue>> = Vec::with_capacity(messages.len());
+        for (at, message) in messages.into_iter().enumerate() {
+            let parts = proofs.iter().filter(|proof| proof.message == at).flat_map(|proof| &proof.parts);
+            let details: Vec<&RawValue> = parts.filter_map(|part| serde_json::from_slice(&part.json).ok()).collect();
+            written.push(if details.is_empty() { message.to_owned() } else { with_details(message, &details)? });
+        }
+        object.add(name, &written);
+    }
+    Some(CallBody::Raw(object.finish().into()))
+}
+
+fn with_details(message: &RawValue, details: &[&RawValue]) -> Option<Box<RawValue>> {
+    let Members(members) = serde_json::from_str(message.get()).ok()?;
+    let mut object = Object::with_capacity(message.get().len() + 1024);
+    for (name, value) in members.iter().filter(|(name, value)| name != DETAILS || value.get() != "null") {
+        object.add(name, value);
+    }
+    object.add(DETAILS, details);
+    RawValue::from_string(String::from_utf8(object.finish()).ok()?).ok()
 }
 
 fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
@@ -59,10 +96,11 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     Ok(Encoded { body: object.finish().into(), notices })
 }
 
-fn built(call: &Encode<'_>, request: &ChatRequest) -> Result<Encoded, Failure> {
+fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<Encoded, Failure> {
     let mut object = Object::with_capacity(4096);
     object.add("model", call.model);
-    let messages: Vec<WithDetails<'_>> = request.messages.iter().map(WithDetails).collect();
+    let messages: Vec<WithDetails<'_>> =
+        request.messages.iter().map(|message| WithDetails(message, dialect.format)).collect();
     object.add("messages", &messages);
     let takes_tools = call.settings.tools != Some(false);
     if takes_tools && !request.tools.is_empty() {
@@ -131,7 +169,7 @@ fn is_empty_list(raw: &RawValue) -> bool {
 }
 
 /// A message, with the proof of thinking that its provider wants back.
-struct WithDetails<'a>(&'a Message);
+struct WithDetails<'a>(&'a Message, &'static str);
 
 impl Serialize for WithDetails<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -140,7 +178,7 @@ impl Serialize for WithDetails<'_> {
             .0
             .opaque
             .iter()
-            .filter(|part| part.format == "openai" && self.0.role == Role::Assistant)
+            .filter(|part| part.format == self.1 && self.0.role == Role::Assistant)
             .filter_map(|part| serde_json::from_slice(&part.json).ok())
             .collect();
         if details.is_empty() {
@@ -152,7 +190,7 @@ impl Serialize for WithDetails<'_> {
         for (name, value) in members {
             map.serialize_entry(&name, value)?;
         }
-        map.serialize_entry("reasoning_details", &details)?;
+        map.serialize_entry(DETAILS, &details)?;
         map.end()
     }
 }
@@ -166,8 +204,10 @@ mod tests {
     use serde_json::{Value, json};
     use std::rc::Rc;
 
+    const OPENAI: Dialect = Dialect { format: "openai", mends_calls: false, tells_cost: false };
+
     fn written(body: &CallBody, model: &str, stream: bool, settings: &ModelSettings) -> (String, Vec<String>) {
-        let encoded = encode(&Encode { body, model, stream, settings }).expect("encodes");
+        let encoded = encode(&Encode { body, model, stream, settings }, &OPENAI).expect("encodes");
         (String::from_utf8(encoded.body.to_vec()).expect("text"), encoded.notices)
     }
 
@@ -253,7 +293,8 @@ mod tests {
         let settings = ModelSettings::default();
         let refused = |body: &'static str| {
             let body = CallBody::Raw(Bytes::from_static(body.as_bytes()));
-            encode(&Encode { body: &body, model: "m", stream: false, settings: &settings }).expect_err("refused")
+            encode(&Encode { body: &body, model: "m", stream: false, settings: &settings }, &OPENAI)
+                .expect_err("refused")
         };
         assert_eq!(refused(r#"{"messages":[],"n":2}"#).param.as_deref(), Some("n"));
         assert_eq!(refused("[]").class, FailureClass::InvalidRequest);
@@ -271,5 +312,25 @@ mod tests {
             text,
             r#"{"model":"m","messages":[{"role":"assistant","content":"x","reasoning_details":[{"b":1.0,"a":2}]}],"stream":false}"#
         );
+    }
+
+    #[test]
+    fn proof_is_put_into_a_clients_own_bytes() {
+        let body = r#"{"model":"haia","messages":[ {"role":"user","content":"q"},{"role":"assistant","x":1.0,"reasoning_details":null},{"role":"assistant","reasoning_details":[1]}],"n":1}"#;
+        let part = |json: &'static str| OpaquePart {
+            format: "openrouter",
+            json: Bytes::from_static(json.as_bytes()),
+            call: None,
+        };
+        let back = |message, json| PutBack { message, parts: vec![part(json)] };
+        let body = CallBody::Raw(Bytes::from_static(body.as_bytes()));
+        let CallBody::Raw(bytes) = put_back(&body, &[back(1, r#"{"b":1.0}"#), back(2, "{}")]).expect("read") else {
+            panic!("still bytes")
+        };
+        assert_eq!(
+            bytes,
+            r#"{"model":"haia","messages":[{"role":"user","content":"q"},{"role":"assistant","x":1.0,"reasoning_details":[{"b":1.0}]},{"role":"assistant","reasoning_details":[1]}],"n":1}"#
+        );
+        assert!(put_back(&CallBody::Raw(Bytes::from_static(b"x")), &[]).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! OpenAI's chat completions, and the many servers that speak them: OpenRouter, DeepSeek, Groq, Mistral, vLLM, llama.cpp, Azure, …
+//! OpenAI's chat completions, and the many servers that speak them: DeepSeek, Groq, Mistral, vLLM, llama.cpp, Azure, …
 
 mod calls;
 mod chunk;
@@ -15,10 +15,38 @@ use bytes::Bytes;
 use contract::chat::EventSink;
 use contract::failure::Failure;
 use contract::secret::Secret;
+use std::borrow::Cow;
 use std::sync::Arc;
+
+pub use encode::{encode, put_back};
+pub use models::read as models;
+pub use whole::read as whole;
 
 /// The format `openai`.
 pub struct OpenAi;
+
+/// In what the servers that share this format differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Dialect {
+    /// The name under which proofs of thinking are kept: they go back to where they came from alone.
+    pub format: &'static str,
+    /// Whether calls of tools are handed on as neutral events always, so that everybody knows their ids.
+    pub mends_calls: bool,
+    /// Whether `usage.cost` is USD.
+    pub tells_cost: bool,
+}
+
+const DIALECT: Dialect = Dialect { format: "openai", mends_calls: false, tells_cost: false };
+
+/// The header that carries the key.
+pub fn headers(key: Option<&Secret>) -> Vec<(&'static str, Secret)> {
+    key.map(|key| ("authorization", Secret::new(format!("Bearer {}", key.expose())))).into_iter().collect()
+}
+
+/// A decoder for a streamed answer of `model`.
+pub fn stream(model: Arc<str>, dialect: Dialect) -> impl Decoder {
+    stream::OpenAiStream::new(model, dialect)
+}
 
 impl Format for OpenAi {
     fn kind(&self) -> &'static str {
@@ -29,8 +57,8 @@ impl Format for OpenAi {
         "https://api.openai.com/v1"
     }
 
-    fn chat_path(&self) -> &'static str {
-        "/chat/completions"
+    fn chat_path(&self, _: &str, _: bool) -> Cow<'static, str> {
+        Cow::Borrowed("/chat/completions")
     }
 
     fn models_path(&self) -> &'static str {
@@ -38,24 +66,24 @@ impl Format for OpenAi {
     }
 
     fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)> {
-        key.map(|key| ("authorization", Secret::new(format!("Bearer {}", key.expose())))).into_iter().collect()
+        headers(key)
     }
 
     fn encode(&self, call: &Encode<'_>) -> Result<Encoded, Failure> {
-        encode::encode(call)
+        encode(call, &DIALECT)
     }
 
     fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
         let decoding = call.clone();
-        let stream = stream::OpenAiStream::new(Arc::clone(&call.model));
-        Box::new(Sniffing::new(stream, move |body, sink| whole::read(body, &decoding, sink)))
+        let stream = stream(Arc::clone(&call.model), DIALECT);
+        Box::new(Sniffing::new(stream, move |body, sink| whole(body, &decoding, DIALECT, sink)))
     }
 
     fn decode_whole(&self, body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
         if sniff::is_event_stream(body) {
             return sniff::read_stream(self.stream_decoder(call), body, sink);
         }
-        whole::read(body, call, sink)
+        whole(body, call, DIALECT, sink)
     }
 
     fn failure(&self, answer: &ErrorAnswer<'_>) -> Failure {
@@ -63,6 +91,6 @@ impl Format for OpenAi {
     }
 
     fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure> {
-        models::read(body)
+        models(body)
     }
 }

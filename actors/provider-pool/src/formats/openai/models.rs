@@ -3,7 +3,7 @@
 use crate::formats::ModelsPage;
 use crate::formats::wire::{self, Raw};
 use contract::failure::Failure;
-use contract::provider::ModelEntry;
+use contract::provider::{Abilities, ModelEntry};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -37,6 +37,12 @@ struct Model<'a> {
     /// Mistral: what the model can do.
     #[serde(borrow)]
     capabilities: Raw<'a>,
+    /// OpenRouter: what goes in and comes out.
+    #[serde(borrow)]
+    architecture: Raw<'a>,
+    /// OpenRouter: the limits of who really answers.
+    #[serde(borrow)]
+    top_provider: Raw<'a>,
 }
 
 /// Reads `{"data":[…]}`, or the bare array that some servers send.
@@ -58,20 +64,49 @@ fn entry(model: &Model<'_>) -> Option<ModelEntry> {
         model: Arc::from(wire::filled(model.id)?),
         created: wire::positive(model.created),
         context_tokens: lengths.into_iter().find_map(wire::count).filter(|tokens| *tokens > 0),
-        tools: takes_tools(model),
+        tools: parameter(model, "tools").or_else(|| capabilities(model).function_calling),
+        abilities: abilities(model),
     })
 }
 
-fn takes_tools(model: &Model<'_>) -> Option<bool> {
+/// What Mistral tells of a model.
+#[derive(Default, Deserialize)]
+struct Capabilities {
+    function_calling: Option<bool>,
+    vision: Option<bool>,
+}
+
+fn capabilities(model: &Model<'_>) -> Capabilities {
+    model.capabilities.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+}
+
+/// Whether OpenRouter lists a parameter among those that the model takes.
+fn parameter(model: &Model<'_>, wanted: &str) -> Option<bool> {
+    let names: Vec<String> = serde_json::from_str(model.supported_parameters?.get()).ok()?;
+    Some(names.iter().any(|name| name == wanted))
+}
+
+fn abilities(model: &Model<'_>) -> Abilities {
+    #[derive(Default, Deserialize)]
+    struct Architecture {
+        input_modalities: Option<Vec<String>>,
+        output_modalities: Option<Vec<String>>,
+    }
     #[derive(Deserialize)]
-    struct Capabilities {
-        function_calling: Option<bool>,
+    struct TopProvider<'a> {
+        #[serde(borrow)]
+        max_completion_tokens: Raw<'a>,
     }
-    if let Some(parameters) = model.supported_parameters {
-        let names: Vec<String> = serde_json::from_str(parameters.get()).ok()?;
-        return Some(names.iter().any(|name| name == "tools"));
+    let told: Architecture =
+        model.architecture.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+    let among = |names: Option<Vec<String>>, wanted: &str| names.map(|names| names.iter().any(|name| name == wanted));
+    let top: Option<TopProvider<'_>> = model.top_provider.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    Abilities {
+        vision: among(told.input_modalities, "image").or_else(|| capabilities(model).vision),
+        thinking: parameter(model, "reasoning"),
+        embeddings: among(told.output_modalities, "embeddings"),
+        output_tokens: top.and_then(|top| wire::count(top.max_completion_tokens)).filter(|tokens| *tokens > 0),
     }
-    serde_json::from_str::<Capabilities>(model.capabilities?.get()).ok()?.function_calling
 }
 
 #[cfg(test)]
@@ -82,7 +117,8 @@ mod tests {
     fn lists_of_many_servers_are_read() {
         let body = br#"{"object":"list","data":[
             {"id":"gpt-4o","object":"model","created":1715367049,"owned_by":"system"},
-            {"id":"or/x","context_length":8192,"supported_parameters":["tools","seed"]},
+            {"id":"or/x","context_length":8192,"supported_parameters":["tools","seed","reasoning"],
+              "architecture":{"input_modalities":["text","image"],"output_modalities":["text"]},"top_provider":{"max_completion_tokens":2048}},
             {"id":"or/y","supported_parameters":["seed"]},
             {"id":"vl","max_model_len":4096,"created":0},
             {"id":"mi","max_context_length":32768,"capabilities":{"function_calling":true}},
@@ -103,6 +139,9 @@ mod tests {
                 ("mi", None, Some(32768), Some(true)),
             ]
         );
+        let or =
+            Abilities { vision: Some(true), thinking: Some(true), embeddings: Some(false), output_tokens: Some(2048) };
+        assert_eq!((page.entries[0].abilities, page.entries[1].abilities), (Abilities::default(), or));
         assert_eq!(read(br#"[{"id":"t"}]"#).expect("a list").entries.len(), 1);
         for odd in [&b"<html>"[..], b"{}", b"null", b"{\"data\":5}"] {
             assert!(read(odd).is_err());

@@ -36,7 +36,7 @@ impl<'s> Out<'s> {
     /// Hands on a neutral event, after what was relayed before it.
     pub fn event(&mut self, event: Event<'_>) {
         // Counts are for the books: they need not break a run of verbatim bytes.
-        if !matches!(event, Event::Usage(_)) {
+        if !matches!(event, Event::Usage(_) | Event::Cost(_)) {
             self.flush();
         }
         self.sink.event(event);

@@ -7,6 +7,7 @@
 //! The chunk with the finish reason is held back until the end mark (`[DONE]`, or the end of the connection): an error may still come, and an
 //! answer that failed has no finish reason.
 
+use super::Dialect;
 use super::calls::Calls;
 use super::chunk::{self, Choice, Chunk, Delta, Finish};
 use super::details::Details;
@@ -14,7 +15,7 @@ use super::relay::{Held, Out};
 use crate::formats::sse::{self, Sse};
 use crate::formats::{Decoder, errors, wire};
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, Relayed};
+use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
 use contract::failure::{Failure, FailureClass};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,14 +28,15 @@ pub struct OpenAiStream {
 
 impl OpenAiStream {
     /// For an answer of `model`.
-    pub fn new(model: Arc<str>) -> Self {
+    pub fn new(model: Arc<str>, dialect: Dialect) -> Self {
         let answer = Reading {
             model,
+            dialect,
             relays: None,
             head: None,
             has_role: false,
             calls: Calls::default(),
-            details: Details::default(),
+            details: Details::new(dialect.format),
             finish: None,
             held: Vec::new(),
             complete: false,
@@ -79,6 +81,7 @@ impl Decoder for OpenAiStream {
 /// What is known of the answer so far.
 struct Reading {
     model: Arc<str>,
+    dialect: Dialect,
     /// Whether verbatim bytes are wanted, and usage chunks among them: asked of the sink once.
     relays: Option<Relays>,
     head: Option<Known>,
@@ -141,9 +144,7 @@ impl Reading {
             serde_json::from_str(&text).map_err(|_| wire::not_understood("a piece of the stream"))?;
         let usage = chunk.usage();
         if chunk.error.is_some() {
-            if let Some(usage) = usage {
-                out.event(Event::Usage(usage));
-            }
+            self.tell_usage(usage, &chunk, out);
             return Err(errors::inside(&text));
         }
         let choice = chunk.choices.as_ref().and_then(|choices| choices.first.as_ref());
@@ -178,10 +179,19 @@ impl Reading {
             let holds = Relayed { usage: true, ..Relayed::default() };
             self.held.push(out.hold(event.verbatim, data, holds));
         }
+        self.tell_usage(usage, &chunk, out);
+        Ok(())
+    }
+
+    fn tell_usage(&self, usage: Option<Usage>, chunk: &Chunk<'_>, out: &mut Out<'_>) {
         if let Some(usage) = usage {
             out.event(Event::Usage(usage));
         }
-        Ok(())
+        if self.dialect.tells_cost
+            && let Some(cost) = chunk.cost()
+        {
+            out.event(Event::Cost(cost));
+        }
     }
 
     fn tell_head(&mut self, chunk: &Chunk<'_>, out: &mut Out<'_>) {
@@ -225,7 +235,9 @@ impl Reading {
             return None;
         }
         let deltas = delta.tool_calls.as_deref().unwrap_or_default();
-        if !self.calls.are_clean(deltas) {
+        // A call whose proof of thinking came must be known by its id.
+        if !self.calls.are_clean(deltas) || !deltas.is_empty() && (self.dialect.mends_calls || !self.details.is_empty())
+        {
             return None;
         }
         let content = !nothing(delta.content) || !nothing(delta.reasoning_content) || !deltas.is_empty();

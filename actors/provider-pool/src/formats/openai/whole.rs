@@ -1,5 +1,6 @@
 //! Reads a whole OpenAI answer: relayed as it came if it is right for clients, else as neutral events.
 
+use super::Dialect;
 use super::calls::Calls;
 use super::chunk::{self, CallDelta, Delta, Finish};
 use super::details;
@@ -44,7 +45,7 @@ struct Choice<'a> {
 ///
 /// # Errors
 /// The failure that the body tells, or `Truncated` if it is no answer.
-pub fn read(body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(), Failure> {
+pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     let text = wire::utf8(body);
     let whole: Whole<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
     if whole.error.is_some() {
@@ -69,16 +70,20 @@ pub fn read(body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(
     let reason = chunk::fitting(told, has_calls);
     sink.event(Event::Head(head(&whole, call)));
     if sink.relays()
+        && !(has_calls && dialect.mends_calls)
         && matches!(text, Cow::Borrowed(_))
         && choices.len() == 1
         && is_right(&whole, choice, message, reason)
     {
         sink.relay_whole(body.clone());
     } else {
-        tell(message, sink)?;
+        tell(message, dialect, sink)?;
     }
     if let Some(usage) = whole.usage.and_then(chunk::read_usage) {
         sink.event(Event::Usage(usage));
+    }
+    if let Some(cost) = whole.usage.and_then(chunk::read_cost).filter(|_| dialect.tells_cost) {
+        sink.event(Event::Cost(cost));
     }
     sink.event(Event::Finish(reason));
     Ok(())
@@ -122,12 +127,12 @@ fn call_is_right(call: &CallDelta<'_>) -> bool {
         && wire::filled(function.arguments).is_some()
 }
 
-fn tell(message: &Delta<'_>, sink: &mut dyn EventSink) -> Result<(), Failure> {
+fn tell(message: &Delta<'_>, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     if let Some(thinking) = message.thinking() {
         sink.event(Event::Thinking(&thinking));
     }
     for detail in message.details() {
-        sink.event(Event::Opaque(details::opaque(Bytes::copy_from_slice(detail.get().as_bytes()))));
+        sink.event(Event::Opaque(details::opaque(dialect.format, Bytes::copy_from_slice(detail.get().as_bytes()))));
     }
     if let Some(text) = wire::filled(message.content) {
         sink.event(Event::Text(&text));

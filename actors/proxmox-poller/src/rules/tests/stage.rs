@@ -117,6 +117,7 @@ impl Stage {
             slow: Arc::default(),
             other_rows: std::collections::BTreeMap::new(),
             missing_privileges: Vec::new(),
+            actions: Arc::default(),
         };
         let mut stage = Self {
             snapshot,

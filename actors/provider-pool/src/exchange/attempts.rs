@@ -1,0 +1,132 @@
+//! The way along a call's candidates until one begins to answer: whom a route leaves alone, who is asked at once, and who is asked once more.
+//!
+//! It opens no connection: what one exchange is stands in the parent.
+
+use super::{GRANT_DEADLINE, Inner};
+use crate::backoff;
+use crate::circuit::Alone;
+use crate::provider::{Model, Provider};
+use crate::shard::{Grant, GrantCall};
+use crate::standing::Probe;
+use crate::table::{Candidate, merge};
+use contract::failure::{Failure, FailureClass};
+use contract::provider::{Called, ModelAnswer, ModelCall};
+use std::sync::Arc;
+
+impl Inner {
+    pub(super) async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
+        let asked = GrantCall { target: call.target.clone(), who: Arc::clone(&call.caller.name) };
+        let Grant(candidates) = self.grant.ask(asked, GRANT_DEADLINE).await??;
+        // Whoever is asked for by name, or has nobody beside it, is asked whatever happened before.
+        let is_alone = candidates.len() == 1;
+        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
+        let mut failures: Vec<Failure> = Vec::new();
+        let mut shut = Vec::new();
+        for (at, candidate) in candidates.into_iter().enumerate() {
+            let (provider, model) = match candidate {
+                Candidate::Model { provider, model } => (provider, model),
+                Candidate::Builtin => {
+                    failures.extend(shut.into_iter().map(|(_, _, failure)| failure));
+                    return Ok(Called::Builtin { failures });
+                }
+            };
+            let probe = match if is_alone { Ok(None) } else { self.pass(&provider, &model) } {
+                Ok(probe) => probe,
+                Err((told, failure)) => {
+                    tracing::debug!(request_id = %call.request_id, model = %model.id, reason = %failure, "model is left alone");
+                    // Before the time that a provider told nobody asks it again.
+                    if told {
+                        failures.push(failure);
+                    } else {
+                        shut.push((Arc::clone(&provider), Arc::clone(&model), failure));
+                    }
+                    continue;
+                }
+            };
+            // Worth a wait, and another try, only where nobody else could answer sooner.
+            let is_last = last == Some(at) && shut.is_empty();
+            let asked = self.persist(&call, &provider, &model, is_last).await;
+            drop(probe);
+            match asked {
+                Ok(answer) => return Ok(Called::Stream(answer)),
+                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                // What is wrong with the request itself is told as it is, whatever failed before.
+                Err(failure) => return Err(failure),
+            }
+        }
+        // Those that failed before are the last resort.
+        let last = shut.len().saturating_sub(1);
+        for (at, (provider, model, _)) in shut.into_iter().enumerate() {
+            match self.persist(&call, &provider, &model, at == last).await {
+                Ok(answer) => return Ok(Called::Stream(answer)),
+                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(merge(failures).unwrap_or_else(no_entry))
+    }
+
+    /// The turn to ask, or why the route leaves this one alone, and whether its provider told to.
+    fn pass<'a>(&self, provider: &'a Provider, model: &'a Model) -> Result<Option<Probe<'a>>, (bool, Failure)> {
+        let Alone { wait, told, class } = match provider.standing.pass(&model.standing, self.clock.monotonic()) {
+            Ok(probe) => return Ok(Some(probe)),
+            Err(alone) => alone,
+        };
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = match told {
+            true => format!("{} asked not to be called for another {seconds} s", provider.name),
+            false => format!("{} is left alone for {seconds} s after it failed ({})", provider.name, class.as_str()),
+        };
+        let failure = Failure::new(class, message).with_retry_after(Some(wait));
+        Err((told, failure.from_provider(Arc::clone(&provider.name))))
+    }
+
+    /// One candidate, asked again after a moment where that is of use.
+    async fn persist(
+        &self,
+        call: &ModelCall,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        is_last: bool,
+    ) -> Result<ModelAnswer, Failure> {
+        let mut tries = 0;
+        loop {
+            let failure = match self.attempt(call, provider, model, is_last).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure.from_provider(Arc::clone(&provider.name)),
+            };
+            tries += 1;
+            let again = is_last && tries <= provider.config.retries;
+            let pause = again.then(|| backoff::pause(&failure, tries, self.ledger.chance())).flatten();
+            let pause_ms = pause.map(|pause| pause.as_millis() as u64);
+            tracing::info!(request_id = %call.request_id, model = %model.id, class = failure.class.as_str(), reason = %failure, again_in_ms = pause_ms, "model did not answer");
+            match pause {
+                Some(pause) => self.clock.pause(pause).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
+    /// One try; a second time without tools if it turns out that the model takes none.
+    async fn attempt(
+        &self,
+        call: &ModelCall,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        is_last: bool,
+    ) -> Result<ModelAnswer, Failure> {
+        let knew = model.refuses_tools();
+        let first = self.exchange(call, provider, model, is_last).await;
+        match first {
+            Err(failure) if !knew && failure.code.as_deref() == Some("tools_unsupported") => {
+                model.refuse_tools();
+                self.exchange(call, provider, model, is_last).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+fn no_entry() -> Failure {
+    Failure::new(FailureClass::NotFound, "the route has no entry")
+}

@@ -1,0 +1,142 @@
+//! What is asked of a provider beside chats, in that provider's own words: embeddings, speech, transcription, Anthropic's messages as they
+//! are. Pure: requests in, requests out; answers in, answers out.
+//!
+//! A format that has no words for something is not asked: [`outgoing`] gives nothing, and the caller is told who cannot do what.
+
+mod anthropic;
+mod embeddings;
+mod gemini;
+mod ollama;
+mod openai;
+
+use super::ModelSettings;
+use super::wire::{self, Raw};
+use bytes::Bytes;
+use contract::chat::Usage;
+use contract::direct::{DirectBody, DirectKind};
+use contract::failure::{Failure, FailureClass};
+use serde::Deserialize;
+
+/// What is to be written.
+pub struct Asked<'a> {
+    /// What is asked.
+    pub kind: DirectKind,
+    /// The caller's body.
+    pub body: &'a DirectBody,
+    /// The model by the provider's own name.
+    pub model: &'a str,
+    /// Whether a stream of events is wanted.
+    pub stream: bool,
+    /// What is known and configured of the model.
+    pub settings: &'a ModelSettings,
+}
+
+/// A request as it goes out.
+pub struct Outgoing {
+    /// Where to, after the base URL.
+    pub path: String,
+    /// The body's content type.
+    pub content_type: String,
+    /// The body, in pieces that need no copying.
+    pub body: Vec<Bytes>,
+    /// How the answer is read.
+    pub reading: Reading,
+    /// Whether the answer has no end mark of its own but its length: only the connection can tell that it was cut.
+    pub bare: bool,
+}
+
+/// How an answer is read.
+pub enum Reading {
+    /// As it comes; JSON is read whole, for what it tells of tokens and failure.
+    Through,
+    /// Whole, and translated.
+    Translated(Translate),
+    /// As an answer of the format's chats, whole or as a stream, and passed on as it came.
+    Chat,
+}
+
+/// Translates a whole answer.
+pub type Translate = Box<dyn FnOnce(&Bytes) -> Result<Translated, Failure>>;
+
+/// An answer in the words that the caller knows.
+#[derive(Debug)]
+pub struct Translated {
+    /// JSON.
+    pub body: Bytes,
+    /// What was counted.
+    pub usage: Usage,
+}
+
+/// Writes the request; `None` if providers of this format have nothing of the kind.
+///
+/// # Errors
+/// `InvalidRequest` with `param` where the format cannot express what is asked.
+pub fn outgoing(format: &str, asked: &Asked<'_>) -> Result<Option<Outgoing>, Failure> {
+    use DirectKind::{CountTokens, Embeddings, Messages, Speech, Transcription};
+    match (format, asked.kind) {
+        ("openai" | "openrouter", Embeddings | Speech | Transcription) => openai::write(asked).map(Some),
+        ("anthropic", Messages | CountTokens) => anthropic::write(asked).map(Some),
+        ("ollama", Embeddings) => ollama::write(asked).map(Some),
+        ("gemini", Embeddings) => gemini::write(asked).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What JSON that is passed on says of itself.
+///
+/// # Errors
+/// The failure that it tells in spite of its good status, or `Truncated` if it is no JSON at all.
+pub fn look(body: &[u8]) -> Result<Usage, Failure> {
+    #[derive(Deserialize)]
+    struct Told<'a> {
+        #[serde(borrow)]
+        error: Raw<'a>,
+        #[serde(borrow)]
+        usage: Option<Counts<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Counts<'a> {
+        #[serde(borrow)]
+        prompt_tokens: Raw<'a>,
+        #[serde(borrow)]
+        input_tokens: Raw<'a>,
+        #[serde(borrow)]
+        output_tokens: Raw<'a>,
+    }
+    let text = wire::utf8(body);
+    let Ok(told) = serde_json::from_str::<Told<'_>>(&text) else {
+        // An array, or a member of another type than expected: still an answer.
+        return match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+            Ok(_) => Ok(Usage::default()),
+            Err(_) => Err(wire::not_understood("the answer")),
+        };
+    };
+    if told.error.is_some_and(|error| error.get() != "null") {
+        return Err(super::errors::inside(&text));
+    }
+    let counted = told.usage.map(|counts| Usage {
+        input: wire::count(counts.prompt_tokens).or_else(|| wire::count(counts.input_tokens)),
+        output: wire::count(counts.output_tokens),
+        ..Usage::default()
+    });
+    Ok(counted.unwrap_or_default())
+}
+
+/// The JSON of a body that must be some.
+fn json<'a>(asked: &Asked<'a>) -> Result<&'a Bytes, Failure> {
+    match asked.body {
+        DirectBody::Json(bytes) => Ok(bytes),
+        DirectBody::Form { .. } => {
+            let message = format!("{} takes a JSON object, not a form", asked.kind.path());
+            Err(Failure::new(FailureClass::InvalidRequest, message))
+        }
+    }
+}
+
+/// The body is no object.
+fn no_object(error: &serde_json::Error) -> Failure {
+    Failure::new(FailureClass::InvalidRequest, format!("the body is not a JSON object: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Requests and answers of each format.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn body(value: &Value) -> DirectBody {
+    DirectBody::Json(value.to_string().into())
+}
+
+fn write(format: &str, kind: DirectKind, body: &DirectBody, options: &Value) -> Result<Option<Outgoing>, Failure> {
+    let settings = ModelSettings {
+        max_tokens: Some(99),
+        temperature: Some(0.5),
+        options: options.as_object().cloned().unwrap_or_default(),
+        ..ModelSettings::default()
+    };
+    outgoing(format, &Asked { kind, body, model: "m-1", stream: true, settings: &settings })
+}
+
+fn written(format: &str, kind: DirectKind, given: &Value, options: &Value) -> (String, Value, Reading) {
+    let outgoing = write(format, kind, &body(given), options).expect("can be written").expect("is known");
+    assert_eq!(outgoing.content_type, "application/json");
+    let value = serde_json::from_slice(&outgoing.body.concat()).expect("JSON");
+    (outgoing.path, value, outgoing.reading)
+}
+
+fn translated(reading: Reading, answer: &Value) -> Result<(Value, Usage), Failure> {
+    let Reading::Translated(translate) = reading else { panic!("nothing is translated") };
+    let translated = translate(&answer.to_string().into())?;
+    Ok((serde_json::from_slice(&translated.body).expect("JSON"), translated.usage))
+}
+
+#[test]
+fn compatible_servers_get_the_body_as_it_is() {
+    let given = json!({ "input": [[1, 2], [3]], "model": "openai/m-1", "encoding_format": "base64", "x": 1.50 });
+    let (path, value, reading) = written("openai", DirectKind::Embeddings, &given, &json!({ "top_k": 3 }));
+    assert_eq!(path, "/embeddings");
+    assert_eq!(value, json!({ "model": "m-1", "input": [[1, 2], [3]], "encoding_format": "base64", "x": 1.50 }));
+    assert!(matches!(reading, Reading::Through));
+    let (path, value, _) = written("openrouter", DirectKind::Speech, &json!({ "input": "hi" }), &json!({}));
+    assert_eq!((path.as_str(), value), ("/audio/speech", json!({ "model": "m-1", "input": "hi" })));
+}
+
+#[test]
+fn a_form_keeps_every_byte_but_the_models_name() {
+    let form = DirectBody::Form {
+        content_type: "multipart/form-data; boundary=b".to_owned(),
+        around_model: (Bytes::from_static(b"before\xff"), Bytes::from_static(b"behind\x00")),
+    };
+    let outgoing = write("openai", DirectKind::Transcription, &form, &json!({})).expect("writes").expect("known");
+    assert_eq!(outgoing.path, "/audio/transcriptions");
+    assert_eq!(outgoing.content_type, "multipart/form-data; boundary=b");
+    assert_eq!(outgoing.body.concat(), b"before\xffm-1behind\x00");
+    let wrong = write("openai", DirectKind::Embeddings, &form, &json!({})).err().expect("refused");
+    assert_eq!(wrong.class, FailureClass::InvalidRequest);
+}
+
+#[test]
+fn ollama_embeds_in_its_own_words() {
+    let options = json!({ "keep_alive": "5m", "num_ctx": 2048, "think": true });
+    let (path, value, reading) =
+        written("ollama", DirectKind::Embeddings, &json!({ "input": "a", "dimensions": 2 }), &options);
+    assert_eq!(path, "/api/embed");
+    assert_eq!(
+        value,
+        json!({ "model": "m-1", "input": ["a"], "dimensions": 2, "keep_alive": "5m", "options": { "num_ctx": 2048 } })
+    );
+    let (answer, usage) =
+        translated(reading, &json!({ "embeddings": [[0.25, -1.5e-3]], "prompt_eval_count": 4 })).expect("an answer");
+    assert_eq!(
+        answer,
+        json!({
+            "object": "list", "model": "m-1", "usage": { "prompt_tokens": 4, "total_tokens": 4 },
+            "data": [{ "object": "embedding", "index": 0, "embedding": [0.25, -1.5e-3] }],
+        })
+    );
+    assert_eq!(usage.input, Some(4));
+}
+
+#[test]
+fn gemini_embeds_in_its_own_words() {
+    let given = json!({ "input": ["a", "b"], "dimensions": 2, "encoding_format": "base64" });
+    let (path, value, reading) = written("gemini", DirectKind::Embeddings, &given, &json!({}));
+    assert_eq!(path, "/models/m-1:batchEmbedContents");
+    let one = |text: &str| json!({ "model": "models/m-1", "content": { "parts": [{ "text": text }] }, "outputDimensionality": 2 });
+    assert_eq!(value, json!({ "requests": [one("a"), one("b")] }));
+    let answer = json!({ "embeddings": [{ "values": [1.0, -2.0] }, { "values": [0, 0.5] }] });
+    let (answer, usage) = translated(reading, &answer).expect("an answer");
+    assert_eq!(answer["data"][0]["embedding"], "AACAPwAAAMA=");
+    assert_eq!(answer["data"][1]["index"], 1);
+    assert_eq!((answer.get("usage"), usage), (None, Usage::default()), "unknown is not 0");
+}
+
+#[test]
+fn a_models_name_cannot_lead_elsewhere() {
+    let settings = ModelSettings::default();
+    let given = body(&json!({ "input": "a" }));
+    for model in ["../x", "a:generateContent", "a?key=1", "a/b"] {
+        let asked = Asked { kind: DirectKind::Embeddings, body: &given, model, stream: false, settings: &settings };
+        let failure = outgoing("gemini", &asked).err().expect(model);
+        assert_eq!(failure.code.as_deref(), Some("model_not_found"), "{model}");
+    }
+}
+
+#[test]
+fn wrong_requests_name_their_field() {
+    for (given, param) in [
+        (json!({}), "input"),
+        (json!({ "input": [] }), "input"),
+        (json!({ "input": [1, 2] }), "input"),
+        (json!({ "input": [[1]] }), "input"),
+        (json!({ "input": { "a": 1 } }), "input"),
+        (json!({ "input": "a", "dimensions": 0 }), "dimensions"),
+        (json!({ "input": "a", "dimensions": "x" }), "dimensions"),
+        (json!({ "input": "a", "encoding_format": "hex" }), "encoding_format"),
+    ] {
+        for format in ["ollama", "gemini"] {
+            let failure = write(format, DirectKind::Embeddings, &body(&given), &json!({})).err().expect("refused");
+            assert_eq!(failure.param.as_deref(), Some(param), "{given}");
+        }
+    }
+}
+
+#[test]
+fn odd_answers_are_failures() {
+    for answer in [json!({ "embeddings": [["x"]] }), json!([1]), json!({ "embeddings": 5 })] {
+        let (_, _, reading) = written("ollama", DirectKind::Embeddings, &json!({ "input": "a" }), &json!({}));
+        assert_eq!(translated(reading, &answer).expect_err("odd").class, FailureClass::Truncated, "{answer}");
+    }
+    let (_, _, reading) = written("gemini", DirectKind::Embeddings, &json!({ "input": "a" }), &json!({}));
+    let told = translated(reading, &json!({ "error": { "code": 429, "message": "slow down" } })).expect_err("told");
+    assert_eq!(told.class, FailureClass::RateLimit);
+}
+
+#[test]
+fn anthropics_own_messages_are_completed_only() {
+    let given = json!({ "model": "x", "messages": [], "thinking": { "type": "enabled" }, "stream": false });
+    let (path, value, reading) = written("anthropic", DirectKind::Messages, &given, &json!({ "service_tier": "auto" }));
+    assert_eq!(path, "/v1/messages");
+    assert!(matches!(reading, Reading::Chat));
+    assert_eq!(
+        value,
+        json!({
+            "model": "m-1", "stream": true, "messages": [], "thinking": { "type": "enabled" }, "max_tokens": 99,
+            "service_tier": "auto",
+        })
+    );
+    let (_, value, _) = written("anthropic", DirectKind::Messages, &json!({ "max_tokens": 5 }), &json!({}));
+    assert_eq!((&value["max_tokens"], &value["temperature"]), (&json!(5), &json!(0.5)));
+    let (path, value, reading) = written("anthropic", DirectKind::CountTokens, &json!({ "messages": [] }), &json!({}));
+    assert_eq!((path.as_str(), value), ("/v1/messages/count_tokens", json!({ "model": "m-1", "messages": [] })));
+    assert!(matches!(reading, Reading::Through));
+}
+
+#[test]
+fn what_a_format_has_no_words_for_is_not_sent() {
+    let given = body(&json!({ "input": "a" }));
+    for (format, kind) in [
+        ("anthropic", DirectKind::Embeddings),
+        ("ollama", DirectKind::Speech),
+        ("gemini", DirectKind::Transcription),
+        ("openai", DirectKind::Messages),
+        ("openai", DirectKind::CountTokens),
+    ] {
+        assert!(write(format, kind, &given, &json!({})).expect("no failure").is_none(), "{format} {kind:?}");
+    }
+}
+
+#[test]
+fn passed_on_json_is_looked_at() {
+    let usage = |text: &str| look(text.as_bytes());
+    assert_eq!(usage(r#"{"usage":{"prompt_tokens":3,"total_tokens":3}}"#).expect("good").input, Some(3));
+    let told = usage(r#"{"text":"hi","usage":{"type":"tokens","input_tokens":3,"output_tokens":2}}"#).expect("good");
+    assert_eq!((told.input, told.output), (Some(3), Some(2)));
+    assert_eq!(usage("\"hi\"").expect("good"), Usage::default());
+    assert_eq!(usage(r#"{"error":null}"#).expect("good"), Usage::default());
+    assert_eq!(usage(r#"{"error":{"message":"no","code":429}}"#).expect_err("told").class, FailureClass::RateLimit);
+    assert_eq!(usage("{").expect_err("cut").class, FailureClass::Truncated);
+}

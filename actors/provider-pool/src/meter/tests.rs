@@ -1,0 +1,109 @@
+//! Accounts over days, restarts and limits.
+
+use super::*;
+use contract::clock::Clock;
+use contract::usage::UsageSink;
+use jiff::civil::date;
+use runtime::world::{TestClock, World};
+
+/// Keeps what the store would get.
+#[derive(Default)]
+struct Sink(Mutex<Vec<(UsageSlot, UsageTotals)>>);
+
+impl UsageSink for Sink {
+    fn record(&self, slot: &UsageSlot, more: &UsageTotals) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((slot.clone(), *more));
+    }
+}
+
+fn took(input: u64, output: u64, cost_nanos: Option<u64>) -> UsageTotals {
+    UsageTotals {
+        calls: 1,
+        input: Some(input),
+        output: Some(output),
+        cost_nanos,
+        total_us: 1000,
+        ..UsageTotals::default()
+    }
+}
+
+fn meter(clock: &Arc<TestClock>) -> (Meter, Arc<Sink>) {
+    let sink = Arc::<Sink>::default();
+    (Meter::new(clock.clone(), TimeZone::UTC, sink.clone()), sink)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_limit_refuses_until_it_begins_anew() {
+    World::run(async |world| {
+        let (meter, sink) = meter(&world.clock);
+        let (who, provider, model): (Arc<str>, Arc<str>, Arc<str>) = ("tablet".into(), "openai".into(), "gpt".into());
+        let limits = KeyLimits { tokens_per_day: Some(100), usd_per_month: Some(1.0), ..KeyLimits::default() };
+        assert_eq!(meter.check(&who, &limits), Ok(()));
+        meter.record(&who, &provider, &model, &took(60, 39, Some(400_000_000)));
+        assert_eq!(meter.check(&who, &limits), Ok(()));
+        meter.record(&who, &provider, &model, &took(1, 0, Some(0)));
+        let failure = meter.check(&who, &limits).expect_err("used up");
+        assert_eq!((failure.class, failure.code.as_deref()), (FailureClass::RateLimit, Some("key_limit_reached")));
+        assert_eq!(failure.retry_after, Some(12 * HOUR), "noon until midnight");
+        for told in ["\"tablet\"", "100 tokens", "2026-03-02 00:00 UTC", "limits.tokens_per_day"] {
+            assert!(failure.message.contains(told), "no {told} in {}", failure.message);
+        }
+        assert_eq!(meter.check(&"other".into(), &limits), Ok(()));
+        assert_eq!(meter.check(&who, &KeyLimits::default()), Ok(()));
+
+        tokio::time::sleep(12 * HOUR).await;
+        assert_eq!(meter.check(&who, &limits), Ok(()), "a new day");
+        meter.record(&who, &provider, &model, &took(1, 1, Some(600_000_000)));
+        let failure = meter.check(&who, &limits).expect_err("the month's money is spent");
+        assert_eq!(failure.retry_after, Some(31 * 24 * HOUR - 24 * HOUR));
+        let keys = meter.keys(&BTreeMap::from([("tablet".to_owned(), limits), ("new".to_owned(), limits)]));
+        assert_eq!(
+            keys.iter().map(|key| (key.name.as_ref(), key.state)).collect::<Vec<_>>(),
+            [("new", "ok"), ("tablet", "limited")]
+        );
+        assert_eq!((keys[1].usage.today.input_tokens, keys[1].usage.month.input_tokens), (Some(1), Some(62)));
+        assert_eq!((keys[1].limits[1].name, keys[1].limits[1].used), ("usd_per_month", 1.0));
+        tokio::time::sleep(30 * 24 * HOUR).await;
+        assert_eq!(meter.check(&who, &limits), Ok(()), "a new month");
+        assert_eq!(meter.provider("openai").0, UsageReport::default());
+
+        let days: Vec<Date> =
+            sink.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(slot, _)| slot.day).collect();
+        assert_eq!(days, [date(2026, 3, 1), date(2026, 3, 1), date(2026, 3, 2)]);
+    });
+}
+
+#[test]
+fn sums_of_earlier_runs_are_taken_over_once() {
+    World::run(async |world| {
+        tokio::time::sleep(48 * HOUR).await;
+        let (meter, _) = meter(&world.clock);
+        let slot = |day: i8, who: &str, model: &str| UsageSlot {
+            day: date(2026, 3, day),
+            who: who.into(),
+            provider: "openai".into(),
+            model: model.into(),
+        };
+        meter.record(&"a".into(), &"openai".into(), &"gpt".into(), &took(1, 1, None));
+        assert_eq!(meter.wants(), Some(date(2026, 3, 1)));
+        let rows = || {
+            vec![
+                (slot(1, "a", "gpt"), took(10, 10, None)),
+                (slot(3, "a", "gpt"), took(100, 100, Some(7_000_000_000))),
+                (slot(3, "b", "mini"), took(5, 5, None)),
+            ]
+        };
+        meter.load(rows());
+        meter.load(rows());
+        assert_eq!(meter.wants(), None);
+        let (whole, models) = meter.provider("openai");
+        assert_eq!((whole.today.input_tokens, whole.month.input_tokens), (Some(106), Some(116)));
+        assert_eq!(whole.month.cost, Some(7.0));
+        let names: Vec<_> = models.iter().map(|model| (model.name.as_ref(), model.usage.month.calls)).collect();
+        assert_eq!(names, [("gpt", 3), ("mini", 1)]);
+        assert_eq!(models[1].usage.month.cost, None, "unknown is not 0");
+        assert_eq!(world.clock.now().to_string(), "2026-03-03T12:00:00Z");
+    });
+}

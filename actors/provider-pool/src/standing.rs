@@ -1,0 +1,125 @@
+//! What is known of a provider and its models beyond a configuration: health, circuits, places, latencies. A reload hands it on.
+
+use crate::circuit::{self, Alone, Circuit, Pass};
+use crate::gate::Gate;
+use crate::health::Health;
+use crate::latency::Latency;
+use contract::failure::Failure;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A provider's standing.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Figures and state.
+    pub health: Health,
+    /// Whether routes leave it alone.
+    pub circuit: Circuit,
+    /// Its places.
+    pub gate: Arc<Gate>,
+    models: Mutex<BTreeMap<Arc<str>, Arc<ModelStanding>>>,
+}
+
+/// A model's standing.
+#[derive(Debug, Default)]
+pub struct ModelStanding {
+    /// Whether routes leave it alone.
+    pub circuit: Circuit,
+    /// Its places, where it has limits of its own.
+    pub gate: Arc<Gate>,
+    /// How quickly it begins to answer.
+    pub latency: Latency,
+}
+
+impl Standing {
+    /// The standing of a model. Names come from callers, so their number is bounded.
+    pub fn model(&self, name: &Arc<str>) -> Arc<ModelStanding> {
+        const KEPT: usize = 1000;
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = models.get(name) {
+            return Arc::clone(known);
+        }
+        if models.len() >= KEPT {
+            models.clear();
+        }
+        Arc::clone(models.entry(Arc::clone(name)).or_default())
+    }
+
+    /// Calls that wait for a place, at the provider or at one of its models.
+    pub fn waiting(&self) -> usize {
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gate.waiting() + models.values().map(|model| model.gate.waiting()).sum::<usize>()
+    }
+
+    /// Whether a route may ask this model now.
+    ///
+    /// # Errors
+    /// Why it is to be left alone.
+    pub fn pass<'a>(&'a self, model: &'a ModelStanding, now: Duration) -> Result<Probe<'a>, Alone> {
+        let ask = |circuit: &'a Circuit| match circuit.ask(now) {
+            Pass::Free => Ok(None),
+            Pass::Probe => Ok(Some(circuit)),
+            Pass::Shut(alone) => Err(alone),
+        };
+        // Where the model is shut, the turn at the provider is given back.
+        let mut probe = Probe { provider: ask(&self.circuit)?, model: None };
+        probe.model = ask(&model.circuit)?;
+        Ok(probe)
+    }
+
+    /// An answer began.
+    pub fn answered(&self, model: &ModelStanding, took: Duration, now: Duration) {
+        self.circuit.answered();
+        model.circuit.answered();
+        model.latency.record(took, now);
+    }
+
+    /// An answer was whole.
+    pub fn worked(&self, model: &ModelStanding) {
+        self.circuit.worked();
+        model.circuit.worked();
+    }
+
+    /// A call failed.
+    pub fn failed(&self, model: &ModelStanding, failure: &Failure, own_key: bool, now: Duration, chance: f64) {
+        circuit::judge(failure, &self.circuit, &model.circuit, own_key, now, chance);
+    }
+}
+
+/// The turn to ask. Dropped without a verdict it is given back.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    provider: Option<&'a Circuit>,
+    model: Option<&'a Circuit>,
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        for circuit in [self.provider, self.model].into_iter().flatten() {
+            circuit.left();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::failure::FailureClass;
+
+    #[test]
+    fn a_turn_that_leads_nowhere_is_given_back() {
+        let standing = Standing::default();
+        let (open, fine) = (standing.model(&"open".into()), standing.model(&"fine".into()));
+        let at = Duration::from_secs;
+        standing.circuit.pause(FailureClass::Timeout, at(1), false, at(0));
+        open.circuit.pause(FailureClass::RateLimit, at(60), true, at(0));
+        assert!(matches!(standing.pass(&open, at(2)), Err(Alone { told: true, .. })));
+        let probe = standing.pass(&fine, at(2)).expect("the turn at the provider is free again");
+        assert!(standing.pass(&fine, at(2)).is_err(), "one alone");
+        standing.answered(&fine, at(1), at(2));
+        drop(probe);
+        assert!(standing.pass(&fine, at(2)).is_ok());
+        assert!(standing.pass(&open, at(2)).is_err(), "the other model stays shut");
+    }
+}
