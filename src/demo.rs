@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use contract::clock::SharedClock;
 use contract::secret::Secret;
 use contract::units::Span;
+use proxmox_poller::actions::ActionTimeouts;
 use proxmox_poller::{ClusterConfig, TlsConfig};
 use sim_cluster::{SimCluster, SimConfig, SimHandle};
 use std::net::SocketAddr;
@@ -69,6 +70,7 @@ pub fn cluster(clock: SharedClock) -> anyhow::Result<(SimHandle, impl Fn(&mut Se
         // Shorter than Proxmox renews its figures, so that what is asked at once is already known.
         poll_interval: Span::seconds(2),
         allow_actions: false,
+        action_timeouts: ActionTimeouts::default(),
     };
     let amend = move |settings: &mut Settings| {
         settings.clusters.clusters.entry(CLUSTER.to_owned()).or_insert_with(|| config.clone());

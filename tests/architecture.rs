@@ -182,7 +182,28 @@ fn time_environment_and_randomness_come_through_their_ports() {
         })
         .map(|path| path.strip_prefix(root()).unwrap_or(path).display().to_string())
         .collect();
-    assert_eq!(outside(lifted, &["actors/runtime/src/", "src/"]), [""; 0]);
+    let grant = "actors/agent-supervisor/src/approvals/grant.rs";
+    assert_eq!(outside(lifted, &["actors/runtime/src/", "src/", grant]), [""; 0]);
+}
+
+#[test]
+fn an_approval_is_made_in_one_place() {
+    let made = places(&product_sources(), "by_the_desk");
+    let (inside, beyond): (Vec<&String>, Vec<&String>) =
+        made.iter().partition(|place| place.starts_with("actors/agent-supervisor/src/approvals/grant.rs:"));
+    assert_eq!(inside.len(), 1, "{made:?}");
+    assert!(beyond.iter().all(|place| place.starts_with("actors/contract/src/approvals/plan.rs:")), "{made:?}");
+    let called = places(&product_sources(), "approved(");
+    let called = called.iter().filter(|place| place.starts_with("actors/agent-supervisor/src/approvals/desk.rs:"));
+    assert_eq!(called.count(), 1, "the desk grants where a beginning is stored, and nowhere else");
+    // What was approved can be neither copied nor read from anywhere.
+    let text = read(&root().join("actors/contract/src/approvals/plan.rs"));
+    let before = text.split("pub struct Approved<").next().unwrap_or_default();
+    let derive = before.lines().rev().find(|line| line.contains("derive(")).unwrap_or_default();
+    for trait_name in ["Clone", "Copy", "Default", "Deserialize"] {
+        assert!(!derive.contains(trait_name), "Approved is {trait_name}");
+        assert!(!text.contains(&format!("{trait_name} for Approved")), "Approved is {trait_name}");
+    }
 }
 
 #[test]

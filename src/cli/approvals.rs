@@ -72,9 +72,6 @@ pub fn run(action: &ApprovalsAction, socket: &Socket, output: &mut Output) -> an
         ApprovalsAction::Approve { id, no_wait } => {
             let body = done(socket.ask("POST", &format!("{}/approve", path(id)), None)?)?;
             output.line(&one_line(word(&body, "said")))?;
-            if body["counted"] != true {
-                return Ok(Exit::Failed);
-            }
             if !*no_wait {
                 return follow(id, socket, output);
             }
@@ -82,9 +79,6 @@ pub fn run(action: &ApprovalsAction, socket: &Socket, output: &mut Output) -> an
         ApprovalsAction::Deny { id } => {
             let body = done(socket.ask("POST", &format!("{}/deny", path(id)), None)?)?;
             output.line(&one_line(word(&body, "said")))?;
-            if body["counted"] != true {
-                return Ok(Exit::Failed);
-            }
         }
     }
     Ok(Exit::Done)
@@ -142,7 +136,10 @@ fn details(proposal: &Value) -> String {
     };
     let facts = |facts: &Value| -> String {
         let facts = facts.as_array().map_or(&[][..], Vec::as_slice).iter();
-        facts.map(|fact| one_line(&format!("{} {}", word(fact, "label"), word(fact, "text")))).collect::<Vec<_>>().join(", ")
+        facts
+            .map(|fact| one_line(&format!("{} {}", word(fact, "label"), word(fact, "text"))))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let decisions: Vec<String> = list(proposal, "decisions")
         .map(|decision| {
@@ -150,7 +147,8 @@ fn details(proposal: &Value) -> String {
             format!("{verb} by {} ({}) at {}", word(decision, "by"), word(decision, "channel"), time(&decision["at"]))
         })
         .collect();
-    let steps = list(proposal, "progress").map(|step| format!("{} {}", time(&step["at"]), one_line(word(step, "text"))));
+    let steps =
+        list(proposal, "progress").map(|step| format!("{} {}", time(&step["at"]), one_line(word(step, "text"))));
     let mut text = format!("#{} {}: {}\n", proposal["id"], word(proposal, "state"), one_line(word(plan, "action")));
     let mut add = |label: &str, value: String| {
         if !value.is_empty() && value != "-" {
@@ -215,18 +213,24 @@ mod tests {
 
     #[test]
     fn proposals_are_a_table_and_one_is_shown_whole() {
-        let (_, out, ..) = run_with(&ApprovalsAction::List { json: false }, &[json!({"proposals": [proposal("proposed", None)]})]);
+        let (_, out, ..) =
+            run_with(&ApprovalsAction::List { json: false }, &[json!({"proposals": [proposal("proposed", None)]})]);
         assert_eq!(
             out,
-            "PROPOSAL  STATE     ACTION                BY   PROPOSED  UNTIL  RESULT\n\
-             7         proposed  Shut down web-01[2J   web  -         -\n"
+            "PROPOSAL  STATE     ACTION               BY   PROPOSED  UNTIL  RESULT\n\
+             7         proposed  Shut down web-01[2J  web  -         -\n"
         );
         let (_, out, ..) = run_with(&ApprovalsAction::List { json: false }, &[json!({"proposals": []})]);
         assert!(out.starts_with("Nothing was proposed yet"), "{out}");
         let show = ApprovalsAction::Show { id: "#7".into(), json: false };
         let (_, out, _, request) = run_with(&show, &[proposal("running", None)]);
         assert!(request.starts_with("GET /api/approvals/7 "), "{request}");
-        for line in ["#7 running: Shut down web-01[2J", "depends      proxy (102)", "rests on     status running", "             - the task runs"] {
+        for line in [
+            "#7 running: Shut down web-01[2J",
+            "depends      proxy (102)",
+            "rests on     status running",
+            "             - the task runs",
+        ] {
             assert!(out.contains(line), "{line}: {out}");
         }
     }
@@ -236,15 +240,20 @@ mod tests {
         let approve = ApprovalsAction::Approve { id: "7".into(), no_wait: false };
         let counted = json!({"counted": true, "said": "Proposal 7 is approved."});
         let (exit, out, error, _) = run_with(&approve, &[counted.clone(), proposal("done", Some("it is off"))]);
-        assert_eq!((exit, out.as_str(), error.as_str()), (Exit::Done, "Proposal 7 is approved.\ndone: it is off\n", "the task runs\n"));
+        assert_eq!(
+            (exit, out.as_str(), error.as_str()),
+            (Exit::Done, "Proposal 7 is approved.\ndone: it is off\n", "the task runs\n")
+        );
         let (exit, out, ..) = run_with(&approve, &[counted.clone(), proposal("failed", Some("VM is locked"))]);
         assert!(exit == Exit::Failed && out.ends_with("failed: VM is locked\n"), "{out}");
         let (exit, ..) = run_with(&approve, &[counted, proposal("proposed", None)]);
         assert_eq!(exit, Exit::Done, "another person is waited for");
-        let late = json!({"counted": false, "said": "Proposal 7 was denied by anna."});
-        let (exit, out, ..) = run_with(&approve, &[late]);
-        assert_eq!((exit, out.as_str()), (Exit::Failed, "Proposal 7 was denied by anna.\n"));
-        let (exit, _, _, request) = run_with(&ApprovalsAction::Deny { id: "7".into() }, &[json!({"counted": true, "said": "x"})]);
+        let late = answer("409 Conflict", r#"{"error":{"message":"Proposal 7 was denied by anna."}}"#);
+        let daemon = Daemon::start(vec![late]);
+        let error = run(&approve, &daemon.socket(), &mut output().0).expect_err("too late");
+        assert_eq!(error.to_string(), "Proposal 7 was denied by anna.");
+        let (exit, _, _, request) =
+            run_with(&ApprovalsAction::Deny { id: "7".into() }, &[json!({"counted": true, "said": "x"})]);
         assert!(exit == Exit::Done && request.starts_with("POST /api/approvals/7/deny "), "{request}");
     }
 }

@@ -70,7 +70,11 @@ pub fn run(action: &AuditAction, socket: &Socket, output: &mut Output) -> anyhow
             if *json {
                 shown(output, &body)?;
             } else if is_whole {
-                output.line(&format!("The record is whole: {} rows. Hash of the last: {}", body["rows"], word(&body, "head")))?;
+                output.line(&format!(
+                    "The record is whole: {} rows. Hash of the last: {}",
+                    body["rows"],
+                    word(&body, "head")
+                ))?;
             } else {
                 output.problem(&format!("the record is not as it was written: {}", word(&body, "broken")));
             }
@@ -100,7 +104,10 @@ mod tests {
         let show = AuditAction::Show { proposal: Some("#7".into()), json: false };
         let (_, out, _, request) = run_with(&show, &json!({"rows": [row]}));
         assert!(request.starts_with("GET /api/audit/actions?limit=200&proposal=7 "), "{request}");
-        assert_eq!(out, "ROW  WHEN  PROPOSAL  WHAT     WHO  VIA   TEXT\n3    -     -         refused  web  chat  no rule\n");
+        assert_eq!(
+            out,
+            "ROW  WHEN  PROPOSAL  WHAT     WHO  VIA   TEXT\n3    -     -         refused  web  chat  no rule\n"
+        );
     }
 
     #[test]

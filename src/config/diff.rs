@@ -11,6 +11,8 @@ pub struct Changes {
     pub store: bool,
     /// `[agent]`, or a file that it names, differs.
     pub agent: bool,
+    /// `[approvals]` differs.
+    pub approvals: bool,
     /// `[tools]` differs.
     pub tools: bool,
     /// `[providers]` or `[routes]` differ.
@@ -41,6 +43,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Changes {
         server: old.server != new.server,
         store: old.store != new.store,
         agent: old.agent != new.agent || old.prompts != new.prompts,
+        approvals: old.approvals != new.approvals,
         tools: old.tools != new.tools,
         providers: old.providers != new.providers,
         clusters: old.clusters != new.clusters,

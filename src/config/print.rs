@@ -229,7 +229,7 @@ mod tests {
         assert!(lines.iter().all(|line| line.origin == "default"));
         let keys: Vec<&str> = lines.iter().map(|line| line.key.as_str()).collect();
         assert!(
-            keys.contains(&"agent.tool_timeout") && keys.contains(&"mcp.allowed_hosts") && !keys.contains(&"mcp.serve")
+            keys.contains(&"agent.tool_timeout") && keys.contains(&"mcp.serve") && !keys.contains(&"mcp.config")
         );
     }
 

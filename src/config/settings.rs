@@ -5,6 +5,7 @@ use super::origin::Origin;
 use super::problem::Problem;
 use super::section;
 use super::texts;
+use agent_supervisor::approvals;
 use contract::caller::Scope;
 use contract::monitor::RuleBook;
 use contract::secret::Secret;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// What the actors are started with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// `[server]`, with `[mcp] allowed_hosts`.
+    /// `[server]`, and `[mcp]` as far as it is about HAIA as a server.
     pub server: http_gateway::Config,
     /// `[store]`.
     pub store: store::Config,
@@ -23,6 +24,8 @@ pub struct Settings {
     pub agent: agent_supervisor::Config,
     /// The texts of the files that `[agent]` names.
     pub prompts: agent_supervisor::Prompts,
+    /// `[approvals]`.
+    pub approvals: approvals::Config,
     /// `[tools]`.
     pub tools: toolbox::Config,
     /// `[providers]` and `[routes]`, with the limits of `[server.keys]`.
@@ -45,9 +48,13 @@ impl Settings {
         let mut server: http_gateway::Config =
             checked(document, &["server"], problems, |server| server_problems(server).into_iter().collect());
         server.allowed_hosts = section::read::<Hosts>(document, &["mcp"], problems).allowed_hosts;
-        let hosts =
-            http_gateway::Config { allowed_hosts: server.allowed_hosts.clone(), ..http_gateway::Config::default() };
-        problems.extend(section::place(document, "mcp", server_problems(&hosts)));
+        server.mcp = section::read(document, &["mcp"], problems);
+        let of_mcp = http_gateway::Config {
+            allowed_hosts: server.allowed_hosts.clone(),
+            mcp: server.mcp.clone(),
+            ..http_gateway::Config::default()
+        };
+        problems.extend(section::place(document, "mcp", server_problems(&of_mcp)));
         let before = problems.len();
         let agent = checked(document, &["agent"], problems, agent_supervisor::Config::validate);
         let sound = problems.len() == before;
@@ -62,9 +69,11 @@ impl Settings {
         let channels = checked(document, &["notify", "channels"], problems, notifier::Config::validate);
         let desk = desk(document, &channels, problems);
         let names: Vec<&str> = channels.channels.keys().map(String::as_str).collect();
+        let approvals = checked(document, &["approvals"], problems, approvals::Config::validate);
+        problems.extend(section::place(document, "approvals", unknown_channels(&approvals, &names)));
         let jobs = checked(document, &["jobs"], problems, |jobs: &scheduler::Config| jobs.validate(&names));
         let prometheus = prometheus(document, problems);
-        Self { server, store, agent, prompts, tools, providers, clusters, desk, jobs, channels, prometheus }
+        Self { server, store, agent, prompts, approvals, tools, providers, clusters, desk, jobs, channels, prometheus }
     }
 
     /// Adds to the document what the sections themselves fill in, so that `haia config print` shows it.
@@ -82,7 +91,7 @@ impl Settings {
     }
 }
 
-/// The one key of `[mcp]` that this version uses.
+/// The key of `[mcp]` that is the gateway's in general.
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Hosts {
@@ -101,6 +110,13 @@ fn checked<T: serde::de::DeserializeOwned + Default>(
         problems.extend(section::place_rest(document, name, validate(&read), &removed));
     }
     read
+}
+
+/// The channels that proposals are told on must be there.
+fn unknown_channels(approvals: &approvals::Config, known: &[&str]) -> Vec<(String, String)> {
+    let unknown = approvals.notify.iter().filter(|name| !known.contains(&name.as_str()));
+    let said = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
+    unknown.map(|name| ("approvals.notify".to_owned(), format!("there is no channel {name:?}; known: {said}"))).collect()
 }
 
 /// `[monitor]` is read twice: the rules by themselves, because the poller's and the desk's stand in one section.

@@ -19,6 +19,7 @@ impl Actors {
         self.live.pool.store(Arc::new(settings.providers));
         self.live.clusters.store(Arc::new(settings.clusters));
         self.live.agents.store(Arc::new(agent));
+        self.live.approvals.store(Arc::new(settings.approvals));
         self.live.toolbox.store(Arc::new(settings.tools));
         if changes.store {
             tell(&self.store, self.live.store.load_full()).await;
@@ -32,6 +33,9 @@ impl Actors {
         }
         if changes.agent {
             tell(&self.agents, self.live.agents.load_full()).await;
+        }
+        if changes.approvals {
+            tell(&self.approvals, self.live.approvals.load_full()).await;
         }
         if changes.tools {
             tell(&self.toolbox, self.live.toolbox.load_full()).await;
@@ -70,13 +74,15 @@ impl Actors {
             self.pool.port::<Drain>(Lane::Control),
             self.poller.port::<Drain>(Lane::Control),
         );
+        let approvals = self.approvals.port::<Drain>(Lane::Control);
         let told = tokio::join!(
             gateway.ask(Drain, DRAIN_DEADLINE),
             agents.ask(Drain, DRAIN_DEADLINE),
             pool.ask(Drain, DRAIN_DEADLINE),
             poller.ask(Drain, DRAIN_DEADLINE),
+            approvals.ask(Drain, DRAIN_DEADLINE),
         );
-        for fault in [told.0.err(), told.1.err(), told.2.err(), told.3.err()].into_iter().flatten() {
+        for fault in [told.0.err(), told.1.err(), told.2.err(), told.3.err(), told.4.err()].into_iter().flatten() {
             tracing::warn!(%fault, "an actor did not drain");
         }
     }

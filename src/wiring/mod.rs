@@ -9,8 +9,10 @@ mod watching;
 
 use crate::config::Settings;
 use crate::status::{Reporter, Warden};
+use agent_supervisor::approvals::{self, ActionOwner, ApprovalsDesk};
 use agent_supervisor::{AgentSupervisor, BackgroundTurns, TurnPorts, Turns};
 use arc_swap::ArcSwap;
+use contract::approvals::{ActionProgress, DecideProposal};
 use contract::chat::RunTurn;
 use contract::clock::SharedClock;
 use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
@@ -23,7 +25,9 @@ use contract::store::{
 };
 use contract::tools::{CallTool, ListTools, SharedCatalogue};
 use contract::usage::{ListKeyUsage, LoadUsage};
-use http_gateway::{DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts};
+use http_gateway::{
+    ApprovalPorts, DaemonControl, HttpGateway, Listeners, McpPorts, RefreshKeys, Running, ThreadFactory, ThreadPorts, ToolPorts,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prometheus::ProbeServers;
@@ -96,6 +100,7 @@ pub struct Actors {
     store_thread: actix_rt::Arbiter,
     core_thread: actix_rt::Arbiter,
     watching: Watching,
+    approvals: Mailbox<ApprovalsDesk>,
     /// What watches and tells, and turns that nobody reads as they come: reading a large cluster takes milliseconds, in which no chat may wait.
     watch_thread: actix_rt::Arbiter,
 }
@@ -106,6 +111,7 @@ struct Live {
     pool: Arc<ArcSwap<provider_pool::Config>>,
     clusters: proxmox_poller::SharedConfig,
     agents: agent_supervisor::SharedSettings,
+    approvals: approvals::SharedConfig,
     toolbox: toolbox::SharedConfig,
 }
 
@@ -126,6 +132,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         pool: Arc::new(ArcSwap::from_pointee(settings.providers)),
         clusters: Arc::new(ArcSwap::from_pointee(settings.clusters)),
         agents: Arc::new(ArcSwap::from_pointee(agent)),
+        approvals: Arc::new(ArcSwap::from_pointee(settings.approvals)),
         toolbox: Arc::new(ArcSwap::from_pointee(settings.tools)),
     };
 
@@ -161,6 +168,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let watch = watch_thread.handle();
     let (run_turn, background) = Late::<RunTurn>::port("background-turns");
     let (run_check, checks) = Late::<RunCheck>::port("proxmox-poller");
+    let (progress, steps) = Late::<ActionProgress>::port("approvals-desk");
     let watching = watching::start(watching::Parts {
         settings: watching::Settings {
             desk: settings.desk,
@@ -182,6 +190,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         let ports = proxmox_poller::Ports {
             clock: Arc::clone(&clock),
             report: watching.desk.port(Lane::Background),
+            progress,
             load_states: store.port(Lane::Background),
             keep_states: store.port(Lane::Background),
             transport: proxmox_poller::client::open_network(),
@@ -194,6 +203,25 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         supervision.start(&watch, "proxmox-poller", Policy::optional(), factory)
     };
     checks.connect(poller.port(Lane::Background));
+    let approvals = {
+        let ports = approvals::Ports {
+            clock: Arc::clone(&clock),
+            timezone: TimeZone::system(),
+            load: store.port(Lane::Interactive),
+            commit: store.port(Lane::Interactive),
+            read: store.port(Lane::Interactive),
+            deliver: watching.notifier.port(Lane::Interactive),
+            owners: vec![ActionOwner {
+                name: "proxmox-poller",
+                plan: poller.port(Lane::Interactive),
+                run: poller.port(Lane::Interactive),
+            }],
+        };
+        let factory = ApprovalsDesk::factory(Arc::clone(&live.approvals), ports);
+        // Without it nothing is done; everything else goes on.
+        supervision.start(&watch, "approvals-desk", Policy::optional(), factory)
+    };
+    steps.connect(approvals.port(Lane::Background));
     warden.report_to(watching.desk.port(Lane::Background));
 
     let reporter = Arc::new(Reporter {
@@ -214,7 +242,8 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let toolbox = {
         let ports = toolbox::Ports {
             owners: vec![
-                owner("proxmox-poller", &poller),
+                Owner { plan: Some(poller.port(Lane::Interactive)), ..owner("proxmox-poller", &poller) },
+                owner("approvals-desk", &approvals),
                 owner("alert-desk", &watching.desk),
                 owner("scheduler", &watching.scheduler),
                 owner("prometheus", &watching.prometheus),
@@ -224,6 +253,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
             clock: Arc::clone(&clock),
             timezone: TimeZone::system(),
             status: reporter.clone(),
+            propose: Some(approvals.port(Lane::Interactive)),
         };
         supervision.start(&core, "toolbox", Policy::default(), Toolbox::factory(Arc::clone(&live.toolbox), ports))
     };
@@ -239,7 +269,9 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         recovered: pool.port::<CallRecovered>(Lane::Background),
         agents: agents.clone(),
         toolbox: toolbox.clone(),
-        catalogue,
+        decide: approvals.port(Lane::Interactive),
+        approvals: Arc::clone(&live.approvals),
+        catalogue: Arc::clone(&catalogue),
         audit: Arc::clone(&audit),
         meter,
         proofs: Arc::default(),
@@ -267,7 +299,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         supervision.start(&watch, "background-turns", Policy::optional(), factory)
     };
     background.connect(background_turns.port(Lane::Background));
-    watching.hear(&poller, background_turns.port(Lane::Interactive));
+    watching.hear(&poller, &approvals, background_turns.port(Lane::Interactive));
 
     let gateway_ports = http_gateway::Ports {
         keys: store.port::<ListKeys>(Lane::Interactive),
@@ -279,6 +311,19 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         readiness: pool.port::<RouteReadiness>(Lane::Interactive),
         probe: pool.port::<ProbeProvider>(Lane::Interactive),
         watch: watching.gateway_ports(),
+        tools: ToolPorts {
+            everything: Arc::clone(&catalogue),
+            shown: catalogue,
+            call: toolbox.port(Lane::Interactive),
+        },
+        mcp: mcp_servers(),
+        approvals: ApprovalPorts {
+            list: approvals.port(Lane::Interactive),
+            show: approvals.port(Lane::Interactive),
+            decide: approvals.port(Lane::Interactive),
+            record: store.port(Lane::Interactive),
+            verify: store.port(Lane::Interactive),
+        },
         status: reporter.clone(),
         control,
         clock,
@@ -312,14 +357,27 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         agents,
         toolbox,
         watching,
+        approvals,
         store_thread,
         core_thread,
         watch_thread,
     })
 }
 
+/// The ports to the host of attached MCP servers.
+fn mcp_servers() -> McpPorts {
+    const HOST: &str = "mcp-host";
+    McpPorts {
+        list: Late::port(HOST).0,
+        toggle: Late::port(HOST).0,
+        toggle_tool: Late::port(HOST).0,
+        logs: Late::port(HOST).0,
+        approve: Late::port(HOST).0,
+    }
+}
+
 fn owner<A: Handle<ListTools> + Handle<CallTool>>(name: &'static str, mailbox: &Mailbox<A>) -> Owner {
-    Owner { name, list: mailbox.port(Lane::Interactive), call: mailbox.port(Lane::Interactive) }
+    Owner { name, list: mailbox.port(Lane::Interactive), call: mailbox.port(Lane::Interactive), plan: None }
 }
 
 /// What the turns of a thread are made of.
@@ -330,6 +388,8 @@ struct Bench {
     recovered: Port<CallRecovered>,
     agents: Mailbox<AgentSupervisor>,
     toolbox: Mailbox<Toolbox>,
+    decide: Port<DecideProposal>,
+    approvals: approvals::SharedConfig,
     catalogue: SharedCatalogue,
     audit: Arc<AuditQueue>,
     meter: Arc<Meter>,
@@ -367,6 +427,8 @@ impl Bench {
             start_turn: self.agents.port(lane),
             keep_round: self.agents.port(lane),
             call_tool: self.toolbox.port::<CallTool>(lane),
+            decide: self.decide.clone(),
+            approvals: Arc::clone(&self.approvals),
             models: models.clone(),
             catalogue: Arc::clone(&self.catalogue),
             known_tokens: Rc::new(move |target| known.load().context_tokens(target)),

@@ -4,6 +4,7 @@
 //! Findings go one way: poller, scheduler, notifier and supervision → alert desk → notifier. What comes back (a person's button, a digest for a
 //! job) is a question of its own.
 
+use agent_supervisor::approvals::ApprovalsDesk;
 use alert_desk::AlertDesk;
 use arc_swap::ArcSwap;
 use contract::chat::RunTurn;
@@ -185,7 +186,7 @@ fn healthy(store: Port<StoreHealth>, channels: Port<ListChannels>) -> alert_desk
 
 impl Watching {
     /// Lets the notifier hear people: what they press and write goes to the desk and to the agent.
-    pub fn hear(&self, poller: &Mailbox<ProxmoxPoller>, ask: Port<RunTurn>) {
+    pub fn hear(&self, poller: &Mailbox<ProxmoxPoller>, approvals: &Mailbox<ApprovalsDesk>, ask: Port<RunTurn>) {
         let desk = Desk {
             report: self.desk.port(Lane::Background),
             acknowledge: self.desk.port(Lane::Interactive),
@@ -194,6 +195,8 @@ impl Watching {
             silences: self.desk.port(Lane::Interactive),
             alerts: self.desk.port(Lane::Interactive),
             clusters: poller.port(Lane::Interactive),
+            decide: approvals.port(Lane::Interactive),
+            proposals: approvals.port(Lane::Interactive),
             ask,
         };
         if self.hears.set(desk).is_err() {

@@ -26,11 +26,13 @@ mod failures;
 mod faults;
 mod inputs;
 mod lifecycle;
+mod lookout;
 mod provider_faults;
 mod recorded;
 mod reload;
 mod routes;
 mod tools;
+mod watching;
 
 #[path = "../daemon/mod.rs"]
 mod daemon;

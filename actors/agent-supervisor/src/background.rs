@@ -90,7 +90,7 @@ async fn run(turns: Turns, asked: RunTurn, route: Arc<str>) -> Result<TurnText, 
         _ => Target::Route(Arc::clone(&route)),
     };
     let request = TurnRequest { request_id: asked.request_id, caller: asked.caller, target, request: Rc::new(request) };
-    let mut events = turns.start_limited(request, asked.max_tool_rounds).await?;
+    let mut events = turns.start_unread(request, asked.max_tool_rounds, asked.offline).await?;
     let mut heard = Heard::default();
     while let Some(step) = poll_fn(|context| events.as_mut().poll_events(context, &mut heard)).await {
         step?;

@@ -1,8 +1,11 @@
 //! The port through which the gateway and background work get a turn: one per thread.
 
+use crate::approvals;
 use crate::config::LONGEST_TURN;
+use crate::offline::Manner;
 use crate::turn::Turn;
 use contract::LocalBoxFuture;
+use contract::approvals::DecideProposal;
 use contract::chat::{Agent, ChatRequest, EventStream, KeepRound, StartTurn, TurnRequest};
 use contract::clock::SharedClock;
 use contract::failure::Failure;
@@ -30,6 +33,10 @@ pub struct TurnPorts {
     pub keep_round: Port<KeepRound>,
     /// Calls HAIA's own tools.
     pub call_tool: Port<CallTool>,
+    /// Takes the decisions that people type in a chat.
+    pub decide: Port<DecideProposal>,
+    /// `[approvals]`: whether turns in the background are offered tools that change something.
+    pub approvals: approvals::SharedConfig,
     /// Calls models with this thread's connections.
     pub models: Rc<dyn Models>,
     /// HAIA's own tools.
@@ -58,18 +65,21 @@ impl Turns {
 impl Agent for Turns {
     fn start(&self, request: TurnRequest) -> LocalBoxFuture<'static, Result<Pin<Box<dyn EventStream>>, Failure>> {
         let ports = Rc::clone(&self.ports);
-        Box::pin(async move { Ok(begin(ports, request, None).await? as Pin<Box<dyn EventStream>>) })
+        Box::pin(async move { Ok(begin(ports, request, None, Manner::Chat).await? as Pin<Box<dyn EventStream>>) })
     }
 }
 
 impl Turns {
-    /// Starts a turn with fewer rounds of tools than configured.
-    pub(crate) async fn start_limited(
+    /// Starts a turn that nobody reads as it comes, perhaps with fewer rounds of tools than configured. `offline`: what the offline responder
+    /// is asked instead, where no model answers.
+    pub(crate) async fn start_unread(
         &self,
         request: TurnRequest,
         max_tool_rounds: Option<u32>,
+        offline: Option<String>,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
-        Ok(begin(Rc::clone(&self.ports), request, max_tool_rounds).await? as Pin<Box<dyn EventStream>>)
+        let manner = Manner::Message { question: offline };
+        Ok(begin(Rc::clone(&self.ports), request, max_tool_rounds, manner).await? as Pin<Box<dyn EventStream>>)
     }
 }
 
@@ -77,6 +87,7 @@ async fn begin(
     ports: Rc<TurnPorts>,
     request: TurnRequest,
     max_tool_rounds: Option<u32>,
+    manner: Manner,
 ) -> Result<Pin<Box<Turn>>, Failure> {
     let message = StartTurn {
         request_id: request.request_id.clone(),
@@ -87,7 +98,7 @@ async fn begin(
     if let Some(most) = max_tool_rounds.filter(|most| *most < grant.defaults.limits.max_tool_rounds) {
         Arc::make_mut(&mut grant.defaults).limits.max_tool_rounds = most;
     }
-    Ok(Box::pin(Turn::begin(ports, request, grant)))
+    Ok(Box::pin(Turn::begin(ports, request, grant, manner)))
 }
 
 /// The calls that the conversation holds results for.

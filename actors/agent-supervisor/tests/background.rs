@@ -37,6 +37,7 @@ fn question(origin: Origin) -> RunTurn {
         caller: Caller { name: "report".into(), scope: Scope::Read, origin },
         route: None,
         question: "How was the night?".to_owned(),
+        offline: None,
         instructions: Some("Be short.".to_owned()),
         max_tool_rounds: None,
         max_tokens: Some(300),
@@ -90,6 +91,35 @@ fn a_failure_comes_back_and_the_built_in_responder_can_be_asked_for() {
         let asked = RunTurn { route: Some("builtin".into()), question: "/help".to_owned(), ..question(Origin::Job) };
         let said = port.ask(asked, LONG).await.expect("asked").expect("answered");
         assert!(said.text.contains("offline"), "{}", said.text);
+        bench.assert_idle(world).await;
+    });
+}
+
+#[test]
+fn where_no_model_answers_the_bare_answer_to_the_short_question_comes_back_or_a_failure() {
+    World::run(async |world| {
+        let bench = bench(world, config(), vec![Script::Builtin, Script::Builtin, Script::Builtin]);
+        cluster::offer(&bench);
+        let port = start(world, &bench);
+        let ask = async |asked: RunTurn| port.ask(asked, LONG).await.expect("asked");
+        let told = ask(RunTurn { offline: Some("did vm web-02 crash?".to_owned()), ..question(Origin::Alert) }).await;
+        let told = told.expect("answered");
+        assert!(told.text.starts_with("web-02 (105) was shut down by anna@pve"), "{}", told.text);
+        assert!(!told.text.contains("offline responder") && told.text.trim_end() == told.text, "{}", told.text);
+        assert_eq!((&*told.model, told.tools.len()), ("builtin/offline", 1));
+        // The person's own words, which nobody understands; and a tool that finds nothing.
+        let unknown = ask(RunTurn { question: "Write a poem.".to_owned(), ..question(Origin::Job) }).await;
+        assert_eq!(
+            unknown.expect_err("no answer").message,
+            "no language model can be reached (ollama: unreachable), and the offline responder has no answer: I cannot answer that."
+        );
+        let gone = ask(RunTurn { question: "did vm web-99 crash?".to_owned(), ..question(Origin::Job) }).await;
+        let said = gone.expect_err("no answer").message;
+        assert!(said.contains("I could not look that up: there is no guest \"web-99\""), "{said}");
+        let asked =
+            RunTurn { route: Some("builtin".into()), question: "Write a poem.".to_owned(), ..question(Origin::Job) };
+        let said = ask(asked).await.expect_err("no answer").message;
+        assert!(said.starts_with("the offline responder has no answer: I cannot answer that."), "{said}");
         bench.assert_idle(world).await;
     });
 }

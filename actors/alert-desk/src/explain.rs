@@ -173,6 +173,7 @@ pub(crate) fn turn(
         caller: Caller { name: format!("alert {id}").into(), scope: Scope::Read, origin: Origin::Alert },
         route: None,
         question: question(alert, now, timezone),
+        offline: Some(format!("explain alert {id}")),
         instructions: Some(INSTRUCTIONS.to_owned()),
         max_tool_rounds: Some(config.max_tool_rounds),
         max_tokens: Some(config.max_tokens),

@@ -2,6 +2,7 @@
 //!
 //! It never resolves secret references or reads files: the configuration's layers have done that before.
 
+use crate::mcp::McpConfig;
 use contract::caller::Scope;
 use contract::secret::Secret;
 use contract::units::Size;
@@ -28,6 +29,9 @@ pub struct Config {
     pub keys: BTreeMap<String, KeyConfig>,
     /// Further host names that clients without a key may use in `Host`, with or without a port: taken over from `[mcp] allowed_hosts`.
     pub allowed_hosts: Vec<String>,
+    /// HAIA as an MCP server: taken over from `[mcp]`.
+    #[serde(skip)]
+    pub mcp: McpConfig,
 }
 
 /// One key of `[server.keys.NAME]`.
@@ -57,6 +61,7 @@ impl Default for Config {
             workers: 0,
             keys: BTreeMap::new(),
             allowed_hosts: Vec::new(),
+            mcp: McpConfig::default(),
         }
     }
 }
@@ -144,6 +149,9 @@ impl Config {
                     format!("the key is the same as that of {twin:?}: use one key per client"),
                 );
             }
+        }
+        for (key, message) in self.mcp.validate() {
+            wrong(key.to_owned(), message.to_owned());
         }
         for (at, host) in self.allowed_hosts.iter().enumerate() {
             if host.is_empty() || host.bytes().any(|byte| byte.is_ascii_whitespace() || byte == b'/') {

@@ -11,6 +11,7 @@ use contract::store::{ListKeys, StoredKey};
 use runtime::{Context, Handle, Port, Reply, Service};
 use serde::Serialize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long the store may take to tell its keys.
@@ -72,6 +73,10 @@ pub struct Observed {
     problem: Option<String>,
     /// The address that is listened on.
     listen: String,
+    /// Sessions of MCP clients.
+    mcp_sessions: usize,
+    /// Streams on which MCP clients listen.
+    mcp_streams: usize,
     /// Whether new work is refused because the daemon is about to end.
     draining: bool,
 }
@@ -97,6 +102,8 @@ impl Service for HttpGateway {
             stored_keys,
             problem,
             listen: self.shared.listen().to_string(),
+            mcp_sessions: self.shared.mcp().sessions.count(self.clock.monotonic(), now.config.mcp.session_timeout.0),
+            mcp_streams: self.shared.mcp().listening.load(Ordering::Relaxed),
             draining: self.shared.is_draining(),
         }
     }

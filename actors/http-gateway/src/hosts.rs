@@ -38,6 +38,11 @@ impl TrustedHosts {
     }
 }
 
+/// Whether `host`, as the header has it, is an address: no page can make one of those its own.
+pub(crate) fn is_address(host: &str) -> bool {
+    bare_host(host).parse::<IpAddr>().is_ok()
+}
+
 /// The host without its port and brackets.
 fn bare_host(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {

@@ -23,6 +23,7 @@ mod fields;
 mod form;
 mod gateway;
 mod hosts;
+mod mcp;
 mod metrics;
 mod openai;
 mod path;
@@ -41,6 +42,9 @@ mod thread;
 pub use config::{Config, KeyConfig, Problem};
 pub use gateway::{HttpGateway, Observed, RefreshKeys};
 pub use hosts::host_name;
-pub use ports::{DaemonControl, Ports, ThreadFactory, ThreadPorts, WatchPorts};
+pub use mcp::McpConfig;
+pub use ports::{
+    ApprovalPorts, DaemonControl, McpPorts, Ports, ThreadFactory, ThreadPorts, ToolPorts, WatchPorts,
+};
 pub use published::{DRAIN_PATIENCE, Shared};
 pub use server::{Listeners, Running, Stopper, bind, serve};

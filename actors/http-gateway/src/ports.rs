@@ -5,16 +5,19 @@ use contract::alerts::{
     Acknowledge, AddSilence, Beat, EndSilence, ExpectAlert, ListAlerts, ListSilences, ReadAlertHistory, ReadDeskStatus,
     ReceiveAlertmanager, ShowAlert,
 };
+use contract::approvals::{DecideProposal, ListProposals, ShowProposal};
 use contract::chat::Agent;
 use contract::clock::SharedClock;
 use contract::direct::Direct;
 use contract::ids::SharedIds;
 use contract::jobs::{ListJobs, PauseJob, ReadJobHistory, RunJob};
+use contract::mcp::{ApproveMcpServer, ListMcpServers, ReadMcpLogs, ToggleMcpServer, ToggleMcpTool};
 use contract::message::Fault;
 use contract::notify::{ListChannels, ListDeadLetters, TestChannel};
 use contract::provider::{ListModels, Models, ProbeProvider, RouteReadiness};
 use contract::status::{Gauges, StatusSource};
-use contract::store::{AddKey, ListKeys, ReadAudit, RevokeKey, SharedAudit};
+use contract::store::{AddKey, ListKeys, ReadActionAudit, ReadAudit, RevokeKey, SharedAudit, VerifyActionAudit};
+use contract::tools::{CallTool, SharedCatalogue};
 use runtime::Port;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,6 +43,12 @@ pub struct Ports {
     pub probe: Port<ProbeProvider>,
     /// Alerts, jobs and channels.
     pub watch: WatchPorts,
+    /// The tools that are served to MCP clients.
+    pub tools: ToolPorts,
+    /// The MCP servers that HAIA attaches.
+    pub mcp: McpPorts,
+    /// Proposals and the record of actions.
+    pub approvals: ApprovalPorts,
     /// The whole status.
     pub status: Arc<dyn StatusSource>,
     /// The daemon itself.
@@ -52,6 +61,47 @@ pub struct Ports {
     pub gauges: Arc<Gauges>,
     /// Makes what each worker thread has of its own.
     pub threads: ThreadFactory,
+}
+
+/// The approvals desk, and its record in the store.
+#[derive(Clone)]
+pub struct ApprovalPorts {
+    /// Lists proposals.
+    pub list: Port<ListProposals>,
+    /// Shows one proposal.
+    pub show: Port<ShowProposal>,
+    /// Takes a person's decision.
+    pub decide: Port<DecideProposal>,
+    /// Reads the record of actions.
+    pub record: Port<ReadActionAudit>,
+    /// Checks the record of actions.
+    pub verify: Port<VerifyActionAudit>,
+}
+
+/// The tools that are served to MCP clients.
+#[derive(Clone)]
+pub struct ToolPorts {
+    /// Every tool there is.
+    pub everything: SharedCatalogue,
+    /// What a model is shown: the same, or fewer and a search for the rest.
+    pub shown: SharedCatalogue,
+    /// Calls one.
+    pub call: Port<CallTool>,
+}
+
+/// The MCP servers that HAIA attaches.
+#[derive(Clone)]
+pub struct McpPorts {
+    /// Tells how they do.
+    pub list: Port<ListMcpServers>,
+    /// Switches one on or off.
+    pub toggle: Port<ToggleMcpServer>,
+    /// Switches a tool of one on or off.
+    pub toggle_tool: Port<ToggleMcpTool>,
+    /// Reads what one wrote.
+    pub logs: Port<ReadMcpLogs>,
+    /// Releases what one's changed definitions hold back.
+    pub approve: Port<ApproveMcpServer>,
 }
 
 /// The actors that watch and tell.

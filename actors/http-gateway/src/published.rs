@@ -5,6 +5,7 @@
 use crate::auth::{KeyRing, hash_key};
 use crate::config::Config;
 use crate::hosts::TrustedHosts;
+use crate::mcp::McpState;
 use arc_swap::ArcSwap;
 use contract::caller::{Caller, Origin, Scope};
 use contract::clock::Clock;
@@ -56,13 +57,25 @@ pub struct Shared {
     drain_began: AtomicU64,
     listen: SocketAddr,
     host_name: Option<String>,
+    mcp: McpState,
 }
 
 impl Shared {
     /// The state at the start. `listen` is the address that was really bound, `host_name` this machine's name (see [`crate::host_name`]).
     pub fn new(config: Config, listen: SocketAddr, host_name: Option<String>) -> Arc<Self> {
         let first = build(Arc::new(config), StoredKeys::Unasked, listen, host_name.as_deref());
-        Arc::new(Self { published: ArcSwap::from_pointee(first), drain_began: AtomicU64::new(0), listen, host_name })
+        Arc::new(Self {
+            published: ArcSwap::from_pointee(first),
+            drain_began: AtomicU64::new(0),
+            listen,
+            host_name,
+            mcp: McpState::default(),
+        })
+    }
+
+    /// What worker threads share of MCP.
+    pub(crate) fn mcp(&self) -> &McpState {
+        &self.mcp
     }
 
     /// The current snapshot.

@@ -96,7 +96,7 @@ impl Call {
 }
 
 /// Resolves `%XX` in what the router leaves encoded (slashes, percent signs, plus signs). What is no valid escape stays as it is.
-fn decode(raw: &str) -> String {
+pub(crate) fn decode(raw: &str) -> String {
     if !raw.contains('%') {
         return raw.to_owned();
     }

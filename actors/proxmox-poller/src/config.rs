@@ -2,6 +2,7 @@
 //!
 //! It is read and checked here; nothing is connected to.
 
+use crate::actions::ActionTimeouts;
 use contract::secret::Secret;
 use contract::units::Span;
 use runtime::http::parse_fingerprint;
@@ -37,6 +38,9 @@ pub struct ClusterConfig {
     /// Whether actions on guests may be proposed, and run once approved.
     #[serde(default)]
     pub allow_actions: bool,
+    /// How long HAIA waits for the end of an action, by class.
+    #[serde(default)]
+    pub action_timeouts: ActionTimeouts,
 }
 
 /// How certificates are checked: by one of these; by the system's authorities when none is set.
@@ -139,6 +143,9 @@ impl Config {
             let ways = [!cluster.tls.fingerprints.is_empty(), cluster.tls.ca_file.is_some(), cluster.tls.insecure];
             if ways.iter().filter(|way| **way).count() > 1 {
                 wrong(".tls", "set one of fingerprints, ca_file and insecure: which of them should decide?".to_owned());
+            }
+            for (class, why) in cluster.action_timeouts.validate() {
+                wrong(&format!(".action_timeouts.{class}"), why);
             }
             if cluster.poll_interval.0 < Duration::from_secs(1) {
                 wrong(".poll_interval", "it must be at least 1s; Proxmox renews its figures every 10s".to_owned());

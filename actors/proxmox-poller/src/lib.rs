@@ -9,8 +9,11 @@
 //! - [`tools`]: what models and people ask.
 //! - [`ProxmoxPoller`]: the actor around them.
 //!
-//! It never changes anything in a cluster, and it depends on no other actor.
+//! - [`actions`]: what a person may have done to guests.
+//!
+//! It changes nothing in a cluster but what a person approved, and it depends on no other actor.
 
+pub mod actions;
 pub mod assemble;
 pub mod client;
 mod config;

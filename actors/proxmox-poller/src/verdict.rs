@@ -193,7 +193,13 @@ fn running<'a>(facts: &Facts<'a>, label: &str) -> Explanation<'a> {
     let last_stop =
         facts.tasks.iter().copied().find(|task| is_stop(&task.kind) && task.started_s <= started_s + AFTER_S);
     if let Some(task) = last_stop.filter(|task| task.started_s > started_s - 86_400) {
-        let _ = write!(summary, " Before that it was {} by {} {} ago.", deed(&task.kind), facts.snapshot.doer(task), ago(facts, task));
+        let _ = write!(
+            summary,
+            " Before that it was {} by {} {} ago.",
+            deed(&task.kind),
+            facts.snapshot.doer(task),
+            ago(facts, task)
+        );
     }
     let starter =
         facts.tasks.iter().find(|task| is_start(&task.kind) && (task.started_s - started_s).abs() <= BEFORE_S);

@@ -52,6 +52,7 @@ async fn ask(work: &Work, question: &str, ports: &Ports, timeout: Duration) -> R
         caller: Caller { name: work.job.clone(), scope: Scope::Read, origin: Origin::Job },
         route: (!work.config.route.is_empty()).then(|| work.config.route.as_str().into()),
         question: question.to_owned(),
+        offline: None,
         instructions: Some(INSTRUCTIONS.to_owned()),
         max_tool_rounds: None,
         max_tokens: None,

@@ -96,7 +96,7 @@ mod tests {
         let done = record(2, ProposalState::Denied, 3);
         commit(&connection, &CommitProposals { proposals: vec![done.clone()], audit: Vec::new() }).unwrap();
         let load = |since| super::load(&connection, &LoadProposals { since }).unwrap();
-        assert_eq!(load(Timestamp::MAX).proposals, [running.clone()], "what is over and old is left out");
+        assert_eq!(load(Timestamp::MAX).proposals, std::slice::from_ref(&running), "what is over and old is left out");
         assert_eq!(load(NOON), KeptProposals { proposals: vec![running, done], last_id: 2 });
 
         let transaction = connection.transaction().unwrap();

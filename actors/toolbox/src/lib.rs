@@ -1,7 +1,7 @@
 //! The catalogue of tools, and the one way by which a tool is called.
 //!
 //! Whoever owns a domain offers its tools; [`Toolbox`] merges them with its own into one catalogue, sees to it that each call has a
-//! deadline and leaves exactly one row in the audit trail, and refuses whatever could change something without a person's approval.
+//! deadline and leaves exactly one row in the audit trail, and makes a proposal for a person of whatever could change something.
 //!
 //! It never runs a tool of risk write or destructive, never reads a result, and never puts arguments or results into logs or audit rows.
 
@@ -9,6 +9,7 @@ mod arguments;
 mod audit;
 mod catalogue;
 mod config;
+mod proposal;
 mod toolbox;
 mod tools;
 

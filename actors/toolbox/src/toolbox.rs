@@ -6,8 +6,10 @@ use crate::arguments;
 use crate::audit::Entry;
 use crate::catalogue::{Merged, Rejected, Runner, merge, near_names};
 use crate::config::Config;
+use crate::proposal;
 use crate::tools::{OWN, Surroundings};
 use arc_swap::ArcSwap;
+use contract::approvals::{PlanAction, Propose};
 use contract::clock::SharedClock;
 use contract::failure::Failure;
 use contract::message::{Fault, Lane, Msg, Reconfigure};
@@ -39,6 +41,8 @@ pub struct Owner {
     pub list: Port<ListTools>,
     /// Calls one of them.
     pub call: Port<CallTool>,
+    /// Plans those that change something; `None`: they are refused.
+    pub plan: Option<Port<PlanAction>>,
 }
 
 /// Everything the toolbox needs of others.
@@ -57,6 +61,8 @@ pub struct Ports {
     pub timezone: TimeZone,
     /// How HAIA does.
     pub status: Arc<dyn StatusSource>,
+    /// Takes proposals; `None`: whatever would change something is refused.
+    pub propose: Option<Port<Propose>>,
 }
 
 /// Asks the toolbox to ask every owner again. Answered when the new catalogue is published.
@@ -143,8 +149,15 @@ impl Toolbox {
         }
     }
 
-    /// Who runs the call; or why nobody does: the outcome for the audit trail, and the sentence for the model.
-    fn admit(&self, call: &CallTool) -> Result<Runner, (&'static str, String)> {
+    /// To whom a call of a tool that changes something can be proposed.
+    fn way(&self, runner: Runner) -> Option<proposal::Way> {
+        let Runner::Owner(at) = runner else { return None };
+        let owner = self.ports.owners.get(at)?;
+        Some(proposal::Way { owner: owner.name, plan: owner.plan.clone()?, propose: self.ports.propose.clone()? })
+    }
+
+    /// Who runs the call, or to whom it is proposed; or why nobody does: the outcome for the audit trail, and the sentence for the model.
+    fn admit(&self, call: &CallTool) -> Result<(Runner, Option<proposal::Way>), (&'static str, String)> {
         let name = shown(&call.name);
         let Some((runner, tool)) = self.merged.runners.get(&call.name).zip(self.merged.catalogue.get(&call.name))
         else {
@@ -152,7 +165,8 @@ impl Toolbox {
             let hint = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
             return Err(("unknown_tool", format!("there is no tool named \"{name}\"{hint}")));
         };
-        if tool.risk != Risk::Read {
+        let way = if tool.risk == Risk::Read { None } else { self.way(*runner) };
+        if tool.risk != Risk::Read && way.is_none() {
             return Err((
                 "refused",
                 format!(
@@ -165,7 +179,7 @@ impl Toolbox {
             return Err(("invalid_arguments", format!("the arguments of {name} are longer than {most}")));
         }
         match arguments::check_object(&call.arguments) {
-            Ok(()) => Ok(*runner),
+            Ok(()) => Ok((*runner, way)),
             Err(said) => Err(("invalid_arguments", format!("{name}: {said}"))),
         }
     }
@@ -213,8 +227,8 @@ async fn call_owner(owner: Owner, call: CallTool) -> Ended {
 impl Handle<CallTool> for Toolbox {
     fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
         let entry = Entry::open(&call, &self.ports.audit, &self.ports.clock);
-        let runner = match self.admit(&call) {
-            Ok(runner) => runner,
+        let (runner, way) = match self.admit(&call) {
+            Ok(admitted) => admitted,
             Err((outcome, said)) => {
                 entry.close(outcome, said.len());
                 return Reply::Now(Ok(ToolResult::error(said)));
@@ -222,9 +236,10 @@ impl Handle<CallTool> for Toolbox {
         };
         let deadline = self.ports.clock.pause(call.timeout);
         let (name, timeout) = (Arc::clone(&call.name), call.timeout);
-        let work: contract::LocalBoxFuture<'static, Ended> = match runner {
-            Runner::Own(at) => Box::pin(call_own(at, self.surroundings.clone(), call.arguments)),
-            Runner::Owner(at) => match self.ports.owners.get(at) {
+        let work: contract::LocalBoxFuture<'static, Ended> = match (way, runner) {
+            (Some(way), _) => Box::pin(async move { proposal::result(proposal::make(way, call).await) }),
+            (None, Runner::Own(at)) => Box::pin(call_own(at, self.surroundings.clone(), call.arguments)),
+            (None, Runner::Owner(at)) => match self.ports.owners.get(at) {
                 Some(owner) => Box::pin(call_owner(owner.clone(), call)),
                 None => Box::pin(std::future::ready(failed("unknown_tool", format!("there is no tool named {name}")))),
             },

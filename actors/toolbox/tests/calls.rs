@@ -141,7 +141,12 @@ async fn bench(world: &World) -> Bench {
     let domain = world
         .supervision
         .start(&world.thread(), "domain", Policy::default(), move || Domain { dropped: Arc::clone(&drops) });
-    let owner = Owner { name: "domain", list: domain.port(Lane::Interactive), call: domain.port(Lane::Interactive) };
+    let owner = Owner {
+        name: "domain",
+        list: domain.port(Lane::Interactive),
+        call: domain.port(Lane::Interactive),
+        plan: None,
+    };
     bench_with(world, vec![owner], dropped).await
 }
 
@@ -156,6 +161,7 @@ async fn bench_with(world: &World, owners: Vec<Owner>, dropped: Arc<Mutex<Vec<&'
         clock: world.clock.clone(),
         timezone: jiff::tz::TimeZone::get("Europe/Paris").expect("a zone"),
         status: Arc::new(Quiet),
+        propose: None,
     };
     let factory = Toolbox::factory(Arc::clone(&config), ports);
     let toolbox = world.supervision.start(&world.thread(), "toolbox", Policy::default(), factory);
@@ -345,6 +351,7 @@ fn an_owner_that_comes_up_late_is_asked_again() {
             name: "late",
             list: late.port(Lane::Interactive),
             call: Port::scripted("late", |_| Ok(ToolResult::ok("here"))),
+            plan: None,
         };
         let bench = bench_with(world, vec![owner], Arc::default()).await;
         assert_eq!(bench.names(), ["get_haia_status", "get_time"]);

@@ -152,7 +152,7 @@ impl ApprovalsDesk {
             Effect::Answer { ticket, answer } => {
                 if let Some(asker) = self.tickets.remove(&ticket) {
                     // Whoever asked may be gone; what was decided stands.
-                    let _ = asker.send(answer);
+                    let _ = asker.send(*answer);
                 }
             }
             Effect::Commit(change) => {

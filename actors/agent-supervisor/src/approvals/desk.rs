@@ -72,7 +72,7 @@ pub(super) enum Effect {
     /// Store this, and say how that went.
     Commit(CommitProposals),
     /// Answer somebody.
-    Answer { ticket: u64, answer: Answer },
+    Answer { ticket: u64, answer: Box<Answer> },
     /// Ask the owner to plan again.
     Plan { id: u64, owner: Arc<str>, call: Box<CallTool> },
     /// Let the owner run it.
@@ -200,10 +200,10 @@ impl Desk {
         let busy = || Failure::new(FailureClass::Busy, "the approvals desk is busy; try again in a moment");
         match input {
             Input::Propose { ticket, .. } if is_full => {
-                effects.push(Effect::Answer { ticket, answer: Answer::Proposed(Err(busy())) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Proposed(Err(busy()))) });
             }
             Input::Decide { ticket, .. } if is_full => {
-                effects.push(Effect::Answer { ticket, answer: Answer::Decided(Err(busy())) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Decided(Err(busy()))) });
             }
             Input::Progress(step) if self.queue.len() >= WAITING_STEPS => {
                 tracing::warn!(proposal = step.proposal, "a step of an action is left out: too many wait");
@@ -273,14 +273,14 @@ impl Desk {
             Gate::Facts => {}
             Gate::Propose { ticket, proposal } => {
                 let said = words::proposed(&proposal.view, true, &self.zone);
-                let answer = Answer::Proposed(Ok(Proposed { view: proposal.view.clone(), said }));
+                let answer = Box::new(Answer::Proposed(Ok(Proposed { view: proposal.view.clone(), said })));
                 self.proposals.insert(proposal.view.id, proposal);
                 effects.push(Effect::Answer { ticket, answer });
             }
             Gate::Decide { ticket, proposal, approve } => {
                 let said = words::decided(&proposal.view, approve, proposal.approvals());
                 let decided = Decided { counted: true, said, proposal: proposal.view.clone() };
-                effects.push(Effect::Answer { ticket, answer: Answer::Decided(Ok(decided)) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Decided(Ok(decided))) });
                 if proposal.view.state == ProposalState::Approved {
                     let owner = Arc::clone(&proposal.view.owner);
                     effects.push(Effect::Plan {
@@ -319,12 +319,12 @@ impl Desk {
             Gate::Facts => {}
             Gate::Propose { ticket, proposal } => {
                 self.withdraw(now, proposal);
-                effects.push(Effect::Answer { ticket, answer: Answer::Proposed(Err(failed("proposed"))) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Proposed(Err(failed("proposed")))) });
             }
             Gate::Decide { ticket, proposal, approve: true } => {
                 // The store may have it all the same: it gets again what is true.
                 self.facts.changed.insert(proposal.view.id);
-                effects.push(Effect::Answer { ticket, answer: Answer::Decided(Err(failed("decided"))) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Decided(Err(failed("decided")))) });
             }
             Gate::Decide { ticket, proposal, approve: false } => {
                 // A no needs no store.
@@ -332,7 +332,7 @@ impl Desk {
                 let said = format!("{said} (It could not be written down yet.)");
                 let decided = Decided { counted: true, said, proposal: proposal.view.clone() };
                 self.deny(now, proposal);
-                effects.push(Effect::Answer { ticket, answer: Answer::Decided(Ok(decided)) });
+                effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Decided(Ok(decided))) });
             }
             Gate::Begin { proposal } => {
                 let text =

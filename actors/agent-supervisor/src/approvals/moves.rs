@@ -78,7 +78,10 @@ impl Desk {
             }
             Ok(Err(view)) => {
                 let said = words::proposed(&view, false, &self.zone);
-                effects.push(Effect::Answer { ticket, answer: Answer::Proposed(Ok(Proposed { view: *view, said })) });
+                effects.push(Effect::Answer {
+                    ticket,
+                    answer: Box::new(Answer::Proposed(Ok(Proposed { view: *view, said }))),
+                });
                 return;
             }
             Err(refusal) => refusal,
@@ -95,11 +98,10 @@ impl Desk {
                 data: json!({ "tool": asked.plan.tool, "arguments": words::line(&asked.plan.arguments) }).to_string(),
             });
         }
-        effects.push(Effect::Answer { ticket, answer: Answer::Proposed(Err(refusal)) });
+        effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Proposed(Err(refusal))) });
     }
 
     /// The proposal that it would be; or the open one that it is already.
-    #[expect(clippy::type_complexity, reason = "a new one, an old one, or a refusal")]
     fn admit(&self, now: Timestamp, asked: &Propose) -> Result<Result<Box<Proposal>, Box<ProposalView>>, Failure> {
         if self.is_draining {
             return Err(is_ending());
@@ -188,7 +190,7 @@ impl Desk {
                 data: json!({ "identity": asked.by.identity() }).to_string(),
             });
         }
-        effects.push(Effect::Answer { ticket, answer: Answer::Decided(answer) });
+        effects.push(Effect::Answer { ticket, answer: Box::new(Answer::Decided(answer)) });
     }
 
     /// The proposal as the decision makes it, with its row; or why it does not count.

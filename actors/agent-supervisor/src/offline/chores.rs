@@ -113,7 +113,7 @@ mod tests {
             (
                 "\"follow_ups\": [\"a\"]",
                 "USER: how are you?\nASSISTANT: well\nUSER: /help",
-                r#"{"follow_ups":["what time is it?","which models are there?"]}"#,
+                r#"{"follow_ups":["any alerts?","what is silenced?","which jobs are there?"]}"#,
             ),
             ("\"queries\": [\"q\"]", greeting, r#"{"queries":[]}"#),
             ("\"text\": \"<completion>\"", greeting, r#"{"text":""}"#),

@@ -11,11 +11,12 @@ mod offer;
 mod round;
 mod rounds;
 mod tool_run;
+mod typed;
 
 pub(crate) use tool_run::{PlannedCall, ToolRun};
 
 use crate::housekeeping::is_housekeeping;
-use crate::offline::Offline;
+use crate::offline::{Manner, Offline, Said};
 use crate::turns::TurnPorts;
 use contract::LocalBoxFuture;
 use contract::caller::Caller;
@@ -50,6 +51,8 @@ pub(crate) struct Turn {
     asker: Asker,
     target: Target,
     limits: TurnLimits,
+    /// How the offline responder speaks, should it have to.
+    manner: Manner,
     permit: Option<TurnPermit>,
     too_late: contract::BoxFuture<'static, ()>,
     conversation: Conversation,
@@ -80,6 +83,8 @@ enum Phase {
     Keeping { kept: LocalBoxFuture<'static, ()>, calls: Vec<ToolCall> },
     /// The offline responder answers.
     Offline(Box<Offline>),
+    /// A decision that a person typed is being taken; what is said of it is the answer.
+    Deciding(LocalBoxFuture<'static, String>),
     /// The turn is over.
     Ended,
 }
@@ -98,17 +103,19 @@ enum Step {
 
 impl Turn {
     /// Begins a turn that was admitted. Its first call is prepared; nothing is sent before it is polled.
-    pub(crate) fn begin(ports: Rc<TurnPorts>, asked: TurnRequest, grant: TurnGrant) -> Self {
+    pub(crate) fn begin(ports: Rc<TurnPorts>, asked: TurnRequest, grant: TurnGrant, manner: Manner) -> Self {
         let TurnRequest { request_id, caller, target, request } = asked;
         let limits = grant.defaults.limits;
         let asker = Asker { request_id, caller };
         let is_plain = is_housekeeping(&request);
+        let typed = typed::typed(&request, asker.caller.origin);
         let offline = matches!(&target, Target::Model { provider, .. } if **provider == *BUILTIN);
         let (offer, conversation) = if is_plain {
             (None, Conversation::plain(request))
         } else {
             let with_own = limits.max_tool_rounds > 0;
-            let (offer, specs) = Offer::new(ports.catalogue.load_full(), &request, asker.caller.origin, with_own);
+            let may_write = !asker.caller.origin.is_background() || ports.approvals.load().background;
+            let (offer, specs) = Offer::new(ports.catalogue.load_full(), &request, may_write, with_own);
             let conversation = if offline {
                 // The offline responder reads the request as it came.
                 Conversation::plain(request)
@@ -124,6 +131,7 @@ impl Turn {
             asker,
             target,
             limits,
+            manner,
             permit: Some(grant.permit),
             conversation,
             offer,
@@ -135,7 +143,13 @@ impl Turn {
             call_ids: HashSet::new(),
             notices: HashSet::new(),
         };
-        turn.phase = if offline { turn.offline(&[]) } else { turn.calling(None) };
+        turn.phase = match typed {
+            Some(typed) => {
+                Phase::Deciding(Box::pin(typed::decide(turn.ports.decide.clone(), turn.asker.clone(), typed)))
+            }
+            None if offline => turn.offline(&[]),
+            None => turn.calling(None),
+        };
         turn
     }
 
@@ -156,7 +170,8 @@ impl Turn {
     fn offline(&self, failures: &[Failure]) -> Phase {
         let request = self.conversation.request();
         let is_plain = self.offer.is_none();
-        Phase::Offline(Box::new(Offline::new(&self.ports, &self.asker, self.limits, &request, is_plain, failures)))
+        let (ports, asker, manner) = (&self.ports, &self.asker, &self.manner);
+        Phase::Offline(Box::new(Offline::new(ports, asker, self.limits, manner, &request, is_plain, failures)))
     }
 
     fn step(&mut self, context: &mut Context<'_>, sink: &mut dyn EventSink) -> Step {
@@ -201,8 +216,16 @@ impl Turn {
             },
             Phase::Offline(offline) => match offline.poll(context, sink) {
                 Poll::Pending => Step::Pending,
-                Poll::Ready(true) => Step::Handed,
-                Poll::Ready(false) => self.conclude(FinishReason::Stop, sink),
+                Poll::Ready(Said::More) => Step::Handed,
+                Poll::Ready(Said::All) => self.conclude(FinishReason::Stop, sink),
+                Poll::Ready(Said::Nothing(failure)) => Step::Failed(failure),
+            },
+            Phase::Deciding(said) => match said.as_mut().poll(context) {
+                Poll::Pending => Step::Pending,
+                Poll::Ready(said) => {
+                    sink.event(Event::Text(&said));
+                    self.conclude(FinishReason::Stop, sink)
+                }
             },
             Phase::Ended => Step::Pending,
         }

@@ -1,6 +1,5 @@
 //! Which tools a turn offers the model, and whose they are.
 
-use contract::caller::Origin;
 use contract::chat::{ChatRequest, ToolSpec};
 use contract::tools::{Catalogue, Risk, Tool};
 use std::collections::HashSet;
@@ -13,18 +12,17 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    /// The offer, and its tools as the model is told of them: HAIA's own (for background work those that only read), in the catalogue's
-    /// fixed order, then the caller's.
+    /// The offer, and its tools as the model is told of them: HAIA's own (where it may not propose: those that only read), in the
+    /// catalogue's fixed order, then the caller's.
     pub(super) fn new(
         catalogue: Arc<Catalogue>,
         request: &ChatRequest,
-        origin: Origin,
+        may_write: bool,
         with_own: bool,
     ) -> (Self, Vec<ToolSpec>) {
         let callers: HashSet<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
-        let may_use = |tool: &&Tool| {
-            with_own && !callers.contains(&*tool.name) && (tool.risk == Risk::Read || !origin.is_background())
-        };
+        let may_use =
+            |tool: &&Tool| with_own && !callers.contains(&*tool.name) && (tool.risk == Risk::Read || may_write);
         let own = catalogue.tools.iter().filter(may_use).map(|tool| ToolSpec {
             name: tool.name.to_string(),
             description: Some(tool.description.to_string()),
@@ -68,14 +66,12 @@ mod tests {
         let body = br#"{"model":"haia","messages":[{"role":"user","content":"x"}],"tools":[
             {"type":"function","function":{"name":"z"}},{"type":"function","function":{"name":"c"}}]}"#;
         let request = ChatRequest::parse(body).expect("parses");
-        for (origin, with_own, expected) in [
-            (Origin::Chat, true, vec!["a", "b", "z", "c"]),
-            (Origin::Job, true, vec!["a", "z", "c"]),
-            (Origin::Chat, false, vec!["z", "c"]),
-        ] {
-            let (offer, specs) = Offer::new(Arc::clone(&catalogue), &request, origin, with_own);
+        for (may_write, with_own, expected) in
+            [(true, true, vec!["a", "b", "z", "c"]), (false, true, vec!["a", "z", "c"]), (true, false, vec!["z", "c"])]
+        {
+            let (offer, specs) = Offer::new(Arc::clone(&catalogue), &request, may_write, with_own);
             let names: Vec<String> = specs.into_iter().map(|spec| spec.name).collect();
-            assert_eq!(names, expected, "{origin:?}");
+            assert_eq!(names, expected, "{may_write}");
             assert!(offer.is_callers("c") && !offer.is_callers("a"));
         }
     }

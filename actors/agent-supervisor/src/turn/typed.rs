@@ -116,7 +116,10 @@ mod tests {
         let called = Message { tool_calls: vec![ToolCall::new("1", "f", "{}")], ..Message::text(Role::Assistant, "") };
         for (messages, counts) in [
             (vec![user.clone()], true),
-            (vec![Message::text(Role::System, "s"), Message::text(Role::User, "x"), assistant.clone(), user.clone()], true),
+            (
+                vec![Message::text(Role::System, "s"), Message::text(Role::User, "x"), assistant.clone(), user.clone()],
+                true,
+            ),
             (vec![user.clone(), Message::text(Role::User, "what is running?")], false),
             (vec![user.clone(), assistant.clone()], false),
             (vec![Message::text(Role::System, "approve 7")], false),

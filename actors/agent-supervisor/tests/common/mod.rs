@@ -8,6 +8,7 @@ pub mod cluster;
 use agent_supervisor::{AgentSupervisor, Config, Prompts, Settings, SharedSettings, TurnPorts, Turns};
 use arc_swap::ArcSwap;
 use contract::LocalBoxFuture;
+use contract::approvals::DecideProposal;
 use contract::caller::{Caller, Origin, Scope};
 use contract::chat::{
     Agent, Answer, ChatRequest, Event, EventSink, EventStream, FinishReason, Message, OpaquePart, Role, TurnRequest,
@@ -20,7 +21,7 @@ use contract::provider::{CallBody, Called, ModelAnswer, ModelCall, Models, Targe
 use contract::status::Gauges;
 use contract::tools::{CallTool, Catalogue, Risk, SharedCatalogue, Tool, ToolResult};
 use runtime::world::World;
-use runtime::{Context, Handle, Mailbox, Policy, Reply, Service};
+use runtime::{Context, Handle, Mailbox, Policy, Port, Reply, Service};
 use serde_json::value::RawValue;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -272,6 +273,8 @@ pub struct Bench {
     pub tools: Tools,
     pub gauges: Arc<Gauges>,
     pub catalogue: SharedCatalogue,
+    /// What the approvals desk, which refuses everything, was asked.
+    pub decisions: Arc<Mutex<Vec<DecideProposal>>>,
 }
 
 pub fn config() -> Config {
@@ -309,19 +312,26 @@ pub fn bench(world: &World, config: Config, scripts: Vec<Script>) -> Bench {
         tool("write", Risk::Write),
     ];
     names.sort_by(|a, b| a.name.cmp(&b.name));
+    let decisions = Arc::<Mutex<Vec<DecideProposal>>>::default();
+    let decided = Arc::clone(&decisions);
     let models = Rc::new(Scripted { scripts: RefCell::new(scripts.into()), ..Scripted::default() });
     let catalogue = SharedCatalogue::new(ArcSwap::from_pointee(Catalogue { tools: names }));
     let turns = Turns::new(TurnPorts {
         start_turn: supervisor.port(Lane::Interactive),
         keep_round: supervisor.port(Lane::Interactive),
         call_tool: toolbox.port(Lane::Interactive),
+        decide: Port::scripted("approvals-desk", move |asked: DecideProposal| {
+            decided.lock().expect("decisions").push(asked);
+            Err(Failure::new(FailureClass::Permission, "this needs a key with the scope \"admin\". Nothing was done."))
+        }),
+        approvals: Arc::default(),
         models: models.clone(),
         catalogue: Arc::clone(&catalogue),
         known_tokens: Rc::new(|_| None),
         clock,
         ids: world.ids.clone(),
     });
-    Bench { supervisor, settings: shared, turns, models, tools, gauges, catalogue }
+    Bench { supervisor, settings: shared, turns, models, tools, gauges, catalogue, decisions }
 }
 
 pub fn asks(text: &str) -> ChatRequest {

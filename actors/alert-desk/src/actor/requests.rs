@@ -216,6 +216,10 @@ impl Handle<CallTool> for AlertDesk {
                 let answer = self.handle(ListAlerts(filter), context);
                 then(answer, move |views| tools::list_alerts::tell(&views, now))
             }
+            tools::Wanted::Silences => {
+                let silences = self.desk.as_ref().map(|desk| desk.silences()).unwrap_or_default();
+                Reply::Now(Ok(tools::list_silences::tell(silences)))
+            }
             tools::Wanted::Explain(id) => {
                 let neighbours =
                     self.desk.as_ref().map(|desk| tools::explain_alert::neighbours(desk, id)).unwrap_or_default();

@@ -89,6 +89,9 @@ pub(crate) struct Alert {
     pub(crate) told: Option<Told>,
     /// The root cause that it was told within.
     pub(crate) folded: Option<Arc<str>>,
+    /// It came after its root cause was told: it belongs to it, but no message has named it.
+    #[serde(default)]
+    pub(crate) is_unlisted: bool,
     /// What holds its messages now.
     pub(crate) held: Option<String>,
     /// Quiet hours held something of it: it goes into their summary.
@@ -182,6 +185,7 @@ impl Alert {
             openings: Vec::new(),
             told: None,
             folded: None,
+            is_unlisted: false,
             held: None,
             is_of_the_night: false,
             due: None,

@@ -168,7 +168,8 @@ impl Desk {
         // What was told within a root and is over too.
         for (root, at) in &found {
             let below = self.alerts.iter().filter(|(_, alert)| {
-                alert.folded.as_ref() == Some(*root) && alert.ended.is_some() && alert.ended >= at.opened
+                let is_listed = alert.folded.as_ref() == Some(*root) && !alert.is_unlisted;
+                is_listed && alert.ended.is_some() && alert.ended >= at.opened
             });
             members.extend(below.map(|(key, alert)| member(key, alert)));
         }
@@ -210,7 +211,7 @@ impl Desk {
                     let kind = if alert.is_flapping { NoticeKind::Flapping } else { NoticeKind::Digest };
                     self.mark_told(key, kind, &thread, &channels, now);
                     for consequence in waiting.get(key).into_iter().flatten() {
-                        self.fold(consequence, key, now);
+                        self.fold(consequence, key, now, false);
                     }
                 } else {
                     self.mark_end_told(key, now);

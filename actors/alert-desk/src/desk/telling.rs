@@ -69,7 +69,23 @@ impl Desk {
         }
         let (ends, beginnings): (Vec<Ready>, Vec<Ready>) = day.into_iter().partition(|ready| ready.want == Want::End);
         self.tell_beginnings(beginnings, &waiting, now);
+        self.fold_late(&waiting, now);
         self.tell_ends(ends, now);
+    }
+
+    /// What follows from a root cause that was told already belongs to it from now on: also while it recovers, when its cause can no longer
+    /// be seen.
+    fn fold_late(&mut self, waiting: &Waiting, now: Timestamp) {
+        for (root, consequences) in waiting {
+            let is_told = |alert: &Alert| alert.state.is_open() && alert.told.as_ref().is_some_and(|told| !told.end);
+            if self.alerts.get(root).is_some_and(is_told) {
+                for key in consequences {
+                    if self.alerts.get(key).is_some_and(|alert| alert.folded.is_none()) {
+                        self.fold(key, root, now, true);
+                    }
+                }
+            }
+        }
     }
 
     /// What was told within a root cause that is over, and is still open, is told by itself.
@@ -274,7 +290,7 @@ impl Desk {
         for key in keys {
             self.mark_told(key, kind, &thread, &channels, now);
             for consequence in waiting.get(key).into_iter().flatten() {
-                self.fold(consequence, key, now);
+                self.fold(consequence, key, now, false);
             }
         }
     }
@@ -309,10 +325,10 @@ impl Desk {
         self.dirty.insert(Arc::clone(key));
     }
 
-    /// Notes that an alert was told within its root cause.
-    pub(super) fn fold(&mut self, key: &Arc<str>, root: &Arc<str>, now: Timestamp) {
+    /// Notes that an alert was told within its root cause, or came after that was told.
+    pub(super) fn fold(&mut self, key: &Arc<str>, root: &Arc<str>, now: Timestamp, is_unlisted: bool) {
         let Some(alert) = self.alerts.get_mut(key) else { return };
-        alert.folded = Some(Arc::clone(root));
+        (alert.folded, alert.is_unlisted) = (Some(Arc::clone(root)), is_unlisted);
         (alert.due, alert.held, alert.is_of_the_night) = (None, None, false);
         self.tell_history(key, "told", None, now);
         self.dirty.insert(Arc::clone(key));

@@ -1,6 +1,7 @@
 //! `explain_alert`: everything the desk knows of one alert: what was found, its history, what was told, and its neighbours.
 //!
-//! Result: `{alert: {…}, found: {value, limit, before, meaning, affected, facts}, explanation?, history: […], neighbours: […]}`.
+//! Result: `{alert: {…}, about?: {cluster, node, vmid, storage}, found: {value, limit, before, meaning, affected, facts}, explanation?,
+//! history: […], neighbours: […]}`.
 
 use super::{DeskTool, Wanted, arguments, list_alerts, result};
 use crate::desk::Desk;
@@ -57,8 +58,10 @@ pub(crate) fn tell(view: &AlertView, history: &[AlertEvent], neighbours: &[Alert
         .take(MOST)
         .rev()
         .map(|line| json!({ "at": line.at.to_string(), "what": line.what, "who": line.who, "text": line.text }));
+    let about = |label: &str| finding.labels.first(label);
     result(json!({
         "alert": list_alerts::row(view, now),
+        "about": { "cluster": about("cluster"), "node": about("node"), "vmid": about("vmid"), "storage": about("storage") },
         "found": {
             "value": finding.value,
             "limit": finding.limit,

@@ -8,6 +8,7 @@
 pub(crate) mod acknowledge_alert;
 pub(crate) mod explain_alert;
 pub(crate) mod list_alerts;
+pub(crate) mod list_silences;
 pub(crate) mod silence_alert;
 
 use contract::alerts::AlertFilter;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 /// Every tool.
 pub(crate) const ALL: &[DeskTool] =
-    &[acknowledge_alert::TOOL, explain_alert::TOOL, list_alerts::TOOL, silence_alert::TOOL];
+    &[acknowledge_alert::TOOL, explain_alert::TOOL, list_alerts::TOOL, list_silences::TOOL, silence_alert::TOOL];
 
 /// A tool of the desk.
 pub(crate) struct DeskTool {
@@ -38,6 +39,7 @@ pub(crate) struct DeskTool {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Wanted {
     List(AlertFilter),
+    Silences,
     Explain(u64),
     Acknowledge(u64),
     Silence { alert: u64, duration: Duration, reason: String },
@@ -160,11 +162,13 @@ mod tests {
         assert_eq!(of("silence_alert", r#"{"alert":3,"duration":"2h","reason":null}"#), Ok(silence));
         assert_eq!(of("explain_alert", r#"{"alert":7}"#), Ok(Wanted::Explain(7)));
         assert!(matches!(of("list_alerts", ""), Ok(Wanted::List(_))));
+        assert_eq!(of("list_silences", "{}"), Ok(Wanted::Silences));
         for (name, arguments, said) in [
             ("silence_alert", r#"{"alert":3,"duration":"soon","reason":null}"#, "not a duration"),
             ("explain_alert", r#"{"alert":"x"}"#, "invalid type"),
             ("explain_alert", "{}", "missing field"),
             ("list_alerts", r#"{"severity":"bad"}"#, "unknown variant"),
+            ("list_silences", r#"{"alert":1}"#, "unknown field"),
             ("no_such_tool", "{}", "no such tool"),
         ] {
             let error = of(name, arguments).unwrap_err();

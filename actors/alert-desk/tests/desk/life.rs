@@ -172,7 +172,7 @@ fn the_agent_has_tools_and_background_turns_only_look() {
         let running = Running::start(world, "{}");
         running.report("guest_error", &[raised("guest_error", "a", Warning)]).await.unwrap();
         let names: Vec<String> = running.ask(ListTools).await.iter().map(|tool| tool.name.to_string()).collect();
-        assert_eq!(names, ["acknowledge_alert", "explain_alert", "list_alerts", "silence_alert"]);
+        assert_eq!(names, ["acknowledge_alert", "explain_alert", "list_alerts", "list_silences", "silence_alert"]);
         let listed = running.call("list_alerts", "", me()).await;
         assert!(!listed.is_error && listed.text.contains("\"what\":\"a is in trouble\""), "{}", listed.text);
         let told = running.call("explain_alert", r#"{"alert":1}"#, me()).await;

@@ -131,7 +131,8 @@ pub struct KeptCall {
 }
 
 /// Runs a whole turn for something that is no chat, and answers its text: an investigation by the clock, the explanation of an alert, a
-/// question from a message channel. Whoever stops waiting for the answer cancels the turn.
+/// question from a message channel. Whoever stops waiting for the answer cancels the turn. What the built-in responder cannot answer is a
+/// failure, never a text.
 #[derive(Clone, Debug)]
 pub struct RunTurn {
     /// Ties everything the turn causes together.
@@ -142,6 +143,8 @@ pub struct RunTurn {
     pub route: Option<Arc<str>>,
     /// The question. Text of guests or alerts in it must stand between marks that say so.
     pub question: String,
+    /// What the built-in responder is asked instead, where no model answers: it understands short questions only. `None`: the question.
+    pub offline: Option<String>,
     /// What to add to the system prompt (`Answer in two or three sentences.`).
     pub instructions: Option<String>,
     /// Limits below the configured ones: rounds of tools, and the tokens of an answer.
@@ -162,7 +165,7 @@ impl Msg for RunTurn {
 pub struct TurnText {
     /// The answer.
     pub text: String,
-    /// The model that gave it, as far as told, else the route.
+    /// The model that gave it, as far as told, else the route; `builtin/offline` where none could.
     pub model: Arc<str>,
     /// What was looked at, in order, in the words that people see while a tool runs.
     pub tools: Vec<Arc<str>>,

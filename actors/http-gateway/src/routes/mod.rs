@@ -2,6 +2,7 @@
 //! `/openapi.json` are all made from them. A handler can only be reached through [`serve`], which checks the caller's scope first.
 
 mod alerts;
+mod approvals;
 mod audio;
 mod audit;
 mod channels;
@@ -15,6 +16,7 @@ mod health;
 mod home;
 mod jobs;
 mod keys;
+mod mcp;
 mod messages;
 mod metrics;
 mod models;
@@ -107,8 +109,11 @@ pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         signals::ENDPOINTS,
         alerts::ENDPOINTS,
         jobs::ENDPOINTS,
+        approvals::ENDPOINTS,
         channels::ENDPOINTS,
         audit::ENDPOINTS,
+        crate::mcp::ENDPOINTS,
+        mcp::ENDPOINTS,
         keys::ENDPOINTS,
         config::ENDPOINTS,
         check::ENDPOINTS,

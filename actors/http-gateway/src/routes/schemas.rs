@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 /// Every schema by name.
 pub(super) fn all() -> Value {
     let mut schemas = core();
-    if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), watching()) {
-        all.extend(more);
+    for more in [watching(), attached()] {
+        if let (Some(all), Value::Object(more)) = (schemas.as_object_mut(), more) {
+            all.extend(more);
+        }
     }
     schemas
 }
@@ -175,6 +177,24 @@ fn core() -> Value {
     })
 }
 
+fn attached() -> Value {
+    json!({
+        "McpServers": object(&["servers"], json!({ "servers": { "type": "array", "items": reference("McpServer") } })),
+        "McpServer": object(&["name", "state", "transport", "tools", "withheld", "restarts"], json!({
+            "name": text("Its name in the configuration"),
+            "state": text("disabled, idle, starting, ready, degraded, failed or stopping"),
+            "transport": text("stdio, http or sse"),
+            "era": text("The protocol revision agreed on last"),
+            "tools": { "type": "array", "items": { "type": "object" }, "description": "name, offered_as" },
+            "withheld": { "type": "array", "items": { "type": "object" }, "description": "name, change, difference" },
+            "restarts": integer("Restarts since HAIA's start"),
+            "last_error": text("Why it failed last"),
+        })),
+        "McpLog": object(&["lines"], json!({ "lines": { "type": "array", "items": { "type": "object" }, "description": "at, source, text" } })),
+        "McpReleased": object(&["released"], json!({ "released": { "type": "array", "items": { "type": "string" } } })),
+    })
+}
+
 fn watching() -> Value {
     json!({
         "Alerts": object(&["alerts"], json!({ "alerts": { "type": "array", "items": reference("Alert") } })),
@@ -247,6 +267,48 @@ fn watching() -> Value {
             "state": { "type": "string", "enum": ["running", "ok", "failed", "timeout", "interrupted", "skipped"] },
             "error": text("Why it failed or was skipped"),
             "output": text("What it brought"),
+        })),
+        "Proposals": object(&["proposals"], json!({ "proposals": { "type": "array", "items": reference("Proposal") } })),
+        "Proposal": object(&["id", "state", "plan", "proposed_by", "proposed", "expires", "approvals_needed", "decisions"], json!({
+            "id": integer("Its number"),
+            "state": text("proposed, approved, denied, expired, stale, running, done, failed or unknown"),
+            "plan": { "type": "object", "description": "What would be done: tool, class, risk, arguments, action, subject, labels, options, reason, effect, dependents, warnings, state, state_digest, evidence" },
+            "owner": text("Who offers the tool"),
+            "proposed_by": text("Whose turn proposed it"),
+            "origin": text("chat, cli, job, alert or internal"),
+            "request_id": text("That turn's request"),
+            "proposed": text("When it was proposed"),
+            "expires": text("When it can no longer be approved"),
+            "approvals_needed": integer("How many people must approve"),
+            "decisions": { "type": "array", "items": { "type": "object" }, "description": "approve, by, identity, channel, at" },
+            "began": text("When it began to run"),
+            "ended": text("When it ended, however"),
+            "progress": { "type": "array", "items": { "type": "object" }, "description": "at, text" },
+            "reference": text("What the other side calls the work"),
+            "result": text("What came of it"),
+        })),
+        "Decided": object(&["counted", "said", "proposal"], json!({
+            "counted": { "const": true },
+            "said": text("What happens now"),
+            "proposal": reference("Proposal"),
+        })),
+        "ActionRows": object(&["rows"], json!({ "rows": { "type": "array", "items": reference("ActionRow") } })),
+        "ActionRow": object(&["id", "at", "proposal", "what", "who", "via", "text", "hash"], json!({
+            "id": integer("Its place in the record, from 1, without gaps"),
+            "at": text("When"),
+            "proposal": integer("The proposal's number; 0 for what became none"),
+            "what": text("proposed, refused, decided, began, progress or ended"),
+            "who": text("Who"),
+            "via": text("From where"),
+            "request_id": text("The request that caused it"),
+            "text": text("One line"),
+            "data": text("The details as JSON"),
+            "hash": text("SHA-256 over the hash of the row before and this row"),
+        })),
+        "ActionReport": object(&["rows", "head"], json!({
+            "rows": integer("Rows that were looked at"),
+            "broken": { "type": ["string", "null"], "description": "The first row that is not as it was written" },
+            "head": text("The hash of the last row"),
         })),
         "Channels": object(&["channels"], json!({ "channels": named_list() })),
         "DeadLetters": object(&["dead_letters"], json!({ "dead_letters": { "type": "array", "items": { "type": "object" } } })),

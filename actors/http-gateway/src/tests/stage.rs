@@ -138,6 +138,9 @@ pub(crate) fn ports(props: &Arc<Props>, players: &Players, clock: SharedClock, i
             }
         }),
         watch: super::watching::ports(),
+        tools: super::mcp::tools(props),
+        mcp: super::mcp::servers(),
+        approvals: super::approvals::ports(),
         status: cue.clone(),
         control: cue,
         clock,
@@ -306,7 +309,7 @@ impl Stage {
         Self::with(world, config, players, props, ports).await
     }
 
-    async fn with(world: &World, config: Config, players: Players, props: Arc<Props>, ports: Ports) -> Self {
+    pub(crate) async fn with(world: &World, config: Config, players: Players, props: Arc<Props>, ports: Ports) -> Self {
         let listen = "127.0.0.1:8000".parse().expect("address");
         let shared = Shared::new(config, listen, Some("tower".to_owned()));
         let (state, keys, clock) = (shared.clone(), ports.keys.clone(), ports.clock.clone());

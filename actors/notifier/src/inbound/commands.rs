@@ -16,6 +16,12 @@ pub enum Command {
     Silence(u64, Duration),
     /// An alert was meant to happen.
     Expected(u64),
+    /// Proposals that wait for a person.
+    Proposals,
+    /// Approve a proposal.
+    Approve(u64),
+    /// Deny a proposal.
+    Deny(u64),
     /// What can be written.
     Help,
     /// A question to the agent.
@@ -34,6 +40,8 @@ pub const HELP: &str = "**What you can write**\n\
     - `/ack 17`: take notice of alert 17; no more reminders\n\
     - `/silence 17 2h`: no messages about it for two hours\n\
     - `/expected 17`: it was meant to happen\n\
+    - /proposals: what waits for an approval\n\
+    - `/approve 7`, `/deny 7`: decide on proposal 7\n\
     Anything else is a question to HAIA.";
 
 /// Reads what was written. `bot` is the bot's own name: a command for another bot, or an empty line, is nothing.
@@ -60,6 +68,12 @@ pub fn parse(text: &str, bot: Option<&str>) -> Option<Command> {
         ("ack", None, _) => Command::Incomplete("Which alert? For example /ack 17; /alerts lists them."),
         ("expected", Some(alert), _) => Command::Expected(alert),
         ("expected", None, _) => Command::Incomplete("Which alert? For example /expected 17; /alerts lists them."),
+        ("proposals" | "approvals", ..) => Command::Proposals,
+        ("approve", Some(proposal), _) => Command::Approve(proposal),
+        ("deny", Some(proposal), _) => Command::Deny(proposal),
+        ("approve" | "deny", None, _) => {
+            Command::Incomplete("Which proposal? For example /approve 7; /proposals lists them.")
+        }
         ("silence", Some(alert), Some(time)) if !time.is_zero() && time <= LONGEST => Command::Silence(alert, time),
         ("silence", ..) => {
             Command::Incomplete("Which alert, and for how long (up to 30d)? For example /silence 17 2h.")
@@ -79,6 +93,9 @@ mod tests {
             ("/ACK #17", Some(Command::Acknowledge(17))),
             ("/silence 3 2h", Some(Command::Silence(3, Duration::from_secs(7200)))),
             ("/expected@haia_bot 4", Some(Command::Expected(4))),
+            ("/approve 7", Some(Command::Approve(7))),
+            ("/deny #7", Some(Command::Deny(7))),
+            ("/proposals", Some(Command::Proposals)),
             ("/start", Some(Command::Help)),
             ("/alerts@other_bot", None),
             ("why is web-01 down?", Some(Command::Ask("why is web-01 down?".to_owned()))),
@@ -87,7 +104,17 @@ mod tests {
         ] {
             assert_eq!(parse(text, Some("haia_bot")), command, "{text}");
         }
-        for text in ["/ack", "/ack x", "/silence 3", "/silence 3 0s", "/silence 3 40d", "/expected", "/reboot"] {
+        for text in [
+            "/ack",
+            "/ack x",
+            "/silence 3",
+            "/silence 3 0s",
+            "/silence 3 40d",
+            "/expected",
+            "/approve",
+            "/deny x",
+            "/reboot",
+        ] {
             assert!(matches!(parse(text, None), Some(Command::Incomplete(_))), "{text}");
         }
     }

@@ -1,6 +1,7 @@
-//! The alert desk and the agent, as the notifier and its inbox need them.
+//! The desks and the agent, as the notifier and its inbox need them.
 
 use contract::alerts::{Acknowledge, AddSilence, ExpectAlert, ListAlerts, ListSilences, ReportFindings};
+use contract::approvals::{DecideProposal, ListProposals};
 use contract::chat::RunTurn;
 use contract::cluster::ListClusters;
 use runtime::Port;
@@ -22,6 +23,10 @@ pub struct Desk {
     pub alerts: Port<ListAlerts>,
     /// Lists clusters, for `/status`.
     pub clusters: Port<ListClusters>,
+    /// Takes a person's decision on a proposal.
+    pub decide: Port<DecideProposal>,
+    /// Lists proposals.
+    pub proposals: Port<ListProposals>,
     /// Asks the agent.
     pub ask: Port<RunTurn>,
 }

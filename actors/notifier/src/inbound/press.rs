@@ -5,7 +5,10 @@ use super::update::{Press, Pressed, Sender};
 use crate::channels::telegram;
 use crate::message::clock_time;
 use contract::alerts::{Acknowledge, AddSilence, AlertCommand, ExpectAlert, ListSilences};
+use contract::approvals::{ApprovalChannel, Approver, DecideProposal, ProposalState};
+use contract::caller::Scope;
 use contract::failure::{Failure, FailureClass};
+use contract::ids::RequestId;
 use contract::message::{Fault, Msg};
 use jiff::tz::TimeZone;
 use runtime::Port;
@@ -67,9 +70,39 @@ impl Inbox {
                 let duration = Duration::from_secs(u64::from(minutes) * 60);
                 self.silence(session, update, alert, duration, sender).await
             }
-            AlertCommand::Approve { .. } | AlertCommand::Deny { .. } => {
-                Err(Failure::new(FailureClass::NotFound, "there is nothing to approve"))
-            }
+            AlertCommand::Approve { proposal } => self.decide(session, update, proposal, true, sender).await,
+            AlertCommand::Deny { proposal } => self.decide(session, update, proposal, false, sender).await,
+        }
+    }
+
+    /// Decides on a proposal. Who may is the approvals desk's to say; that it was this user is Telegram's. Twice the same press counts once
+    /// there.
+    async fn decide(
+        &self,
+        session: &Session,
+        update: i64,
+        proposal: u64,
+        approve: bool,
+        sender: &Sender,
+    ) -> Result<Done, Failure> {
+        let by = Approver {
+            name: format!("telegram:{}", sender.name).into(),
+            channel: ApprovalChannel::Telegram,
+            scope: Scope::Control,
+            telegram_user: Some(sender.user),
+            // Others are not heard at all.
+            is_named_telegram_user: true,
+        };
+        let request_id = RequestId::new(format!("telegram-{}-{update}", self.channel));
+        let decision = || DecideProposal { id: proposal, approve, by: by.clone(), request_id: request_id.clone() };
+        let decided = self.ask(&session.desk.decide, decision).await??;
+        let word = if approve { "approved" } else { "denied" };
+        match decided.counted {
+            true => Ok(Done {
+                text: format!("#{proposal} {word}"),
+                is_final: decided.proposal.state != ProposalState::Proposed,
+            }),
+            false => Err(Failure::new(FailureClass::InvalidRequest, decided.said)),
         }
     }
 

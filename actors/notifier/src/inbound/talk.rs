@@ -7,6 +7,7 @@ use super::update::Said;
 use crate::channels::telegram::ASKED;
 use crate::message::clock_time;
 use contract::alerts::{AlertCommand, AlertFilter, AlertView, ListAlerts, Severity};
+use contract::approvals::{ListProposals, ProposalState, ProposalView};
 use contract::chat::RunTurn;
 use contract::cluster::ListClusters;
 use contract::failure::Failure;
@@ -39,6 +40,9 @@ impl Inbox {
             Command::Status => self.status(session).await,
             Command::Alerts => self.alerts(session).await,
             Command::Acknowledge(alert) => self.done(session, update, AlertCommand::Acknowledge { alert }, &said).await,
+            Command::Proposals => self.proposals(session).await,
+            Command::Approve(proposal) => self.done(session, update, AlertCommand::Approve { proposal }, &said).await,
+            Command::Deny(proposal) => self.done(session, update, AlertCommand::Deny { proposal }, &said).await,
             Command::Expected(alert) => self.done(session, update, AlertCommand::Expect { alert }, &said).await,
             Command::Silence(alert, time) => {
                 self.silence(session, update, alert, time, &said.sender).await.map(|done| format!("{}.", done.text))
@@ -119,6 +123,21 @@ impl Inbox {
         Ok(lines.join("\n"))
     }
 
+    async fn proposals(&self, session: &Session) -> Result<String, Failure> {
+        let waiting = || ListProposals { states: vec![ProposalState::Proposed], limit: 20 };
+        let proposals = self.ask(&session.desk.proposals, waiting).await??;
+        if proposals.is_empty() {
+            return Ok("Nothing waits for an approval.".to_owned());
+        }
+        let (now, zone) = (self.clock.now(), TimeZone::get(&self.timezone).unwrap_or(TimeZone::UTC));
+        let line = |proposal: &ProposalView| {
+            let until = clock_time(proposal.expires, now, &zone);
+            let action = proposal.plan.action.replace(['*', '`'], "");
+            format!("- #{} **{action}**, until {until}", proposal.id)
+        };
+        Ok(proposals.iter().map(line).collect::<Vec<_>>().join("\n"))
+    }
+
     async fn status(&self, session: &Session) -> Result<String, Failure> {
         let alerts = self.open_alerts(session).await?;
         let critical = alerts.iter().filter(|alert| alert.severity == Severity::Critical).count();
@@ -148,6 +167,7 @@ impl Inbox {
             caller: self.caller(&said.sender),
             route: None,
             question,
+            offline: None,
             instructions: Some(INSTRUCTIONS.to_owned()),
             max_tool_rounds: None,
             max_tokens: None,

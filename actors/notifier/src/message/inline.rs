@@ -1,7 +1,10 @@
-//! Reads the light Markdown of free texts (answers, digests, explanations): `**strong**`, `code`, headings and lists. Anything that is not
-//! whole, like a star without its partner, stays as it is written: no text is lost.
+//! Reads the light Markdown of free texts (answers, digests, explanations): `**strong**`, `code`, headings, lists, and a backslash that takes
+//! a sign's meaning away. Anything that is not whole, like a star without its partner, stays as it is written: no text is lost.
 
 use super::lines::{Line, Span, Style};
+
+/// The signs that a backslash may stand before.
+const MARKS: &str = "\\`*_[]<>|#~";
 
 /// The lines of a free text. Several empty lines become one; those at the ends go.
 pub fn lines(text: &str) -> Vec<Line> {
@@ -40,6 +43,11 @@ fn spans(text: &str) -> Vec<Span> {
     let mut plain = String::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
+        if let Some(sign) = escaped(rest) {
+            plain.push(sign);
+            rest = &rest[1 + sign.len_utf8()..];
+            continue;
+        }
         let styled = [("**", Style::Strong), ("`", Style::Code)].into_iter().find_map(|(mark, style)| {
             let inner = rest.strip_prefix(mark)?;
             let end = inner.find(mark).filter(|end| *end > 0)?;
@@ -50,7 +58,8 @@ fn spans(text: &str) -> Vec<Span> {
                 if !plain.is_empty() {
                     out.push(Span::plain(std::mem::take(&mut plain)));
                 }
-                out.push(Span { style, text: inner.to_owned() });
+                let text = if style == Style::Code { inner.to_owned() } else { bare(inner) };
+                out.push(Span { style, text });
                 rest = after;
             }
             None => {
@@ -61,6 +70,23 @@ fn spans(text: &str) -> Vec<Span> {
     }
     if !plain.is_empty() {
         out.push(Span::plain(plain));
+    }
+    out
+}
+
+/// The sign whose meaning is taken away by a backslash at the beginning.
+fn escaped(text: &str) -> Option<char> {
+    text.strip_prefix('\\')?.chars().next().filter(|sign| MARKS.contains(*sign))
+}
+
+/// A text without the backslashes that take meanings away.
+fn bare(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (shown, length) = escaped(rest).map_or((first, first.len_utf8()), |sign| (sign, 1 + sign.len_utf8()));
+        out.push(shown);
+        rest = &rest[length..];
     }
     out
 }
@@ -92,6 +118,7 @@ mod tests {
             ("`open and **", vec!["`open and **"]),
             ("****", vec!["****"]),
             ("#17 is open", vec!["#17 is open"]),
+            (r"HEALTH\_OK, **db\*1**, C:\dir `a\_b` \", vec![r"HEALTH_OK, <b>db*1</b>, C:\dir <c>a\_b</c> \"]),
             ("\n\nend\n\n", vec!["end"]),
             ("", vec![]),
         ] {

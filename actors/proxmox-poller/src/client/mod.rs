@@ -1,14 +1,16 @@
 //! The client of one cluster's API: any member answers for all, so a call goes to the member that worked last and moves on when it
 //! fails. Refused logins and unreachable members are left alone for a while; every wait has an end.
 //!
-//! It only reads: every request is a GET without a body.
+//! It reads with GETs that have no body. `write` holds the one way to change something, which only approved actions take.
 
 mod classify;
 mod members;
 mod transport;
+mod write;
 
 pub use classify::{ApiError, ErrorKind};
-pub use transport::{Exchange, NetworkTransport, OpenTransport, Transport, TransportError, open_network};
+pub use transport::{Exchange, NetworkTransport, OpenTransport, Transport, TransportError, Unanswered, open_network};
+pub use write::PostError;
 
 use crate::decode::DecodeError;
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! The way to a member: one GET, and what came back. A trait, so that tests play the cluster.
+//! The way to a member: one GET or one form, and what came back. A trait, so that tests play the cluster.
 //!
 //! It judges nothing and waits for nothing by itself: deadlines, retries and failover are the client's.
 
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// The deadline for connecting to a member, and again for the handshake.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// The largest answer: 32 nodes with 2,000 guests are 0.7 MB.
 const LARGEST: usize = 32 << 20;
 
@@ -49,6 +51,27 @@ pub enum TransportError {
     TooLarge,
 }
 
+/// A writing request without an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Why.
+    pub error: TransportError,
+    /// Whether the member may have got it.
+    pub may_have_arrived: bool,
+}
+
+impl Unanswered {
+    /// Nobody got it.
+    pub fn not_sent(error: TransportError) -> Self {
+        Self { error, may_have_arrived: false }
+    }
+
+    /// It was sent; whether it arrived is not known.
+    pub fn perhaps_arrived(error: TransportError) -> Self {
+        Self { error, may_have_arrived: true }
+    }
+}
+
 /// The way to the members of one cluster.
 pub trait Transport {
     /// Asks a member. Dropping the future ends the request.
@@ -58,6 +81,13 @@ pub trait Transport {
         path: &str,
         within: Duration,
     ) -> LocalBoxFuture<'static, Result<Exchange, TransportError>>;
+
+    /// Sends a member a form (`application/x-www-form-urlencoded`), over a connection of its own. A way that does not say otherwise only reads.
+    fn post(&self, endpoint: usize, path: &str, form: String) -> LocalBoxFuture<'static, Result<Exchange, Unanswered>> {
+        let _ = (endpoint, path, form);
+        let error = TransportError::Connect("this way to the cluster only reads".to_owned());
+        Box::pin(std::future::ready(Err(Unanswered::not_sent(error))))
+    }
 
     /// The certificate that a member showed last.
     fn presented(&self, endpoint: usize) -> Option<Seen> {
@@ -77,6 +107,9 @@ pub fn open_network() -> OpenTransport {
 /// The way over the network.
 pub struct NetworkTransport {
     members: Vec<Rc<PinnedClient>>,
+    /// For writing requests; none where actions are not allowed. A connection that was kept may be gone, and then nobody could tell whether a
+    /// request has arrived: each gets its own.
+    writers: Vec<Rc<PinnedClient>>,
     token: Secret,
 }
 
@@ -87,13 +120,17 @@ impl NetworkTransport {
     /// The authority's file cannot be read or used, or an endpoint is no address.
     pub fn new(config: &ClusterConfig) -> Result<Self, String> {
         let trust = trust(config)?;
-        let member = |endpoint: &String| {
+        let client = |endpoint: &String, keep_alive: Duration| {
             let endpoint = Endpoint::parse(endpoint)?;
-            let connect = Connect { timeout: CONNECT, keep_alive: Duration::from_secs(30), tls: endpoint.tls };
+            let connect = Connect { timeout: CONNECT, keep_alive, tls: endpoint.tls };
             pinned_client(&connect, &endpoint.authority, &trust).map(Rc::new).map_err(|error| format!("tls: {error}"))
         };
         let token = Secret::new(format!("PVEAPIToken={}={}", config.token_id, config.token_secret.expose()));
-        Ok(Self { members: config.endpoints.iter().map(member).collect::<Result<_, _>>()?, token })
+        let clients = |keep_alive: Duration| -> Result<Vec<_>, String> {
+            config.endpoints.iter().map(|endpoint| client(endpoint, keep_alive)).collect()
+        };
+        let writers = if config.allow_actions { clients(Duration::ZERO)? } else { Vec::new() };
+        Ok(Self { members: clients(KEEP_ALIVE)?, writers, token })
     }
 }
 
@@ -124,25 +161,52 @@ impl Transport for NetworkTransport {
             .insert_header((header::AUTHORIZATION, self.token.expose()))
             .insert_header((header::ACCEPT, "application/json"));
         Box::pin(async move {
-            let mut response = request.send().await.map_err(|error| failed(&error, &member))?;
-            let head = |name: &str| {
-                response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-            };
-            let (reason, date) = (head(REASON_HEADER), head("date"));
-            let status = response.status().as_u16();
-            let body = response.body().limit(LARGEST).await.map_err(|error| match error {
-                awc::error::PayloadError::Overflow => TransportError::TooLarge,
-                error => TransportError::Dropped(error.to_string()),
+            let response = request.send().await.map_err(|error| failed(&error, &member))?;
+            read(response).await
+        })
+    }
+
+    fn post(&self, endpoint: usize, path: &str, form: String) -> LocalBoxFuture<'static, Result<Exchange, Unanswered>> {
+        let Some(writer) = self.writers.get(endpoint).cloned() else {
+            let error = TransportError::Connect("actions are not allowed on this cluster".to_owned());
+            return Box::pin(std::future::ready(Err(Unanswered::not_sent(error))));
+        };
+        let request = writer
+            .request(Method::POST, &format!("/api2/json{path}"))
+            .force_close()
+            .insert_header((header::AUTHORIZATION, self.token.expose()))
+            .insert_header((header::ACCEPT, "application/json"))
+            .content_type("application/x-www-form-urlencoded");
+        Box::pin(async move {
+            // A body of known length: chunked ones are refused.
+            let response = request.send_body(form).await.map_err(|error| match &error {
+                SendRequestError::Connect(_) => Unanswered::not_sent(failed(&error, &writer)),
+                _ => Unanswered::perhaps_arrived(failed(&error, &writer)),
             })?;
-            let date_s =
-                date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok()).map(|date| date.timestamp().as_second());
-            Ok(Exchange { status, reason: reason.unwrap_or_default(), date_s, body })
+            read(response).await.map_err(Unanswered::perhaps_arrived)
         })
     }
 
     fn presented(&self, endpoint: usize) -> Option<Seen> {
         self.members.get(endpoint)?.presented().get()
     }
+}
+
+/// Reads an answer to its end.
+async fn read<S>(mut response: awc::ClientResponse<S>) -> Result<Exchange, TransportError>
+where
+    S: futures_util::Stream<Item = Result<Bytes, awc::error::PayloadError>>,
+{
+    let head =
+        |name: &str| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let (reason, date) = (head(REASON_HEADER), head("date"));
+    let status = response.status().as_u16();
+    let body = response.body().limit(LARGEST).await.map_err(|error| match error {
+        awc::error::PayloadError::Overflow => TransportError::TooLarge,
+        error => TransportError::Dropped(error.to_string()),
+    })?;
+    let date_s = date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok()).map(|date| date.timestamp().as_second());
+    Ok(Exchange { status, reason: reason.unwrap_or_default(), date_s, body })
 }
 
 fn failed(error: &SendRequestError, member: &PinnedClient) -> TransportError {

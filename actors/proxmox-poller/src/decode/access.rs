@@ -5,9 +5,9 @@ use super::shape::{self, DecodeError, Table};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// What the token may do, by path.
+/// What the token may do, by path: each privilege, and whether it is passed on to what lies below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(Vec<(String, Vec<String>)>);
+pub struct Permissions(Vec<(String, Vec<(String, bool)>)>);
 
 impl Permissions {
     /// Whether the token has the privilege on `/`, and with it everywhere unless a role takes it away further down.
@@ -21,7 +21,20 @@ impl Permissions {
     }
 
     fn has(&self, privilege: &str, of: impl Fn(&str) -> bool) -> bool {
-        self.0.iter().any(|(path, privileges)| of(path) && privileges.iter().any(|one| one == privilege))
+        self.0.iter().any(|(path, privileges)| of(path) && privileges.iter().any(|(one, _)| one == privilege))
+    }
+
+    /// Whether the token has the privilege on `path`: as the answer says for it, else as the nearest path above it passes on.
+    pub fn holds(&self, path: &str, privilege: &str) -> bool {
+        let covers = |above: &str| above == "/" || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+        let exact = self.0.iter().find(|(known, _)| known == path);
+        let nearest = || self.0.iter().filter(|(known, _)| covers(known)).max_by_key(|(known, _)| known.len());
+        match exact {
+            Some((_, privileges)) => privileges.iter().any(|(one, _)| one == privilege),
+            None => nearest().is_some_and(|(_, privileges)| {
+                privileges.iter().any(|(one, is_passed_on)| one == privilege && *is_passed_on)
+            }),
+        }
     }
 }
 
@@ -32,7 +45,8 @@ impl Permissions {
 pub fn permissions(body: &[u8]) -> Result<Permissions, DecodeError> {
     let granted = |(path, privileges): (String, Table<Flag>)| {
         // The value says whether it is passed on to what lies below; that it is there says that it is granted.
-        (path, privileges.0.into_iter().map(|(privilege, _)| privilege).collect())
+        let privileges = privileges.0.into_iter();
+        (path, privileges.map(|(privilege, passed_on)| (privilege, passed_on.get().unwrap_or(false))).collect())
     };
     Ok(Permissions(shape::table::<Table<Flag>>(body)?.into_iter().map(granted).collect()))
 }
@@ -77,5 +91,16 @@ mod tests {
         assert!(granted.has_on_root("Sys.Audit") && !granted.has_on_root("VM.Audit"));
         assert!(granted.has_anywhere("VM.Audit") && !granted.has_anywhere("Datastore.Audit"));
         assert_eq!(permissions(br#"{"data":[]}"#).unwrap(), Permissions::default());
+    }
+
+    #[test]
+    fn a_path_has_what_the_nearest_one_above_passes_on() {
+        let body =
+            br#"{"data":{"/":{"VM.PowerMgmt":1,"Sys.Audit":0},"/vms":{"VM.PowerMgmt":1,"VM.Audit":0},"/vms/102":{}}}"#;
+        let granted = permissions(body).unwrap();
+        assert!(granted.holds("/vms/101", "VM.PowerMgmt") && granted.holds("/storage/x", "VM.PowerMgmt"));
+        assert!(!granted.holds("/vms/101", "VM.Audit") && granted.holds("/vms", "VM.Audit"), "not passed on");
+        assert!(!granted.holds("/vms/102", "VM.PowerMgmt"), "taken away there");
+        assert!(granted.holds("/vmsx/1", "VM.PowerMgmt"), "from the root");
     }
 }

@@ -134,6 +134,10 @@ pub struct GuestConfig {
     pub disks: Vec<(Arc<str>, Arc<str>)>,
     /// Network interfaces by their slot (`net0`), as Proxmox writes them.
     pub networks: Vec<(Arc<str>, Arc<str>)>,
+    /// Devices of its node that it uses (`hostpci0`, `usb0`), by their slot.
+    pub devices: Vec<Arc<str>>,
+    /// Changes with every change of it.
+    pub digest: Option<Arc<str>>,
 }
 
 /// Reads `/nodes/{n}/{qemu|lxc}/{id}/config`.
@@ -146,19 +150,36 @@ pub fn guest_config(body: &[u8]) -> Result<GuestConfig, DecodeError> {
         let Some(value) = value.filled() else { continue };
         let slot = key.trim_end_matches(|c: char| c.is_ascii_digit());
         match key.as_str() {
+            "digest" => config.digest = Some(value),
             "onboot" => config.starts_with_node = &*value == "1",
             "ostype" => config.system = Some(value),
             "description" => config.notes = Some(value),
             "rootfs" => config.disks.push((key.into(), value)),
             _ if slot.len() == key.len() => {}
             _ if matches!(slot, "scsi" | "virtio" | "sata" | "ide" | "mp") => config.disks.push((key.into(), value)),
+            _ if matches!(slot, "hostpci" | "usb") => config.devices.push(key.into()),
             _ if slot == "net" => config.networks.push((key.into(), value)),
             _ => {}
         }
     }
     config.disks.sort();
     config.networks.sort();
+    config.devices.sort();
     Ok(config)
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct WireFeature {
+    has_feature: Flag,
+}
+
+/// Reads `/nodes/{n}/{qemu|lxc}/{id}/feature`; `None` when it does not say.
+///
+/// # Errors
+/// The answer is not JSON.
+pub fn has_feature(body: &[u8]) -> Result<Option<bool>, DecodeError> {
+    shape::object::<WireFeature>(body).map(|wire| wire.has_feature.get())
 }
 
 #[derive(Debug, Default, Deserialize)]

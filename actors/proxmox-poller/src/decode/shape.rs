@@ -1,6 +1,7 @@
 //! Lists, objects and tables as Proxmox VE really sends them: an empty list where an object belongs and the other way round, null for
 //! nothing, rows that are no rows. What does not fit is left out; only what is no JSON at all fails.
 
+use super::scalar::Text;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -172,6 +173,11 @@ pub(crate) fn list<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, DecodeErr
 /// An answer whose data is an object; everything absent when it is none.
 pub(crate) fn object<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, DecodeError> {
     unwrap::<Object<T>>(body).map(|object| object.0.unwrap_or_default())
+}
+
+/// An answer whose data is a text; absent when it is none.
+pub(crate) fn text(body: &[u8]) -> Result<Text, DecodeError> {
+    unwrap::<Text>(body)
 }
 
 /// The members of an answer whose data is an object.

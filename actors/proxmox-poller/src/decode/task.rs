@@ -51,6 +51,20 @@ fn task(row: WireTask) -> Option<Task> {
     })
 }
 
+/// Reads the answer to a request that began a task: its identifier. `None` where nothing was begun.
+///
+/// # Errors
+/// The answer is not JSON, or its text is no identifier.
+pub fn begun(body: &[u8]) -> Result<Option<Arc<str>>, DecodeError> {
+    match shape::text(body)?.filled() {
+        None => Ok(None),
+        // What vzdump says when no guest of the list is on its node.
+        Some(text) if &*text == "OK" => Ok(None),
+        Some(text) if Upid::parse(&text).is_some() => Ok(Some(text)),
+        Some(_) => Err(DecodeError("it names no task".to_owned())),
+    }
+}
+
 /// How a task stands, asked for by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskEnd {
@@ -97,6 +111,16 @@ pub fn task_log(body: &[u8]) -> Result<Vec<(u64, Arc<str>)>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_begun_task_has_its_name() {
+        let upid = "UPID:a:1:1:64:qmstart:101:haia@pve!m:";
+        assert_eq!(begun(format!("{{\"data\":\"{upid}\"}}").as_bytes()).unwrap().as_deref(), Some(upid));
+        for none in ["{\"data\":null}", "{\"data\":\"OK\"}", "{\"data\":\"\"}"] {
+            assert_eq!(begun(none.as_bytes()), Ok(None), "{none}");
+        }
+        assert!(begun(b"{\"data\":\"../../x\"}").is_err() && begun(b"{\"da").is_err());
+    }
 
     #[test]
     fn a_running_task_has_no_status_or_says_running() {

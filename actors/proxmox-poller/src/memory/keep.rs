@@ -202,6 +202,7 @@ pub fn fingerprint(snapshot: &Snapshot, memory: &Memory) -> u64 {
     for (key, failed) in &memory.failed_backups {
         (key, &failed.upid, failed.is_read, failed.is_over).hash(&mut hasher);
     }
+    memory.actions.hash(&mut hasher);
     (memory.blind.as_ref().map(|blind| blind.since), memory.is_settled).hash(&mut hasher);
     hasher.finish()
 }

@@ -42,7 +42,8 @@ impl OwnAction {
         if task.vmid() != Some(self.vmid) || !is_in_time || !task_kinds(self.class).contains(&&*task.kind) {
             return false;
         }
-        let known = self.upid.as_deref().map(|upid| super::Upid::parse(upid).is_some_and(|upid| upid.kind.starts_with("ha")));
+        let known =
+            self.upid.as_deref().map(|upid| super::Upid::parse(upid).is_some_and(|upid| upid.kind.starts_with("ha")));
         match known {
             None => task.user == self.user,
             Some(is_through_ha) => is_through_ha && &*task.user == HA_USER,

@@ -1,7 +1,8 @@
 //! The whole of what is known of a cluster at one moment.
 
 use super::{
-    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, OwnAction, Part, ReplicationJob, Slow, Storage, Task,
+    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, OwnAction, Part, ReplicationJob, Slow, Storage,
+    Task,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;

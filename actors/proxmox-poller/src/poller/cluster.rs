@@ -101,6 +101,11 @@ impl Cluster {
         }
     }
 
+    /// Something has just been changed: the next poll is due now.
+    pub(super) fn look_soon(&mut self, now: Timestamp) {
+        self.next_poll = self.next_poll.min(now);
+    }
+
     /// Begins to fetch the parts that are due.
     pub(super) fn begin_parts(
         &mut self,
@@ -140,7 +145,8 @@ impl Cluster {
             Err(error) => Err(error.text),
         };
         match snapshot {
-            Ok(snapshot) => {
+            Ok(mut snapshot) => {
+                snapshot.actions = self.watch.memory.actions.as_slice().into();
                 if self.is_blind {
                     tracing::info!(cluster = %self.name, endpoint = %snapshot.endpoint, "the cluster is seen again");
                 }

@@ -12,7 +12,7 @@ use contract::clock::SharedClock;
 use std::sync::Arc;
 
 /// What a poll brought.
-pub(super) type PollNews = Result<Polled, ApiError>;
+pub(crate) type PollNews = Result<Polled, ApiError>;
 
 /// How far back a node's backup runs are read, in seconds.
 const BACKUP_RUNS_S: i64 = 7 * 86_400;
@@ -51,7 +51,7 @@ pub(super) struct PartNews {
 }
 
 /// One poll. The resources come first and alone: a refused login or a dead member is met once and not three times.
-pub(super) async fn poll(client: ApiClient, clock: SharedClock, asks_permissions: bool) -> PollNews {
+pub(crate) async fn poll(client: ApiClient, clock: SharedClock, asks_permissions: bool) -> PollNews {
     let begun = clock.monotonic();
     let (resources, answer) = client.fast("/cluster/resources", decode::resources).await?;
     let permissions = async {

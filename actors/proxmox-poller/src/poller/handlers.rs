@@ -3,6 +3,7 @@
 use super::{
     Beat, Fetched, NotKept, Polled, ProxmoxPoller, Remembered, Reported, Resumed, STORE_DEADLINE, keep, plan, probe,
 };
+use crate::actions::{self, ACTION_TOOLS, ActionTool};
 use crate::config::Config;
 use crate::memory::unpack;
 use crate::tools;
@@ -146,7 +147,8 @@ impl Handle<ProbeCluster> for ProxmoxPoller {
         match &cluster.client {
             Ok(client) => {
                 let (client, clock) = (client.clone(), Arc::clone(&self.ports.clock));
-                Reply::later(async move { Ok(probe::probe(&client, &clock).await) })
+                let takes_actions = cluster.config.allow_actions;
+                Reply::later(async move { Ok(probe::probe(&client, &clock, takes_actions).await) })
             }
             Err(why) => Reply::Now(Err(Failure::new(FailureClass::InvalidRequest, why.clone()))),
         }
@@ -157,12 +159,21 @@ impl Handle<ListTools> for ProxmoxPoller {
     /// Without a cluster there is nothing to ask, and no tool to offer.
     fn handle(&mut self, _: ListTools, _: &Context<Self>) -> Reply<Vec<Tool>> {
         let offered = if self.clusters.is_empty() { &[] } else { tools::READ_TOOLS };
-        Reply::Now(offered.iter().map(tools::ReadTool::offer).collect())
+        let actions = if self.takes_actions() { ACTION_TOOLS } else { &[] };
+        let actions = actions.iter().map(ActionTool::offer);
+        Reply::Now(offered.iter().map(tools::ReadTool::offer).chain(actions).collect())
     }
 }
 
 impl Handle<CallTool> for ProxmoxPoller {
     fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        if let Some(tool) = actions::find(&call.name) {
+            let said = format!(
+                "{} changes something, so it is never called: it has to be proposed, and approved by a person. Nothing was done.",
+                tool.name
+            );
+            return Reply::Now(Ok(ToolResult::error(said)));
+        }
         let Some(tool) = tools::READ_TOOLS.iter().find(|tool| tool.name == &*call.name) else {
             return Reply::Now(Ok(ToolResult::error("the poller of clusters has no such tool")));
         };

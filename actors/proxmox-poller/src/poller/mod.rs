@@ -3,16 +3,19 @@
 //! A beat in HAIA's time starts what is due; every question to a cluster runs beside the actor and comes back as a message. Nothing here waits
 //! for a cluster, and a cluster that hangs delays no other.
 
+mod act;
 mod ask;
 mod check;
 mod cluster;
-mod fetch;
+pub(crate) mod fetch;
 mod handlers;
+mod messages;
 mod place;
 mod plan;
 mod probe;
 mod watch;
 
+use crate::actions::ACTION_TOOLS;
 use crate::client::OpenTransport;
 use crate::config::Config;
 use crate::model::Snapshot;
@@ -21,13 +24,14 @@ use crate::tools::{Desk, READ_TOOLS, View};
 use arc_swap::ArcSwap;
 use cluster::Cluster;
 use contract::alerts::ReportFindings;
+use contract::approvals::ActionProgress;
 use contract::clock::SharedClock;
 use contract::cluster::ClusterStatus;
 use contract::message::{Fault, Lane, Msg};
 use contract::monitor::RuleBook;
-use contract::store::{HistorySlab, KeepHistory, KeepStates, LoadHistory, LoadStates, StoreError};
-use fetch::{PartNews, PollNews};
+use contract::store::{KeepHistory, KeepStates, LoadHistory, LoadStates, StoreError};
 use jiff::Timestamp;
+use messages::{Beat, Fetched, NotKept, Polled, Remembered, Reported, Resumed};
 use runtime::{Context, Port, Service};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +88,8 @@ pub struct Ports {
     pub keep_states: Port<KeepStates>,
     /// Takes what the rules found: the alert desk.
     pub report: Port<ReportFindings>,
+    /// Takes how actions are getting on: the approvals desk.
+    pub progress: Port<ActionProgress>,
     /// Where snapshots are published.
     pub snapshots: SharedSnapshots,
 }
@@ -111,82 +117,6 @@ pub struct Observed {
     history_refused: u64,
     /// Tools on offer.
     tools: usize,
-}
-
-/// Time to see what is due.
-struct Beat;
-
-impl Msg for Beat {
-    type Reply = ();
-    const NAME: &'static str = "Beat";
-}
-
-/// A poll ended.
-struct Polled {
-    cluster: Arc<str>,
-    generation: u64,
-    news: PollNews,
-}
-
-impl Msg for Polled {
-    type Reply = ();
-    const NAME: &'static str = "Polled";
-}
-
-/// A part was fetched.
-struct Fetched {
-    cluster: Arc<str>,
-    generation: u64,
-    news: PartNews,
-}
-
-impl Msg for Fetched {
-    type Reply = ();
-    const NAME: &'static str = "Fetched";
-}
-
-/// A report ended; with what was refused.
-struct Reported {
-    cluster: Arc<str>,
-    generation: u64,
-    refused: Option<ReportFindings>,
-}
-
-impl Msg for Reported {
-    type Reply = ();
-    const NAME: &'static str = "Reported";
-}
-
-/// What the rules remembered before the start was read, of these clusters.
-struct Resumed {
-    clusters: Vec<Arc<str>>,
-    states: Result<Vec<(Arc<str>, String)>, StoreError>,
-}
-
-impl Msg for Resumed {
-    type Reply = ();
-    const NAME: &'static str = "Resumed";
-}
-
-/// What the rules remember was not kept.
-struct NotKept {
-    cluster: Arc<str>,
-}
-
-impl Msg for NotKept {
-    type Reply = ();
-    const NAME: &'static str = "NotKept";
-}
-
-/// The history kept before the start was read.
-struct Remembered {
-    cluster: Arc<str>,
-    slabs: Result<Vec<HistorySlab>, StoreError>,
-}
-
-impl Msg for Remembered {
-    type Reply = ();
-    const NAME: &'static str = "Remembered";
 }
 
 impl ProxmoxPoller {
@@ -410,7 +340,7 @@ impl Service for ProxmoxPoller {
             history_rows: sizes.iter().map(|(rows, _)| rows).sum(),
             history_refused: sizes.iter().map(|(_, refused)| refused).sum(),
             rules: crate::rules::RULES.iter().filter(|rule| crate::rules::is_used(rule, &self.book)).count(),
-            tools: READ_TOOLS.len(),
+            tools: READ_TOOLS.len() + if self.takes_actions() { ACTION_TOOLS.len() } else { 0 },
         }
     }
 }

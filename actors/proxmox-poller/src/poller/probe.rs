@@ -1,5 +1,6 @@
 //! Tries every endpoint of a cluster with its token: for `haia check`.
 
+use crate::actions::{ACTION_PRIVILEGE_NAMES, action_grant_command};
 use crate::client::{ApiClient, ErrorKind};
 use crate::decode;
 use crate::model::{PRIVILEGES, grant_command};
@@ -8,7 +9,7 @@ use contract::cluster::{ClusterProbe, EndpointProbe, PrivilegeProbe};
 use futures_util::future::join_all;
 use runtime::http::fingerprint_text;
 
-pub(super) async fn probe(client: &ApiClient, clock: &SharedClock) -> ClusterProbe {
+pub(super) async fn probe(client: &ApiClient, clock: &SharedClock, takes_actions: bool) -> ClusterProbe {
     // The first by itself: where it refuses the token the others would too, and each refusal counts for those who ban.
     let mut endpoints = Vec::new();
     let mut is_refused = false;
@@ -27,7 +28,7 @@ pub(super) async fn probe(client: &ApiClient, clock: &SharedClock) -> ClusterPro
         None => None,
     };
     let granted = granted.and_then(|answer| decode::permissions(&answer.body).ok());
-    let privileges: Vec<PrivilegeProbe> = granted
+    let reading: Vec<PrivilegeProbe> = granted
         .iter()
         .flat_map(|granted| {
             PRIVILEGES.iter().map(move |privilege| PrivilegeProbe {
@@ -40,8 +41,27 @@ pub(super) async fn probe(client: &ApiClient, clock: &SharedClock) -> ClusterPro
             })
         })
         .collect();
-    let grant = privileges.iter().any(|one| !one.granted).then(|| grant_command(client.token_id()));
-    ClusterProbe { endpoints, privileges, grant }
+    // Anywhere is enough: a token may be allowed to act on some guests only.
+    let acting = granted.iter().filter(|_| takes_actions).flat_map(|granted| {
+        ACTION_PRIVILEGE_NAMES.iter().map(move |(name, lost_without)| PrivilegeProbe {
+            privilege: name,
+            granted: granted.has_anywhere(name),
+            lost_without,
+        })
+    });
+    let acting: Vec<PrivilegeProbe> = acting.collect();
+    let grant = grant(client.token_id(), &reading, &acting);
+    ClusterProbe { endpoints, privileges: reading.into_iter().chain(acting).collect(), grant }
+}
+
+/// The commands that grant what is missing.
+fn grant(token_id: &str, reading: &[PrivilegeProbe], acting: &[PrivilegeProbe]) -> Option<String> {
+    let missing = |privileges: &[PrivilegeProbe]| privileges.iter().any(|one| !one.granted);
+    let to_read = missing(reading).then(|| grant_command(token_id));
+    let lacking = acting.iter().filter(|one| !one.granted).map(|one| one.privilege);
+    let to_act = missing(acting).then(|| action_grant_command(token_id, lacking));
+    let commands: Vec<String> = to_read.into_iter().chain(to_act).collect();
+    (!commands.is_empty()).then(|| commands.join(" && "))
 }
 
 /// One endpoint, and whether it refused the token.

@@ -175,6 +175,11 @@ impl Watch {
         Some(pack(snapshot, &self.memory))
     }
 
+    /// What is remembered is to be kept at the next occasion.
+    pub(super) fn keep_soon(&mut self) {
+        self.kept_at = None;
+    }
+
     /// Keeping failed: it is tried again when it is due.
     pub(super) fn not_kept(&mut self) {
         self.kept_fingerprint = None;

@@ -3,14 +3,14 @@
 use super::defaults::{above, settings};
 use super::scene::{Case, Court, graded, limit};
 use super::{Need, Rule, words};
-use crate::model::{Node, NodeState, fraction};
+use crate::model::{GuestState, Node, NodeState, fraction};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
 pub(super) static RULE: Rule = Rule {
     info: RuleInfo {
         name: "node_memory",
-        condition: "So much of a node's memory is used and cannot be given to programs; what ZFS keeps as a cache counts as free where the node tells it.",
+        condition: "So much of a node's memory is used and cannot be given to programs; what ZFS keeps as a cache counts as free (before version 9 a node with ZFS is judged by what its guests take).",
         defaults: settings([None, Some(above(92.0, 88.0, 300, 300)), Some(above(97.0, 95.0, 300, 300))], None, None),
         unit: "%",
     },
@@ -54,14 +54,30 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
     court.everything(case)
 }
 
-/// What is needed of a node's memory, in per cent, as it says itself.
+/// What is needed of a node's memory, in per cent, as far as it can be known.
 fn needed(court: &Court<'_>, node: &Node) -> Option<f64> {
     let scene = &court.scene;
-    let detail = scene.fresh(&scene.snapshot.slow.nodes.get(&node.name)?.detail, FRESH_S)?;
+    let parts = scene.snapshot.slow.nodes.get(&node.name)?;
+    let detail = scene.fresh(&parts.detail, FRESH_S)?;
     let total = detail.memory_total_bytes?;
+    let has_no_zfs = parts.zfs_pools.is_absent || parts.zfs_pools.value.as_ref().is_some_and(|pools| pools.is_empty());
     let needed = match detail.memory_available_bytes {
         Some(available) => total.saturating_sub(available),
-        None => detail.memory_used_bytes?,
+        None if has_no_zfs => detail.memory_used_bytes?,
+        // Before version 9 what ZFS keeps as a cache counts as used, and nobody says how much that is. What the guests take is the least that is
+        // needed: that it is much is sure, that it is little is not.
+        None => {
+            let least = of_guests(court, node);
+            let figure = fraction(Some(least), Some(total))? * 100.0;
+            return (figure >= court.floor()).then_some(figure);
+        }
     };
     fraction(Some(needed), Some(total)).map(|needed| needed * 100.0)
+}
+
+/// What the guests that run on a node take of its memory.
+fn of_guests(court: &Court<'_>, node: &Node) -> u64 {
+    let running = court.scene.guests().filter(|guest| guest.node == node.name && guest.state == GuestState::Running);
+    let taken = running.filter_map(|guest| guest.memory_of_host_bytes.or(guest.memory_bytes));
+    taken.fold(0, u64::saturating_add)
 }

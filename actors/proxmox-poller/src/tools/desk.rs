@@ -45,12 +45,12 @@ pub struct View {
 
 /// A cluster whose snapshot is there.
 #[derive(Clone)]
-pub(super) struct Known {
-    pub(super) view: View,
-    pub(super) snapshot: Arc<Snapshot>,
+pub(crate) struct Known {
+    pub(crate) view: View,
+    pub(crate) snapshot: Arc<Snapshot>,
     /// The name to put into items; `None` when there is only one cluster.
-    pub(super) shown: Option<Arc<str>>,
-    pub(super) now: Timestamp,
+    pub(crate) shown: Option<Arc<str>>,
+    pub(crate) now: Timestamp,
 }
 
 impl Known {
@@ -60,11 +60,11 @@ impl Known {
 }
 
 /// The clusters that a call is about.
-pub(super) struct Chosen {
+pub(crate) struct Chosen {
     /// Those that something is known of.
-    pub(super) known: Vec<Known>,
+    pub(crate) known: Vec<Known>,
     /// The member `data` of the result.
-    pub(super) data: Value,
+    pub(crate) data: Value,
 }
 
 impl Desk {
@@ -72,7 +72,7 @@ impl Desk {
     ///
     /// # Errors
     /// There is none of that name, or nothing is known of any.
-    pub(super) fn choose(&self, name: Option<&str>) -> Result<Chosen, String> {
+    pub(crate) fn choose(&self, name: Option<&str>) -> Result<Chosen, String> {
         let name = name.map(str::trim).filter(|name| !name.is_empty());
         let matches = |view: &&View| {
             let own = view.snapshot.as_ref().and_then(|snapshot| snapshot.own_name.clone());

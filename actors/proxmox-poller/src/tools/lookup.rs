@@ -23,7 +23,7 @@ fn described(known: &Known, guest: &Guest) -> String {
 ///
 /// # Errors
 /// Nobody or several are meant: who could be.
-pub(super) fn guest(clusters: &[Known], wanted: &str) -> Result<(usize, usize), String> {
+pub(crate) fn guest(clusters: &[Known], wanted: &str) -> Result<(usize, usize), String> {
     let wanted = wanted.trim();
     if wanted.is_empty() {
         return Err("which guest? Give its name or its VMID".to_owned());

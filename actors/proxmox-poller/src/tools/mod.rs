@@ -23,9 +23,10 @@ mod list_snapshots;
 mod list_storage;
 mod list_tasks;
 mod list_vms;
-mod lookup;
+pub(crate) mod lookup;
 pub(crate) mod words;
 
+pub(crate) use desk::Known;
 pub use desk::{Desk, View};
 
 use contract::LocalBoxFuture;

@@ -3,6 +3,7 @@
 use arc_swap::ArcSwap;
 use contract::LocalBoxFuture;
 use contract::alerts::ReportFindings;
+use contract::approvals::ActionProgress;
 use contract::caller::{Caller, Origin, Scope};
 use contract::cluster::{ClusterStatus, ListClusters};
 use contract::ids::RequestId;
@@ -211,6 +212,7 @@ impl Running {
                 reports.reports.lock().unwrap().push(report);
                 Ok(())
             }),
+            progress: Port::<ActionProgress>::scripted("approvals", |_| ()),
             snapshots: Arc::clone(&snapshots),
         };
         let config: SharedConfig = Arc::new(ArcSwap::from_pointee(config(endpoints)));

@@ -4,6 +4,7 @@ use crate::pager::Pager;
 use arc_swap::ArcSwap;
 use contract::LocalBoxFuture;
 use contract::alerts::ReportFindings;
+use contract::approvals::ActionProgress;
 use contract::clock::Clock as _;
 use contract::message::{Lane, Msg};
 use contract::monitor::RuleBook;
@@ -30,7 +31,13 @@ pub(crate) struct Sim {
 
 impl Sim {
     pub(crate) fn new(world: &World, config: SimConfig) -> Self {
-        let cluster = Cluster::new(config, TestClock::ORIGIN).unwrap();
+        Self::aged(world, config, 0)
+    }
+
+    /// One whose time began so many hours before the world's.
+    pub(crate) fn aged(world: &World, config: SimConfig, hours: u64) -> Self {
+        let start = TestClock::ORIGIN - jiff::SignedDuration::from_hours(i64::try_from(hours).unwrap());
+        let cluster = Cluster::new(config, start).unwrap();
         Self { cluster: Arc::new(Mutex::new(cluster)), clock: Arc::clone(&world.clock) }
     }
 
@@ -108,6 +115,7 @@ impl Lab {
                 desk.lock().unwrap().take(&report, clock.now());
                 Ok(())
             }),
+            progress: Port::<ActionProgress>::scripted("approvals", |_| ()),
             snapshots: Arc::clone(&snapshots),
         };
         let book: RuleBook = serde_json::from_str(book).unwrap();

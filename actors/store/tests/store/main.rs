@@ -1,6 +1,8 @@
 //! The store as its neighbours see it: messages in, answers and files out.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod damage;

@@ -2,6 +2,7 @@
 
 use super::{Begun, OwnTool, Surroundings};
 use crate::arguments;
+use contract::alerts::{AlertState, AlertView, Severity};
 use contract::cluster::ClusterStatus;
 use contract::provider::{ProviderState, ProviderStatus};
 use contract::status::{ActorStatus, Status, seconds_since};
@@ -12,11 +13,13 @@ use std::sync::Arc;
 
 /// The most model names shown per provider: some know hundreds.
 const MODELS: usize = 40;
+/// The most open alerts shown.
+const ALERTS: usize = 20;
 
 pub(super) const TOOL: OwnTool = OwnTool {
     name: "get_haia_status",
     title: "Looking at HAIA's own state",
-    description: "How HAIA itself does: version, uptime, actors that crashed or do not run, language model providers with their state and last error, turns, streams, and whether its store works. Call it for any question about HAIA, its models or its errors.",
+    description: "How HAIA itself does: version, uptime, actors that crashed or do not run, language model providers with their state and last error, open alerts, jobs, notification channels, turns, streams, and whether its store works. Call it for any question about HAIA, its models or its errors.",
     parameters: r#"{"type":"object","properties":{"detail":{"type":["boolean","null"],"description":"true: also every actor, every provider's models, token counts and latencies."}},"required":["detail"],"additionalProperties":false}"#,
     risk: Risk::Read,
     begin,
@@ -68,8 +71,21 @@ struct Extract<'a> {
     jobs: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     channels: Vec<String>,
+    /// `None` where the alert desk does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts_open: Option<u64>,
+    /// The worst of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    alerts: Vec<&'a str>,
+    alerts: Vec<Alert<'a>>,
+}
+
+#[derive(Serialize)]
+struct Alert<'a> {
+    alert: u64,
+    severity: Severity,
+    state: AlertState,
+    what: String,
+    rule: &'a str,
 }
 
 #[derive(Serialize)]
@@ -148,7 +164,19 @@ fn extract(status: &Status, now: Timestamp, detail: bool) -> Extract<'_> {
         mcp_servers: status.mcp_servers.iter().map(|member| named(&member.name, &member.state)).collect(),
         jobs: status.jobs.iter().map(|job| named(&job.name, &job.state)).collect(),
         channels: status.channels.iter().map(|channel| named(&channel.name, &channel.state)).collect(),
-        alerts: status.alerts.iter().map(|alert| alert.name.as_str()).collect(),
+        alerts_open: status.alert_counts.map(|counts| counts.firing + counts.acknowledged),
+        alerts: status.alerts.iter().filter(|alert| alert.state.is_open()).take(ALERTS).map(alert).collect(),
+    }
+}
+
+fn alert(view: &AlertView) -> Alert<'_> {
+    let finding = &view.finding;
+    Alert {
+        alert: view.id,
+        severity: view.severity,
+        state: view.state,
+        what: format!("{} {}", finding.subject, finding.summary),
+        rule: &finding.rule,
     }
 }
 
@@ -198,6 +226,7 @@ fn cluster(cluster: &ClusterStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use contract::alerts::{AlertCounts, Finding};
     use contract::provider::Quantiles;
     use contract::store::StoreReport;
 
@@ -291,6 +320,31 @@ mod tests {
         let printed = serde_json::to_value(extract(&status, Timestamp::UNIX_EPOCH, false)).expect("prints");
         assert_eq!(printed["store"]["ok"], false);
         assert_eq!(printed["store"]["problem"], "it did not answer");
+    }
+
+    #[test]
+    fn open_alerts_are_told_and_pending_ones_are_not() {
+        let view = |id, state| AlertView {
+            id,
+            name: "guest_crashed:lab/guest/101".to_owned(),
+            state,
+            severity: Severity::Critical,
+            opened: None,
+            ended: None,
+            acknowledged: None,
+            held: None,
+            cause: None,
+            is_flapping: false,
+            explanation: None,
+            finding: Finding::new("guest_crashed", "o", "web-01 (101)", "crashed", None, Timestamp::UNIX_EPOCH),
+        };
+        let counts = AlertCounts { pending: 1, firing: 1, ..AlertCounts::default() };
+        let alerts = vec![view(5, AlertState::Firing), view(0, AlertState::Pending)];
+        let status = Status { alerts, alert_counts: Some(counts), ..status() };
+        let printed = serde_json::to_value(extract(&status, Timestamp::UNIX_EPOCH, false)).expect("prints");
+        let told = serde_json::json!([{"alert": 5, "severity": "critical", "state": "firing",
+            "what": "web-01 (101) crashed", "rule": "guest_crashed"}]);
+        assert_eq!((&printed["alerts_open"], &printed["alerts"]), (&1.into(), &told));
     }
 
     #[test]

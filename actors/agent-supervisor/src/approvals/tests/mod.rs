@@ -165,7 +165,7 @@ impl Story {
                 None => self.answer_commit(change),
             },
             Effect::Answer { ticket, answer } => {
-                assert!(self.answers.insert(ticket, answer).is_none(), "a question was answered twice");
+                assert!(self.answers.insert(ticket, *answer).is_none(), "a question was answered twice");
             }
             Effect::Plan { id, .. } => self.to_plan.push(id),
             Effect::Run { id, run, .. } => {

@@ -10,7 +10,6 @@ use contract::approvals::{
 };
 use contract::caller::{Origin, Scope};
 use contract::ids::RequestId;
-use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -27,7 +27,9 @@ const NODES: &str = "hypervisor node";
 const ANY: &str = "box called host id named server";
 
 /// Words of the trade, which are nobody's name; as is what has other signs in it than names have.
-const TRADE: &str = "ability bigger caused overloaded shutting stopping starting address asking consuming eating hogging \
+const TRADE: &str = "acknowledge acknowledged acked alarm alarms alerted alerting analyse analyze channel channels cause causes closed configured \
+     digest digests due ended firing heartbeat heartbeats investigate messages miss missed mute muted mutes next notification notifications notify \
+     past pending planned resolved result schedule scheduler schedules silence silences silenced triggered ability bigger caused overloaded shutting stopping starting address asking consuming eating hogging \
      hanging ip loaded active activity actors alert alerts alive available backed backup backups balloon bad boxes broken busiest \
      busy capacity ceph certificate certificates changed containers cores coverage cpu cpus crash crashed crashes cts cover \
      data database date day days dead degraded details detail die died disk disks down drive drives dying error errors event events \

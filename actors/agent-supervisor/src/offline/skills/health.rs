@@ -1,6 +1,6 @@
 //! "Is the cluster healthy?", "is everything healthy?": all that is wrong at a glance, and HAIA itself where everything is asked about.
 
-use super::{NO_CLUSTER, Planned, Scope, Skill, call, is_no_cluster, status};
+use super::{NO_CLUSTER, Planned, Scope, Skill, alerts, call, is_no_cluster, status};
 use crate::offline::facts::{Facts, answer, counted, sentence, value};
 use crate::offline::markdown::{inline, table};
 use crate::offline::question::Question;
@@ -103,13 +103,15 @@ fn everything(_: &Question, results: &[ToolResult]) -> Result<String, String> {
         Err(problem) if is_no_cluster(&problem) => NO_CLUSTER.to_owned(),
         Err(problem) => format!("**The cluster cannot be judged:** {}\n", sentence(&inline(&problem))),
     };
-    let own = match results.get(1) {
+    match results.get(1) {
         Some(result) if result.is_error => {
-            format!("HAIA itself cannot be judged: {}\n", sentence(&inline(&result.text)))
+            let _ = writeln!(body, "\nHAIA itself cannot be judged: {}", sentence(&inline(&result.text)));
         }
-        _ => status::brief(results, 1)?,
-    };
-    let _ = write!(body, "\n{own}");
+        _ => {
+            let open = alerts::brief(Facts::new(&super::super::facts::value(results, 1)?));
+            let _ = write!(body, "\n{open}{}{}", if open.is_empty() { "" } else { "\n" }, status::brief(results, 1)?);
+        }
+    }
     Ok(body)
 }
 
@@ -239,6 +241,14 @@ mod tests {
         let text = everything(&Question::new("x"), &[ToolResult::ok(SAMPLE), ToolResult::ok(WELL)]).expect("reads");
         assert!(text.starts_with("The cluster lab has **2 problems**"), "{text}");
         assert!(text.ends_with("*Data: cluster lab, 4 seconds old.*\n\nHAIA itself is **well**.\n"), "{text}");
+        let alerting = WELL.replace("\"version\"", r#""alerts_open":1,"alerts":[{"alert":5,"severity":"critical","state":"firing","what":"web-01 crashed"}],"version""#);
+        let text = everything(&Question::new("x"), &[ToolResult::ok(SAMPLE), ToolResult::ok(alerting)]).expect("reads");
+        assert!(
+            text.ends_with(
+                "old.*\n\n**One alert is open:**\n\n- #5, critical: web-01 crashed\n\nHAIA itself is **well**.\n"
+            ),
+            "{text}"
+        );
         let unknown = ToolResult::error("nothing is known of the cluster lab: the login was refused");
         let text = everything(&Question::new("x"), &[unknown, ToolResult::ok(WELL)]).expect("reads");
         assert!(text.starts_with("**The cluster cannot be judged:** nothing is known of the cluster lab"), "{text}");

@@ -1,17 +1,22 @@
 //! What the offline responder can answer. A family of questions is one file here and one line in [`FAMILIES`].
 
 mod actions;
+mod alerts;
 mod backups;
 mod ceph;
+mod channels;
 mod disks;
 mod guests;
 mod ha;
 mod health;
 mod history;
+mod jobs;
 mod load;
 mod models;
 mod nodes;
+mod one_alert;
 mod replication;
+mod silences;
 mod snapshots;
 mod status;
 mod stops;
@@ -28,12 +33,17 @@ use serde::de::DeserializeOwned;
 
 /// Every family. Of two skills that fit equally well the earlier answers.
 const FAMILIES: &[&[Skill]] = &[
+    alerts::SKILLS,
     health::SKILLS,
     guests::SKILLS,
     stops::SKILLS,
     storage::SKILLS,
     backups::SKILLS,
     history::SKILLS,
+    silences::SKILLS,
+    jobs::SKILLS,
+    channels::SKILLS,
+    one_alert::SKILLS,
     nodes::SKILLS,
     tasks::SKILLS,
     task_log::SKILLS,

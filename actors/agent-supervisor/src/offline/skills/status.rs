@@ -1,6 +1,7 @@
 //! "How are you?": HAIA's own state.
 
-use super::{Planned, Skill, read};
+use super::{Planned, Skill, alerts, read};
+use crate::offline::facts::{Facts, value};
 use crate::offline::markdown::{inline, span, table};
 use crate::offline::question::Question;
 use contract::tools::ToolResult;
@@ -100,7 +101,8 @@ fn plan(_: &Question) -> Vec<Planned> {
 
 fn render(_: &Question, results: &[ToolResult]) -> Result<String, String> {
     let status: Status = read(results, 0)?;
-    let mut text = verdict(&status);
+    let open = alerts::brief(Facts::new(&value(results, 0)?));
+    let mut text = format!("{}{}{open}", verdict(&status), if open.is_empty() { "" } else { "\n" });
     let _ = write!(
         text,
         "\nVersion {}, up for {}. {} of {} actors run. Turns active: {}, waiting: {}. Streams open: {}.\n\n",
@@ -212,5 +214,8 @@ mod tests {
         let text = render(&Question::new("status"), &[ToolResult::ok(well)]).expect("reads");
         assert!(text.starts_with("HAIA itself is **well**.\n\nVersion 1, up for 5 seconds."), "{text}");
         assert!(text.ends_with("No provider of language models is configured.\n"), "{text}");
+        let calm = well.replace("\"version\"", "\"alerts_open\":0,\"version\"");
+        let text = render(&Question::new("status"), &[ToolResult::ok(calm)]).expect("reads");
+        assert!(text.starts_with("HAIA itself is **well**.\n\nNo alert is open.\n\nVersion 1"), "{text}");
     }
 }

@@ -101,6 +101,22 @@ fn a_consequence_that_ends_with_its_cause_is_never_told_by_itself() {
 }
 
 #[test]
+fn what_comes_late_belongs_to_its_cause_also_when_that_is_over_first() {
+    let mut story = Story::new();
+    while story.second < 1200 {
+        let node = if story.second < 600 { vec![node_down(Raised)] } else { Vec::new() };
+        // Broken storage daemons are seen after the node was told, and for a while after it has returned: then without a cause.
+        let causes: &[&str] = if story.second < 600 { &[NODE] } else { &[] };
+        let daemons = caused(raised("osd_down", "ceph", Warning), causes);
+        let daemons = if (200..650).contains(&story.second) { vec![daemons] } else { Vec::new() };
+        story.report(vec![judged("node_down", &node), judged("osd_down", &daemons)]);
+        let next = story.second + 10;
+        story.until(next);
+    }
+    assert_eq!(story.kinds(), [NoticeKind::Opened, NoticeKind::Resolved], "{:?}", story.take());
+}
+
+#[test]
 fn causes_in_a_circle_are_told_all_the_same() {
     let mut story = Story::new();
     let a = caused(raised("a", "x", Warning), &["b:lab/x"]);

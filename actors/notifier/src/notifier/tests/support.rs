@@ -13,9 +13,11 @@ use contract::alerts::{
     Acknowledge, AddSilence, AlertState, AlertView, ExpectAlert, Finding, ListAlerts, ListSilences, ReportFindings,
     Severity, SilenceView,
 };
+use contract::approvals::{DecideProposal, ListProposals};
 use contract::chat::{RunTurn, TurnText};
 use contract::clock::{Clock, SharedClock};
 use contract::cluster::ListClusters;
+use contract::failure::{Failure, FailureClass};
 use contract::message::Lane;
 use contract::notify::{Deliver, DeliveryState, Notice, NoticeKind, OutboxRow, RowsQueued};
 use contract::store::{
@@ -245,8 +247,8 @@ fn view(id: u64) -> AlertView {
 fn desk(outside: &Arc<Outside>) -> Desk {
     let note = |outside: &Arc<Outside>, text: String| lock(&outside.done).push(text);
     let of = |outside: &Arc<Outside>| Arc::clone(outside);
-    let (acknowledging, expecting, silencing, listing, reporting, asking) =
-        (of(outside), of(outside), of(outside), of(outside), of(outside), of(outside));
+    let (acknowledging, expecting, silencing, listing, reporting, asking, deciding) =
+        (of(outside), of(outside), of(outside), of(outside), of(outside), of(outside), of(outside));
     Desk {
         report: Port::scripted("alert-desk", move |report: ReportFindings| {
             lock(&reporting.reports).push(report);
@@ -277,6 +279,12 @@ fn desk(outside: &Arc<Outside>) -> Desk {
         silences: Port::scripted("alert-desk", move |_: ListSilences| lock(&listing.silences).clone()),
         alerts: Port::scripted("alert-desk", |_: ListAlerts| Ok(vec![view(17)])),
         clusters: Port::scripted("proxmox-poller", |_: ListClusters| Vec::new()),
+        decide: Port::scripted("approvals-desk", move |decision: DecideProposal| {
+            let user = decision.by.telegram_user.unwrap_or_default();
+            note(&deciding, format!("decide {} {} by {user}", decision.id, decision.approve));
+            Err(Failure::new(FailureClass::NotFound, format!("there is no proposal {}", decision.id)))
+        }),
+        proposals: Port::scripted("approvals-desk", |_: ListProposals| Ok(Vec::new())),
         ask: Port::scripted("agent-supervisor", move |turn: RunTurn| {
             note(&asking, format!("ask {:?} by {}", turn.question, turn.caller.name));
             let text = format!("You asked: {}", turn.question);

@@ -127,6 +127,7 @@ fn processors_and_memory_of_a_node() {
         memory_available_bytes: available,
         ..NodeDetail::default()
     };
+    stage.parts("pve2").zfs_pools = Part::fetched(Vec::new(), at(0));
     for (available, raised) in [
         (Some(40), ""),
         (Some(7), "warning node_memory:homelab/node/pve2"),
@@ -138,6 +139,20 @@ fn processors_and_memory_of_a_node() {
     }
     stage.pass(1000);
     assert!(stage.is_unseen("node_memory", "homelab/node/pve2"), "that is too long ago");
+    // Before version 9 a node with ZFS cannot say how much of its used memory is cache; its guests can.
+    let pool = crate::decode::ZfsPool {
+        name: "rpool".into(),
+        health: None,
+        size_bytes: None,
+        used_bytes: None,
+        fragmented_percent: None,
+    };
+    let now = stage.snapshot.taken_at;
+    stage.parts("pve2").detail = Part::fetched(detail(None), now);
+    stage.parts("pve2").zfs_pools = Part::fetched(vec![pool], now);
+    assert!(stage.is_unseen("node_memory", "homelab/node/pve2") && stage.read().is_empty());
+    stage.guest(102).memory_of_host_bytes = Some(98);
+    assert_eq!(stage.read(), ["critical node_memory:homelab/node/pve2"]);
 }
 
 #[test]

@@ -1,0 +1,464 @@
+//! `/mcp` and `/api/mcp` among scripted neighbours: both eras of the protocol, what each scope sees, sessions, calls, what changes.
+
+use super::stage::{Props, Reply, Stage, get, post};
+use crate::config::{Config, KeyConfig};
+use crate::ports::{McpPorts, ToolPorts};
+use actix_web::body::BodySize;
+use actix_web::test::TestRequest;
+use contract::caller::Scope;
+use contract::mcp::{
+    ApproveMcpServer, ListMcpServers, McpError, McpLogLine, McpServerStatus, McpState, ReadMcpLogs, ToggleMcpServer,
+    ToggleMcpTool,
+};
+use contract::provider::Quantiles;
+use contract::secret::Secret;
+use contract::tools::{CallTool, Catalogue, Risk, SharedCatalogue, Tool, ToolResult};
+use contract::units::Span;
+use jiff::Timestamp;
+use contract::clock::Clock as _;
+use contract::failure::Failure;
+use contract::message::Lane;
+use runtime::world::World;
+use runtime::{Context, Handle, Policy, Port, Reply as Later, Service};
+use serde_json::{Value, json};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A tool of a risk.
+fn tool(name: &str, risk: Risk) -> Tool {
+    let schema = r#"{"type":"object","properties":{"guest":{"type":["string","null"]}},"required":["guest"],"additionalProperties":false}"#;
+    Tool {
+        name: name.into(),
+        description: "Looks.".into(),
+        parameters: Arc::from(RawValue::from_string(schema.to_owned()).expect("JSON")),
+        risk,
+        title: "Looking".into(),
+    }
+}
+
+/// Tools that say who called them with what.
+pub(super) fn tools(_: &Arc<Props>) -> ToolPorts {
+    let everything: SharedCatalogue = Arc::default();
+    everything.store(Arc::new(Catalogue { tools: vec![tool("list_vms", Risk::Read), tool("stop_vm", Risk::Write)] }));
+    let shown: SharedCatalogue = Arc::default();
+    shown.store(Arc::new(Catalogue { tools: vec![tool("tools_search", Risk::Read)] }));
+    let call = Port::scripted("toolbox", |call: CallTool| {
+        Ok(match &*call.name {
+            "list_vms" => ToolResult::ok(format!("{} {:?} {}", call.caller.name, call.caller.scope, call.arguments)),
+            "stop_vm" => ToolResult::ok("proposal 7 waits for a person"),
+            "tools_search" => ToolResult::ok("found"),
+            name => ToolResult::error(format!("there is no tool named \"{name}\"")),
+        })
+    });
+    ToolPorts { everything, shown, call }
+}
+
+fn server() -> McpServerStatus {
+    McpServerStatus {
+        name: "files".into(),
+        state: McpState::Ready,
+        transport: "stdio",
+        era: Some("2025-11-25".into()),
+        software: None,
+        tools: Vec::new(),
+        withheld: Vec::new(),
+        rejected: Vec::new(),
+        notes: Vec::new(),
+        restarts: 0,
+        calls: 3,
+        errors: 0,
+        active: 0,
+        latency_ms: Quantiles { p50: 1.0, p99: 2.0, max: 3.0 },
+        last_error: None,
+        last_error_at: None,
+        pid: Some(7),
+    }
+}
+
+fn only_files<T>(name: &str, told: T) -> Result<T, McpError> {
+    if name == "files" { Ok(told) } else { Err(McpError(format!("there is no MCP server {name:?}"))) }
+}
+
+/// One attached server.
+pub(super) fn servers() -> McpPorts {
+    McpPorts {
+        list: Port::scripted("mcp-host", |_: ListMcpServers| vec![server()]),
+        toggle: Port::scripted("mcp-host", |asked: ToggleMcpServer| only_files(&asked.name, ())),
+        toggle_tool: Port::scripted("mcp-host", |asked: ToggleMcpTool| only_files(&asked.server, ())),
+        logs: Port::scripted("mcp-host", |asked: ReadMcpLogs| {
+            only_files(&asked.name, vec![McpLogLine { at: Timestamp::UNIX_EPOCH, source: "stderr", text: "up".into() }])
+        }),
+        approve: Port::scripted("mcp-host", |asked: ApproveMcpServer| only_files(&asked.name, vec!["read_file".into()])),
+    }
+}
+
+fn config() -> Config {
+    let key = |name: &str, scope| {
+        let key = Secret::new(format!("key-of-{name}"));
+        (name.to_owned(), KeyConfig { key, scope, limits: Default::default() })
+    };
+    let keys = [key("reader", Scope::Read), key("anna", Scope::Control), key("root", Scope::Admin)];
+    Config { keys: keys.into_iter().collect(), allowed_hosts: vec!["haia.lan".into()], ..Config::default() }
+}
+
+fn message(id: u32, method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+}
+
+/// A message with the headers that every client sends.
+fn mcp(key: &str, body: &str) -> TestRequest {
+    post("/mcp", body)
+        .insert_header(("authorization", format!("Bearer key-of-{key}")))
+        .insert_header(("content-type", "application/json"))
+        .insert_header(("accept", "application/json, text/event-stream"))
+}
+
+fn initialize(key: &str) -> TestRequest {
+    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    mcp(key, &message(0, "initialize", &params))
+}
+
+async fn open(stage: &Stage, key: &str) -> String {
+    let reply = stage.send(initialize(key)).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.header("mcp-session-id").to_owned()
+}
+
+async fn ask(stage: &Stage, key: &str, session: &str, method: &str, params: Value) -> Reply {
+    stage.send(mcp(key, &message(1, method, &params)).insert_header(("mcp-session-id", session.to_owned()))).await
+}
+
+/// A request of the newer era, with everything that it must have.
+fn modern(key: &str, method: &str, mut params: Value) -> TestRequest {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let request = mcp(key, &message(1, method, &params))
+        .insert_header(("mcp-protocol-version", "2026-07-28"))
+        .insert_header(("mcp-method", method.to_owned()));
+    match params["name"].as_str().or(params["uri"].as_str()) {
+        Some(name) => request.insert_header(("mcp-name", name.to_owned())),
+        None => request,
+    }
+}
+
+fn names(reply: &Reply) -> Vec<String> {
+    let body = reply.json();
+    let tools = body["result"]["tools"].as_array().unwrap_or_else(|| panic!("{}", reply.body));
+    tools.iter().map(|tool| tool["name"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn a_session_is_opened_used_and_ended() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let reply = stage.send(initialize("anna")).await;
+        let body = reply.json();
+        assert_eq!((&body["id"], &body["result"]["protocolVersion"]), (&json!(0), &json!("2025-11-25")));
+        assert_eq!(body["result"]["capabilities"]["tools"]["listChanged"], true);
+        let session = reply.header("mcp-session-id").to_owned();
+        assert!(session.len() >= 32 && session.bytes().all(|byte| byte.is_ascii_graphic()), "{session}");
+        let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        let sent = stage.send(mcp("anna", initialized).insert_header(("mcp-session-id", session.clone()))).await;
+        assert_eq!((sent.status, sent.body.as_str()), (202, ""));
+        assert_eq!(ask(&stage, "anna", &session, "ping", json!({})).await.json()["result"], json!({}));
+        assert_eq!(ask(&stage, "reader", &session, "ping", json!({})).await.status, 404, "another's session");
+        assert_eq!(stage.send(mcp("anna", &message(1, "ping", &json!({})))).await.status, 400, "without a session");
+        let end = || {
+            TestRequest::delete()
+                .uri("/mcp")
+                .insert_header(("host", "localhost:8000"))
+                .insert_header(("authorization", "Bearer key-of-anna"))
+                .insert_header(("mcp-session-id", session.clone()))
+        };
+        assert_eq!(stage.send(end()).await.status, 204);
+        assert_eq!(stage.send(end()).await.status, 404);
+        assert_eq!(ask(&stage, "anna", &session, "ping", json!({})).await.status, 404);
+    });
+}
+
+#[test]
+fn an_unused_session_expires() {
+    World::run(async |world| {
+        let mut config = config();
+        config.mcp.session_timeout = Span::seconds(60);
+        let stage = Stage::new(world, config).await;
+        let session = open(&stage, "anna").await;
+        for _ in 0..3 {
+            world.clock.pause(Duration::from_secs(50)).await;
+            assert_eq!(ask(&stage, "anna", &session, "ping", json!({})).await.status, 200);
+        }
+        world.clock.pause(Duration::from_secs(61)).await;
+        assert_eq!(ask(&stage, "anna", &session, "ping", json!({})).await.status, 404);
+    });
+}
+
+#[test]
+fn each_scope_sees_and_does_what_it_may() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        for (key, seen) in [("reader", vec!["list_vms"]), ("anna", vec!["list_vms", "stop_vm"]), ("root", vec!["list_vms", "stop_vm"])] {
+            let session = open(&stage, key).await;
+            let listed = ask(&stage, key, &session, "tools/list", json!({})).await;
+            assert_eq!(names(&listed), seen, "{key}");
+            let listed = stage.send(modern(key, "tools/list", json!({}))).await;
+            assert_eq!(names(&listed), seen, "{key}");
+            let called = ask(&stage, key, &session, "tools/call", json!({ "name": "list_vms", "arguments": { "guest": "web" } })).await;
+            if key == "reader" {
+                assert_eq!((called.status, &called.json()["id"]), (403, &json!(1)), "{}", called.body);
+                let rows = stage.props.audit.lock().expect("audit").clone();
+                assert!(rows.iter().any(|row| &*row.what == "mcp call list_vms" && &*row.outcome == "forbidden"), "{rows:?}");
+            } else {
+                let text = called.json()["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
+                assert!(text.starts_with(key) && text.ends_with(r#"{"guest":"web"}"#), "{text}");
+                let risky = ask(&stage, key, &session, "tools/call", json!({ "name": "stop_vm" })).await;
+                assert_eq!(risky.json()["result"]["content"][0]["text"], "proposal 7 waits for a person");
+            }
+            let read = ask(&stage, key, &session, "resources/read", json!({ "uri": "haia://guests" })).await;
+            assert!(read.json()["result"]["contents"][0]["text"].as_str().is_some_and(|text| text.starts_with(key)), "{}", read.body);
+        }
+        let nobody = stage.send(mcp("nobody", &message(1, "ping", &json!({})))).await;
+        assert_eq!(nobody.status, 401);
+    });
+}
+
+#[test]
+fn schemas_are_plain_and_the_short_list_is_there_for_whoever_wants_it() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let listed = stage.send(modern("anna", "tools/list", json!({}))).await.json();
+        let tool = &listed["result"]["tools"][0];
+        let plain = json!({ "type": "object", "properties": { "guest": { "type": "string" } }, "additionalProperties": false });
+        assert_eq!(tool["inputSchema"], plain);
+        assert_eq!((&tool["annotations"]["readOnlyHint"], &tool["title"]), (&json!(true), &json!("Looking")));
+        assert_eq!((&listed["result"]["resultType"], &listed["result"]["cacheScope"]), (&json!("complete"), &json!("private")));
+        let short = stage.send(modern("anna", "tools/list", json!({})).uri("/mcp?mode=search")).await;
+        assert_eq!(names(&short), ["tools_search"]);
+        let called = stage.send(modern("anna", "tools/call", json!({ "name": "tools_search" })).uri("/mcp?mode=search")).await;
+        assert_eq!(called.json()["result"]["content"][0]["text"], "found");
+    });
+}
+
+#[test]
+fn what_is_wrong_is_told_as_json_rpc() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let session = open(&stage, "anna").await;
+        for (method, params, code, modern_code) in [
+            ("nothing/there", json!({}), -32601, -32601),
+            ("tools/call", json!({}), -32602, -32602),
+            ("tools/call", json!({ "name": "no_such" }), -32602, -32602),
+            ("tools/list", json!({ "cursor": "x" }), -32602, -32602),
+            ("resources/read", json!({ "uri": "haia://nothing" }), -32002, -32602),
+            ("resources/read", json!({ "uri": "haia://alerts/99" }), -32002, -32602),
+            ("prompts/get", json!({ "name": "nothing" }), -32602, -32602),
+            ("logging/setLevel", json!({ "level": "loud" }), -32602, -32601),
+            ("server/discover", json!({}), -32602, 0),
+            ("subscriptions/listen", json!({ "notifications": [] }), -32601, -32602),
+        ] {
+            let reply = ask(&stage, "anna", &session, method, params.clone()).await;
+            let told = reply.json();
+            assert_eq!((&told["error"]["code"], &told["id"]), (&json!(code), &json!(1)), "{method} {params}: {}", reply.body);
+            if modern_code != 0 {
+                let reply = stage.send(modern("anna", method, params.clone())).await;
+                let status = if modern_code == -32601 { 404 } else { 200 };
+                assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(modern_code)), "{method} {params}");
+            }
+        }
+        for (request, status) in [
+            (mcp("anna", "{"), 400),
+            (mcp("anna", "[]"), 400),
+            (mcp("anna", "{}").insert_header(("content-type", "text/plain")), 415),
+            (mcp("anna", "{}").insert_header(("accept", "text/html")), 406),
+            (modern("anna", "ping", json!({})), 404),
+            (modern("anna", "initialize", json!({})), 404),
+        ] {
+            let reply = stage.send(request).await;
+            assert_eq!(reply.status, status, "{}", reply.body);
+            assert_eq!(reply.json()["jsonrpc"], "2.0");
+        }
+    });
+}
+
+#[test]
+fn only_names_of_this_machine_are_answered_also_with_a_key() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        for (host, status) in [
+            ("localhost:8000", 200),
+            ("127.0.0.1:8000", 200),
+            ("192.168.7.7:8000", 200),
+            ("[fe80::1]:8000", 200),
+            ("haia.lan", 200),
+            ("tower", 200),
+            ("evil.example", 403),
+        ] {
+            assert_eq!(stage.send(initialize("anna").insert_header(("host", host))).await.status, status, "{host}");
+        }
+        let from_page = initialize("anna").insert_header(("origin", "http://evil.example"));
+        assert_eq!(stage.send(from_page).await.status, 403);
+        let mut closed = config();
+        closed.mcp.serve = false;
+        let stage = Stage::new(world, closed).await;
+        assert_eq!(stage.send(initialize("anna")).await.status, 404);
+    });
+}
+
+/// A toolbox that takes half a minute for everything.
+struct Slow;
+
+impl Service for Slow {
+    type Observed = ();
+
+    fn observe(&self) {}
+}
+
+impl Handle<CallTool> for Slow {
+    fn handle(&mut self, _: CallTool, _: &Context<Self>) -> Later<Result<ToolResult, Failure>> {
+        #[expect(clippy::disallowed_methods, reason = "the world's time is tokio's")]
+        Later::later(async {
+            tokio::time::sleep(Duration::from_secs(28)).await;
+            Ok(ToolResult::ok("at last"))
+        })
+    }
+}
+
+async fn slow(world: &World) -> Stage {
+    let (players, props) = Default::default();
+    let mut ports = super::stage::ports(&props, &players, world.clock.clone(), world.ids.clone());
+    let toolbox = world.supervision.start(&world.thread(), "toolbox", Policy::default(), || Slow);
+    ports.tools.call = toolbox.port(Lane::Interactive);
+    Stage::with(world, config(), players, props, ports).await
+}
+
+fn events(body: &str) -> Vec<Value> {
+    let lines = body.lines().filter_map(|line| line.strip_prefix("data: "));
+    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
+#[test]
+fn a_long_call_shows_that_it_goes_on() {
+    World::run(async |world| {
+        let stage = slow(world).await;
+        let session = open(&stage, "anna").await;
+        let called = ask(&stage, "anna", &session, "tools/call", json!({ "name": "list_vms" })).await;
+        assert_eq!(called.header("content-type"), "text/event-stream");
+        assert!(called.body.contains(": alive"), "{}", called.body);
+        assert_eq!(events(&called.body)[0]["result"]["content"][0]["text"], "at last");
+        let params = json!({ "name": "list_vms", "_meta": { "progressToken": "t" } });
+        let called = ask(&stage, "anna", &session, "tools/call", params).await;
+        let told = events(&called.body);
+        let progress: Vec<u64> = told.iter().filter_map(|event| event["params"]["progress"].as_u64()).collect();
+        assert!(progress.len() > 3 && progress.is_sorted(), "{told:?}");
+        assert_eq!((&told[0]["params"]["progressToken"], &told[0]["params"]["message"]), (&json!("t"), &json!("Looking")));
+        assert_eq!(told.last().map(|event| &event["id"]), Some(&json!(1)));
+        let plain = mcp("anna", &message(1, "tools/call", &json!({ "name": "list_vms" })))
+            .insert_header(("accept", "application/json"))
+            .insert_header(("mcp-session-id", session.clone()));
+        let called = stage.send(plain).await;
+        assert_eq!(called.json()["result"]["content"][0]["text"], "at last", "a client that takes JSON only waits");
+    });
+}
+
+#[test]
+fn a_call_is_cancelled_by_its_id_by_the_end_of_its_session_and_by_leaving() {
+    World::run(async |world| {
+        let stage = slow(world).await;
+        let session = open(&stage, "anna").await;
+        let call = |id: u32| {
+            mcp("anna", &message(id, "tools/call", &json!({ "name": "list_vms" }))).insert_header(("mcp-session-id", session.clone()))
+        };
+        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
+        let cancel = mcp("anna", cancel).insert_header(("mcp-session-id", session.clone()));
+        let later = async {
+            world.clock.pause(Duration::from_secs(2)).await;
+            stage.send(cancel).await
+        };
+        let (called, cancelled) = futures_util::join!(stage.send(call(5)), later);
+        assert_eq!(cancelled.status, 202);
+        assert!(called.json()["error"]["message"].as_str().is_some_and(|said| said.contains("cancelled")), "{}", called.body);
+
+        let (_, _, body) = stage.head(call(6)).await;
+        assert_eq!(actix_web::body::MessageBody::size(&body), BodySize::Stream);
+        drop(body);
+
+        let end = TestRequest::delete()
+            .uri("/mcp")
+            .insert_header(("host", "localhost:8000"))
+            .insert_header(("authorization", "Bearer key-of-anna"))
+            .insert_header(("mcp-session-id", session.clone()));
+        let later = async {
+            world.clock.pause(Duration::from_secs(2)).await;
+            stage.send(end).await
+        };
+        let (called, ended) = futures_util::join!(stage.send(call(7)), later);
+        assert_eq!((ended.status, called.json()["error"]["code"].as_i64()), (204, Some(-32000)));
+        world.settle().await;
+    });
+}
+
+#[test]
+fn whoever_listens_hears_of_new_tools() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let session = open(&stage, "anna").await;
+        let stream = get("/mcp")
+            .insert_header(("authorization", "Bearer key-of-anna"))
+            .insert_header(("accept", "text/event-stream"))
+            .insert_header(("mcp-session-id", session));
+        let listen = |wanted: Value| modern("anna", "subscriptions/listen", json!({ "notifications": wanted }));
+        let change = async {
+            world.clock.pause(Duration::from_secs(5)).await;
+            let tools = vec![tool("list_vms", Risk::Read)];
+            stage.gateway.ports.tools.everything.store(Arc::new(Catalogue { tools }));
+            world.clock.pause(Duration::from_secs(5)).await;
+            stage.gateway.shared.begin_drain(world.clock.monotonic());
+        };
+        let (all, tools, prompts, ()) = futures_util::join!(
+            stage.send(stream),
+            stage.send(listen(json!({ "toolsListChanged": true, "promptsListChanged": true }))),
+            stage.send(listen(json!({ "promptsListChanged": true }))),
+            change
+        );
+        assert_eq!(events(&all.body), [json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" })]);
+        let told = events(&tools.body);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert_eq!(told[0]["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(told[0]["params"]["notifications"], json!({ "toolsListChanged": true }));
+        for notification in &told[..2] {
+            assert_eq!(notification["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 1);
+        }
+        assert_eq!((&told[1]["method"], &told[2]["id"]), (&json!("notifications/tools/list_changed"), &json!(1)));
+        let told = events(&prompts.body);
+        assert_eq!((told.len(), &told[0]["params"]["notifications"]), (2, &json!({})), "{told:?}");
+    });
+}
+
+#[test]
+fn attached_servers_are_shown_and_switched() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let send = async |key: &str, request: TestRequest| {
+            stage.send(request.insert_header(("authorization", format!("Bearer key-of-{key}")))).await
+        };
+        let listed = send("reader", get("/api/mcp")).await.json();
+        assert_eq!((&listed["servers"][0]["name"], &listed["servers"][0]["state"]), (&json!("files"), &json!("ready")));
+        let log = send("reader", get("/api/mcp/files/logs")).await.json();
+        assert_eq!(log["lines"][0]["text"], "up");
+        for (path, key, status) in [
+            ("/api/mcp/files/disable", "reader", 403),
+            ("/api/mcp/files/disable", "anna", 200),
+            ("/api/mcp/files/enable", "anna", 200),
+            ("/api/mcp/files/tools/read_file/disable", "anna", 200),
+            ("/api/mcp/nothing/enable", "anna", 404),
+            ("/api/mcp/files/approve", "anna", 403),
+            ("/api/mcp/files/approve", "root", 200),
+        ] {
+            assert_eq!(send(key, post(path, "")).await.status, status, "{key} {path}");
+        }
+        let rows = stage.props.audit.lock().expect("audit").clone();
+        let done: Vec<&str> = rows.iter().filter(|row| &*row.outcome == "ok").map(|row| &*row.what).collect();
+        assert_eq!(done, ["mcp disable files", "mcp enable files", "mcp disable files read_file", "mcp approve files"]);
+    });
+}
