@@ -13,6 +13,7 @@ fn decode_all(bytes: &[u8]) {
     let _ = decode::tasks(bytes);
     let _ = decode::task_end(bytes);
     let _ = decode::task_log(bytes);
+    let _ = decode::begun(bytes);
     let _ = decode::ceph_status(bytes);
     let _ = decode::ha_status(bytes);
     let _ = decode::replication(bytes);
@@ -27,6 +28,7 @@ fn decode_all(bytes: &[u8]) {
     let _ = decode::guest_detail(bytes, true);
     let _ = decode::guest_config(bytes);
     let _ = decode::snapshot_points(bytes);
+    let _ = decode::has_feature(bytes);
     let _ = decode::permissions(bytes);
     let _ = decode::version(bytes);
     let _ = decode::server_time(bytes);

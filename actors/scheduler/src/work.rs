@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long another actor may take to store a notice or to make a digest.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What whoever does the work is allowed beyond the run's own time.
+const BEYOND: Duration = Duration::from_secs(2);
 /// What the agent is told of a question by the clock.
 const INSTRUCTIONS: &str = "This question was put by a schedule, not by a person who waits. Look at the real state with your tools, then \
     answer in plain, short sentences that can be read on a phone. Do not ask back, do not offer actions.";
@@ -34,7 +36,8 @@ pub(crate) struct Work {
 /// # Errors
 /// Why it failed, for people.
 pub(crate) async fn run(work: Work, ports: Ports) -> Result<String, String> {
-    let timeout = work.config.timeout.0;
+    // The run's own time is over first, so that it is seen as what it is.
+    let timeout = work.config.timeout.0.saturating_add(BEYOND);
     let (text, is_news) = match (&work.config.ask, &work.config.check) {
         (Some(question), _) => (ask(&work, question, &ports, timeout).await?, true),
         (_, Some(check)) => self::check(check, &ports, timeout).await?,
