@@ -1,7 +1,7 @@
 //! The messages, domain types and port traits that HAIA's actors share.
 //!
 //! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] (provider-pool), [`tools`] (toolbox and every owner of a
-//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`], [`approvals`]. Around them stand the ports to the outside world: [`clock`], [`ids`].
+//! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`], [`approvals`], [`mcp`]. Around them stand the ports to the outside world: [`clock`], [`ids`].
 //!
 //! This crate does no I/O, starts no task, and knows neither actix nor any actor.
 
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cluster;
 pub mod failure;
 pub mod ids;
+pub mod mcp;
 pub mod message;
 pub mod provider;
 pub mod secret;

@@ -93,16 +93,19 @@ pub struct ToolResult {
     pub text: String,
     /// Whether the tool says that it failed (the model is told so).
     pub is_error: bool,
+    /// The result as MCP writes it (JSON: `content`, `structuredContent`), where it holds more than the text: images, sounds,
+    /// resources, structured content. For callers who speak MCP; `None` where the text is all.
+    pub mcp: Option<Arc<str>>,
 }
 
 impl ToolResult {
     /// A good result.
     pub fn ok(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: false }
+        Self { text: text.into(), is_error: false, mcp: None }
     }
 
     /// A failure that the model should know of.
     pub fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: true }
+        Self { text: text.into(), is_error: true, mcp: None }
     }
 }
