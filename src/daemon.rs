@@ -196,6 +196,7 @@ impl Daemon {
             warden: Arc::clone(&warden),
             control: control.clone(),
             time_factor: loaded.time_factor,
+            is_for_one_command: matches!(listen, Listen::Private(_)),
         })?;
         // Without a configured key only the store knows who may come in, so nobody may before it was asked. With one its holders need not
         // wait for a large store to be opened.
@@ -235,6 +236,11 @@ impl Daemon {
     /// The actors, for commands that run one in their own process.
     pub fn actors(&self) -> &Actors {
         &self.actors
+    }
+
+    /// HAIA's time.
+    pub fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
     }
 
     /// Whether the store holds a key. A store that cannot tell counts as one without.

@@ -1,15 +1,24 @@
-//! `haia demo`: the daemon on embedded defaults, and what to open and to try, printed once it serves.
+//! `haia demo`: the daemon on embedded defaults; what to open and to try, printed once it serves, and then each alert as people are told of it.
 
+use crate::cli::one_line;
 use crate::config::Settings;
 use anyhow::Context as _;
+use contract::alerts::{AlertEvent, ReadAlertHistory};
 use contract::clock::SharedClock;
 use contract::secret::Secret;
 use contract::units::Span;
 use proxmox_poller::actions::ActionTimeouts;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use proxmox_poller::{ClusterConfig, TlsConfig};
+use runtime::Port;
 use sim_cluster::{SimCluster, SimConfig, SimHandle};
+use std::collections::HashSet;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What to print once the demo serves. Every line of it can be tried as it stands, in any folder. `program` is how a shell finds HAIA.
 pub fn banner(program: &str, address: SocketAddr, needs_key: bool, model: Option<&str>, is_simulated: bool) -> String {
@@ -50,8 +59,15 @@ nas-nfs fills. Then ask:
   PROGRAM ask \"is everything healthy?\"
   PROGRAM ask \"how full is storage?\"
   PROGRAM ask \"any failed backups?\"
+  PROGRAM alerts
+  PROGRAM alerts show 1
+
+Each alert that people would be told of is one line below, about half a minute after it opened: what comes together is told together.
 
 ";
+
+/// How often the demo looks for news of alerts.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The simulated cluster's name in the configuration.
 const CLUSTER: &str = "homelab";
@@ -76,6 +92,41 @@ pub fn cluster(clock: SharedClock) -> anyhow::Result<(SimHandle, impl Fn(&mut Se
         settings.clusters.clusters.entry(CLUSTER.to_owned()).or_insert_with(|| config.clone());
     };
     Ok((simulated, amend))
+}
+
+/// Tells of alerts on the terminal, a line each, as people are told of them elsewhere. Ends only by being dropped.
+pub async fn tell(history: Port<ReadAlertHistory>, clock: SharedClock, mut say: impl FnMut(&str) -> io::Result<()>) {
+    let mut since = clock.now();
+    let mut said: HashSet<(u64, Timestamp, Arc<str>)> = HashSet::new();
+    // Of what was never told, the end is no news.
+    let mut told: HashSet<u64> = HashSet::new();
+    loop {
+        clock.pause(LOOK).await;
+        let asked = ReadAlertHistory { since: Some(since), limit: 50 };
+        // The alert desk may be starting still, or again.
+        let Ok(Ok(events)) = history.ask(asked, LOOK).await else { continue };
+        for event in events.iter().rev() {
+            let Some(line) = line(event).filter(|_| event.what.as_ref() == "told" || told.contains(&event.alert)) else { continue };
+            told.insert(event.alert);
+            // A closed terminal hears nothing; the demo goes on.
+            if said.insert((event.alert, event.at, Arc::clone(&event.what))) && say(&line).is_err() {
+                return std::future::pending().await;
+            }
+            since = since.max(event.at);
+        }
+        said.retain(|(_, at, _)| *at >= since);
+    }
+}
+
+/// An event that people are told of, on one line.
+fn line(event: &AlertEvent) -> Option<String> {
+    let (number, text) = (event.alert, one_line(&event.text));
+    let time = event.at.to_zoned(TimeZone::system()).strftime("%H:%M:%S");
+    match &*event.what {
+        "told" | "escalated" => Some(format!("{time}  alert {number}, {}: {text}", event.severity.as_str())),
+        "resolved" => Some(format!("{time}  alert {number} is over: {text}")),
+        _ => None,
+    }
 }
 
 /// How a shell finds this program: by its name where `path` leads to it, else by its place, as after `cargo run`.
@@ -111,6 +162,23 @@ mod tests {
         let keyed = banner("haia", address, true, Some("anthropic/claude-haiku-4-5"), false);
         assert!(plain.contains("/opt/haia ask \"why did web-01 stop?\"") && !keyed.contains("web-01"));
         assert!(keyed.contains("Bearer YOUR_KEY") && keyed.contains("anthropic/claude-haiku-4-5"));
+    }
+
+    #[test]
+    fn what_people_are_told_is_a_line() {
+        let event = |what: &str| AlertEvent {
+            alert: 5,
+            at: Timestamp::UNIX_EPOCH,
+            what: what.into(),
+            name: "guest_crashed:lab/guest/101".into(),
+            severity: contract::alerts::Severity::Critical,
+            who: None,
+            text: "web-01 (101)\ncrashed".to_owned(),
+        };
+        let told = line(&event("told")).expect("a line");
+        assert!(told.ends_with("  alert 5, critical: web-01 (101) crashed"), "{told}");
+        assert!(line(&event("resolved")).is_some_and(|line| line.contains("alert 5 is over")));
+        assert_eq!(line(&event("opened")), None);
     }
 
     #[test]

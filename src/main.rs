@@ -27,6 +27,11 @@ use std::sync::Arc;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // The hidden mode that watches over the process of an MCP server: before anything else, because it must stay small.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == wiring::GUARDIAN) {
+        return ExitCode::from(u8::try_from(toolbox::mcp::guard(words)).unwrap_or(1));
+    }
     let arguments = Arguments::parse();
     let environment = Environment::of_process();
     let mut output = Output::standard(environment.get("NO_COLOR").is_some());

@@ -1,6 +1,7 @@
 //! A daemon for one command in this very process, on a socket of its own: what `haia ask`, `haia keys` and `haia check` use when none runs.
 //!
-//! The same actors on the same path as the real one, so that an answer does not depend on who gives it.
+//! The same actors on the same path as the real one, so that an answer does not depend on who gives it. But it tells nobody of an incident,
+//! runs no job, and keeps nothing of what it saw: that is the real one's.
 
 use crate::config::{Loaded, Options};
 use crate::daemon::{self, Daemon, Launch, Listen};

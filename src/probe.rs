@@ -1,4 +1,4 @@
-//! The probes of `haia check`: every configured provider, the store, the address. Each tells what it saw, or what to do.
+//! The probes of `haia check`: every configured provider, cluster and channel, the store, the address. Each tells what it saw, or what to do.
 
 use crate::cli::check::Probe;
 use crate::config::{Loaded, Options};
@@ -7,6 +7,7 @@ use contract::cluster::{ClusterProbe, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProbeProvider;
 use contract::status::StatusSource as _;
+use notifier::ChannelConfig;
 use prometheus::ProbeServers;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         .into_iter()
         .filter_map(|(name, server)| server.as_ref().map(|server| (name, server.url.clone())))
         .collect();
+    let channels = loaded.settings.channels.channels.clone();
     let running = crate::daemon::is_running(&loaded, &options);
     let folder = std::env::temp_dir().join(format!("haia-check-{}.sock", std::process::id()));
     let daemon = Daemon::start(Launch { loaded, options, listen: Listen::Private(folder), amend: None }).await?;
@@ -54,6 +56,11 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         cluster(name, probe.unwrap_or_else(|fault| Err(Failure::from(fault))))
     });
     probes.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
+    let (open, clock) = (notifier::wire::open_network(), daemon.clock());
+    let asked = channels
+        .iter()
+        .map(|(name, config)| async { channel(name, config, notifier::probe(config, &open, &clock).await) });
+    probes.extend(futures_util::future::join_all(asked).await);
     for (name, found) in daemon.actors().probe_servers.ask(ProbeServers, DEADLINE).await.unwrap_or_default() {
         let url = servers.iter().find(|(known, _)| *known == name).map_or("", |(_, url)| url.as_str());
         probes.push(match found {
@@ -91,6 +98,18 @@ fn provider(name: &str, url: &str, found: Result<usize, Failure>) -> Probe {
         Err(failure) => {
             let advice = advice(failure.class);
             Probe::failed(name, url, failure.message, advice)
+        }
+    }
+}
+
+/// No message is sent: whether one arrives is seen with `haia alerts test`.
+fn channel(name: &str, config: &ChannelConfig, found: Result<String, String>) -> Probe {
+    let (probe, kind) = (format!("notify.channels.{name}"), config.kind());
+    match found {
+        Ok(seen) => Probe::ok(probe, kind, seen),
+        Err(problem) => {
+            let advice = format!("once it is mended, \"haia alerts test {name}\" sends a test message");
+            Probe::failed(probe, kind, problem, advice)
         }
     }
 }

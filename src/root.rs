@@ -134,7 +134,11 @@ fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
             let banner = demo::banner(&program, address, needs_key, model.as_deref(), simulated.is_some());
             output.write(&banner).context("stdout is closed")?;
         }
-        let exit = daemon.run().await;
+        let told = demo::tell(daemon.actors().alert_history(), daemon.clock(), |line| output.line(line));
+        let exit = tokio::select! {
+            exit = daemon.run() => exit,
+            () = told => Ok(Exit::Done),
+        };
         drop(simulated);
         exit
     })

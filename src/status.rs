@@ -6,6 +6,7 @@ use contract::alerts::{AlertState, AlertView, Finding, Judged, ReadDeskStatus, R
 use contract::clock::SharedClock;
 use contract::cluster::ListClusters;
 use contract::jobs::ListJobs;
+use contract::mcp::ListMcpServers;
 use contract::notify::ListChannels;
 use contract::provider::ListProviders;
 use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSource, StreamCounts, TurnCounts};
@@ -136,13 +137,15 @@ pub struct Reporter {
     pub jobs: Port<ListJobs>,
     /// Asks the notifier.
     pub channels: Port<ListChannels>,
+    /// Asks the host of attached MCP servers.
+    pub mcp: Port<ListMcpServers>,
 }
 
 impl StatusSource for Reporter {
     fn status(&self) -> LocalBoxFuture<'static, Status> {
         let reporter = self.clone();
         Box::pin(async move {
-            let (observations, providers, keys, store, clusters, desk, jobs, channels) = tokio::join!(
+            let (observations, providers, keys, store, clusters, desk, jobs, channels, mcp) = tokio::join!(
                 reporter.supervision.observe(OBSERVE_DEADLINE),
                 reporter.providers.try_ask(ListProviders, OBSERVE_DEADLINE),
                 reporter.keys.try_ask(ListKeyUsage, OBSERVE_DEADLINE),
@@ -151,6 +154,7 @@ impl StatusSource for Reporter {
                 reporter.desk.try_ask(ReadDeskStatus, OBSERVE_DEADLINE),
                 reporter.jobs.try_ask(ListJobs, OBSERVE_DEADLINE),
                 reporter.channels.try_ask(ListChannels, OBSERVE_DEADLINE),
+                reporter.mcp.try_ask(ListMcpServers, OBSERVE_DEADLINE),
             );
             let counts = desk.as_ref().ok().map(|desk| desk.counts);
             let (alerts, heartbeats) = match desk {
@@ -178,7 +182,7 @@ impl StatusSource for Reporter {
                 heartbeats,
                 jobs: jobs.unwrap_or_default(),
                 channels: channels.unwrap_or_default(),
-                mcp_servers: Vec::new(),
+                mcp_servers: mcp.unwrap_or_default(),
                 store: store.ok(),
             }
         })

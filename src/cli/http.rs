@@ -25,6 +25,8 @@ pub struct Head {
     pub status: u16,
     /// The media type, without parameters, in small letters.
     pub content_type: String,
+    /// The MCP session that was opened, if one was.
+    pub session: Option<String>,
 }
 
 /// A response that is being read.
@@ -156,7 +158,7 @@ impl Response {
         if (100..200).contains(&status) {
             return Ok(());
         }
-        let mut read = Head { status, content_type: String::new() };
+        let mut read = Head { status, content_type: String::new(), session: None };
         let (mut length, mut chunked) = (None, false);
         for line in lines {
             let (name, value) = line.split_once(':').ok_or(Malformed("a header has no colon"))?;
@@ -166,6 +168,7 @@ impl Response {
                     read.content_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
                 }
                 "content-length" => length = Some(value.parse().map_err(|_| Malformed("its length is no number"))?),
+                "mcp-session-id" => read.session = Some(value.to_owned()),
                 "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => chunked = true,
                 "transfer-encoding" => return Err(Malformed("its transfer encoding is unknown")),
                 _ => {}
@@ -208,7 +211,7 @@ mod tests {
         let text =
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nContent-Length: 5\r\n\r\nhello";
         let (response, body) = read(&[text.as_bytes()]).expect("reads");
-        let head = Head { status: 503, content_type: "application/json".to_owned() };
+        let head = Head { status: 503, content_type: "application/json".to_owned(), session: None };
         assert_eq!((response.head(), response.is_done(), body.as_str()), (Some(&head), true, "hello"));
         let (response, _) = read(&[&text.as_bytes()[..text.len() - 1]]).expect("reads");
         assert!(!response.is_done() && response.closed().is_err());

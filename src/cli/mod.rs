@@ -7,11 +7,13 @@ pub mod alerts;
 pub mod approvals;
 pub mod ask;
 pub mod audit;
+mod bridge;
 pub mod check;
 pub mod config;
 mod http;
 pub mod jobs;
 pub mod keys;
+pub mod mcp;
 pub mod output;
 mod run;
 pub mod socket;
@@ -22,7 +24,9 @@ mod text;
 
 pub use approvals::ApprovalsAction;
 pub use audit::AuditAction;
+pub use mcp::McpAction;
 pub use run::{Mode, Root, Surroundings, run};
+pub use text::one_line;
 
 use crate::config::Override;
 use contract::caller::Scope;
@@ -134,6 +138,12 @@ pub enum Command {
         /// What to do with it [default: show]
         #[command(subcommand)]
         action: Option<AuditAction>,
+    },
+    /// Serve HAIA's tools on stdin and stdout, or show and switch the attached MCP servers
+    Mcp {
+        /// What to do with the attached servers [default: serve HAIA's own tools]
+        #[command(subcommand)]
+        action: Option<McpAction>,
     },
     /// Show the configuration
     Config {
@@ -329,7 +339,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         type Expected = fn(&Command) -> bool;
-        let table: [(&str, Expected); 14] = [
+        let table: [(&str, Expected); 16] = [
             (
                 "haia serve --listen 127.0.0.1:1",
                 |command| matches!(command, Command::Serve(options) if options.overrides().len() == 1),
@@ -365,6 +375,10 @@ mod tests {
             }),
             ("haia audit verify", |command| {
                 matches!(command, Command::Audit { action: Some(AuditAction::Verify { json: false }) })
+            }),
+            ("haia mcp", |command| matches!(command, Command::Mcp { action: None })),
+            ("haia mcp disable files read_file", |command| {
+                matches!(command, Command::Mcp { action: Some(McpAction::Disable { tool: Some(_), .. }) })
             }),
             ("haia config print", |command| {
                 matches!(command, Command::Config { action: ConfigAction::Print { json: false } })

@@ -7,8 +7,8 @@ use super::keys::{self, DaemonKeys, Keyring, OfflineKeys};
 use super::output::{Output, is_gone};
 use super::socket::{Socket, SocketError};
 use super::{
-    AlertsAction, ApprovalsAction, Arguments, AuditAction, Command, ConfigAction, Exit, JobsAction, KeysAction, LogFormat, ServeOptions, alerts, approvals, audit,
-    config as config_command, jobs, status,
+    AlertsAction, ApprovalsAction, Arguments, AuditAction, Command, ConfigAction, Exit, JobsAction, KeysAction,
+    LogFormat, ServeOptions, alerts, approvals, audit, bridge, config as config_command, jobs, mcp, status,
 };
 use crate::config::{self, Environment, Loaded, Located, Options};
 use crate::telemetry::{self, Form, Telemetry};
@@ -107,6 +107,10 @@ impl Run<'_> {
                 let action = action.unwrap_or(AuditAction::Show { proposal: None, json: false });
                 self.through_daemon(|socket, output| audit::run(&action, socket, output))
             }
+            Command::Mcp { action: None } => self.bridge(),
+            Command::Mcp { action: Some(action) } => {
+                self.through_daemon(|socket, output| mcp::run(&action, socket, output))
+            }
             Command::Config { action: ConfigAction::Print { json } } => self.print(json),
         };
         match done {
@@ -173,6 +177,14 @@ impl Run<'_> {
     ) -> anyhow::Result<Exit> {
         match config::locate(&self.options) {
             Ok(located) => work(&Socket::find(&located.sockets, &self.clock)?, self.output),
+            Err(problems) => Ok(check::refuse(&problems, false, self.output)?),
+        }
+    }
+
+    /// HAIA's tools on stdin and stdout. Whether a daemon runs is found out with each message: it may start later.
+    fn bridge(&mut self) -> anyhow::Result<Exit> {
+        match config::locate(&self.options) {
+            Ok(located) => bridge::run(std::io::stdin(), located.sockets, &self.clock, self.output),
             Err(problems) => Ok(check::refuse(&problems, false, self.output)?),
         }
     }

@@ -152,14 +152,14 @@ impl Socket {
         let started = self.clock.monotonic();
         let left = || within.checked_sub(self.clock.monotonic().saturating_sub(started)).filter(|left| !left.is_zero());
         let mut body_read = Vec::new();
-        let head =
-            self.exchange(method, target, body, &|| left().ok_or(SocketError::Deadline(within)), &mut |_, bytes| {
-                if body_read.len() + bytes.len() > MAX_WHOLE {
-                    return Err(SocketError::Malformed(Malformed("it is too large")));
-                }
-                body_read.extend_from_slice(bytes);
-                Ok(())
-            })?;
+        let patience = || left().ok_or(SocketError::Deadline(within));
+        let head = self.exchange(&request(method, target, body), &mut |_| {}, &patience, &mut |_, bytes| {
+            if body_read.len() + bytes.len() > MAX_WHOLE {
+                return Err(SocketError::Malformed(Malformed("it is too large")));
+            }
+            body_read.extend_from_slice(bytes);
+            Ok(())
+        })?;
         Ok(Answer { head, body: body_read })
     }
 
@@ -174,25 +174,46 @@ impl Socket {
         body: &serde_json::Value,
         take: &mut dyn FnMut(&Head, &[u8]) -> io::Result<()>,
     ) -> Result<Head, SocketError> {
-        self.exchange(method, target, Some(body), &|| Ok(SILENCE), &mut |head, bytes| {
+        self.exchange(&request(method, target, Some(body)), &mut |_| {}, &|| Ok(SILENCE), &mut |head, bytes| {
+            take(head, bytes).map_err(SocketError::Output)
+        })
+    }
+
+    /// Sends a body as it is, with headers of one's own (`Name: value\r\n` each): `take` gets the answer as it comes. `begun` gets the
+    /// connection; whoever shuts it down ends the wait.
+    ///
+    /// # Errors
+    /// As [`Socket::ask`], and what `take` fails with.
+    pub fn exchange_raw(
+        &self,
+        method: &str,
+        target: &str,
+        (headers, body): (&str, &str),
+        begun: &mut dyn FnMut(UnixStream),
+        take: &mut dyn FnMut(&Head, &[u8]) -> io::Result<()>,
+    ) -> Result<Head, SocketError> {
+        let length = body.len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: haia\r\nConnection: close\r\n{headers}\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
+        self.exchange(&request, begun, &|| Ok(SILENCE), &mut |head, bytes| {
             take(head, bytes).map_err(SocketError::Output)
         })
     }
 
     fn exchange(
         &self,
-        method: &str,
-        target: &str,
-        body: Option<&serde_json::Value>,
+        request: &str,
+        begun: &mut dyn FnMut(UnixStream),
         patience: &dyn Fn() -> Result<Duration, SocketError>,
         take: Take<'_>,
     ) -> Result<Head, SocketError> {
         let failed = |error: io::Error| SocketError::Io(self.path.clone(), error);
         let mut connection = self.connect()?;
+        begun(connection.try_clone().map_err(failed)?);
         connection.set_write_timeout(Some(SEND)).map_err(failed)?;
-        connection
-            .write_all(request(method, target, body).as_bytes())
-            .map_err(|error| late(error, SEND, &self.path))?;
+        connection.write_all(request.as_bytes()).map_err(|error| late(error, SEND, &self.path))?;
         let (mut response, mut piece, mut buffer) = (Response::default(), Vec::new(), [0; 16 * 1024]);
         loop {
             let wait = patience()?;

@@ -13,6 +13,8 @@ pub struct Changes {
     pub agent: bool,
     /// `[approvals]` differs.
     pub approvals: bool,
+    /// `[mcp]`, or the file that it names, differs.
+    pub mcp: bool,
     /// `[tools]` differs.
     pub tools: bool,
     /// `[providers]` or `[routes]` differ.
@@ -44,6 +46,7 @@ pub fn diff(old: &Settings, new: &Settings) -> Changes {
         store: old.store != new.store,
         agent: old.agent != new.agent || old.prompts != new.prompts,
         approvals: old.approvals != new.approvals,
+        mcp: old.mcp != new.mcp,
         tools: old.tools != new.tools,
         providers: old.providers != new.providers,
         clusters: old.clusters != new.clusters,

@@ -102,7 +102,7 @@ pub fn load(options: &Options) -> Result<Loaded, Vec<Problem>> {
     }
     let sources = Sources { environment: &environment, folder: &folder };
     secrets::resolve(&mut document, &shape, &skip, &sources, &mut problems, &mut warnings);
-    let settings = Settings::read(&document, &folder, &mut problems);
+    let settings = Settings::read(&document, &folder, &environment, &mut problems);
     if !problems.is_empty() {
         return Err(tidy(problems));
     }

@@ -97,6 +97,9 @@ pub const KEYS: &[Key] = &[
     open("approvals.deny[].tools"),
     key("tools.disabled", "[]"),
     key("tools.max_arguments", "\"64KiB\""),
+    key("tools.max_listed", "64"),
+    key("tools.max_listed_bytes", "\"64KiB\""),
+    key("tools.favourites", "[]"),
     open("providers.<name>.kind"),
     open("providers.<name>.base_url"),
     secret("providers.<name>.api_key"),
@@ -212,6 +215,7 @@ pub const KEYS: &[Key] = &[
     open("monitor.heartbeats.<name>.every"),
     key("monitor.heartbeats.<name>.grace", "\"1m\""),
     open("monitor.watchdog.url"),
+    secret("monitor.watchdog.token"),
     open("monitor.watchdog.every"),
     open("monitor.watchdog.method"),
     open("monitor.watchdog.timeout"),
@@ -259,7 +263,15 @@ pub const KEYS: &[Key] = &[
     open("notify.routes[].match.cluster"),
     open("notify.routes[].channels"),
     key("notify.routes[].continue", "false"),
-    open("mcp.config"),
+    key("mcp.config", "\"mcp_config.json\""),
+    key("mcp.max_starting", "6"),
+    key("mcp.start_timeout", "\"30s\""),
+    key("mcp.call_timeout", "\"60s\""),
+    key("mcp.max_call_timeout", "\"10m\""),
+    key("mcp.idle_stop", "\"10m\""),
+    key("mcp.max_result", "\"24KiB\""),
+    key("mcp.max_tools", "1000"),
+    key("mcp.concurrent_calls", "8"),
     key("mcp.serve", "true"),
     key("mcp.allowed_hosts", "[]"),
     key("mcp.session_timeout", "\"30m\""),
@@ -274,7 +286,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// The sections, and single keys, that this version takes without using them yet.
-pub const UNUSED: &[&str] = &["mcp.config", "mcp.serve", "home_assistant", "mqtt", "prometheus", "alertmanager"];
+pub const UNUSED: &[&str] = &["home_assistant", "mqtt"];
 
 /// The monitoring rules' names.
 pub const RULES: &[&str] = &[

@@ -1,5 +1,6 @@
 //! The sum of the sections that this version uses. Each actor's crate owns its section; here they are only read and checked together.
 
+use super::environment::Environment;
 use super::node::{Node, Value};
 use super::origin::Origin;
 use super::problem::Problem;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub prompts: agent_supervisor::Prompts,
     /// `[approvals]`.
     pub approvals: approvals::Config,
+    /// `[mcp]`, with the text of the file that lists the servers.
+    pub mcp: toolbox::mcp::Settings,
     /// `[tools]`.
     pub tools: toolbox::Config,
     /// `[providers]` and `[routes]`, with the limits of `[server.keys]`.
@@ -44,7 +47,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads and checks every section of the merged document.
-    pub fn read(document: &Node, folder: &Path, problems: &mut Vec<Problem>) -> Self {
+    pub fn read(document: &Node, folder: &Path, environment: &Environment, problems: &mut Vec<Problem>) -> Self {
         let mut server: http_gateway::Config =
             checked(document, &["server"], problems, |server| server_problems(server).into_iter().collect());
         server.allowed_hosts = section::read::<Hosts>(document, &["mcp"], problems).allowed_hosts;
@@ -59,6 +62,7 @@ impl Settings {
         let agent = checked(document, &["agent"], problems, agent_supervisor::Config::validate);
         let sound = problems.len() == before;
         let prompts = if sound { texts::read(document, &agent, folder, problems) } else { Default::default() };
+        let mcp = mcp(document, folder, environment, problems);
         let store = checked(document, &["store"], problems, store::Config::validate);
         let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
         let mut providers = providers(document, problems);
@@ -73,7 +77,21 @@ impl Settings {
         problems.extend(section::place(document, "approvals", unknown_channels(&approvals, &names)));
         let jobs = checked(document, &["jobs"], problems, |jobs: &scheduler::Config| jobs.validate(&names));
         let prometheus = prometheus(document, problems);
-        Self { server, store, agent, prompts, approvals, tools, providers, clusters, desk, jobs, channels, prometheus }
+        Self {
+            server,
+            store,
+            agent,
+            prompts,
+            approvals,
+            mcp,
+            tools,
+            providers,
+            clusters,
+            desk,
+            jobs,
+            channels,
+            prometheus,
+        }
     }
 
     /// Adds to the document what the sections themselves fill in, so that `haia config print` shows it.
@@ -112,11 +130,48 @@ fn checked<T: serde::de::DeserializeOwned + Default>(
     read
 }
 
+/// `[mcp]` and the file it names. Single bad entries of the file are told in the servers' states; only a file that cannot be read as a whole is
+/// a problem.
+fn mcp(
+    document: &Node,
+    folder: &Path,
+    environment: &Environment,
+    problems: &mut Vec<Problem>,
+) -> toolbox::mcp::Settings {
+    let config = checked(document, &["mcp"], problems, toolbox::mcp::Config::validate);
+    let path = folder.join(&config.config);
+    let mut wrong = |message: String| {
+        let origin = &document.nearest(&["mcp", "config"]).origin;
+        problems.push(Problem::at(origin, format!("\"mcp.config\": {message}")));
+    };
+    let is_named = document.at(&["mcp", "config"]).is_some();
+    let text = match texts::read_text(&path) {
+        Ok(None) if is_named => {
+            wrong(format!("the file {} does not exist", path.display()));
+            None
+        }
+        Ok(text) => text,
+        Err(message) => {
+            wrong(message);
+            None
+        }
+    };
+    let variables =
+        environment.names().filter_map(|name| Some((name.to_owned(), environment.get(name)?.to_owned()))).collect();
+    let settings = toolbox::mcp::Settings { config, servers: text.unwrap_or_default().into(), environment: variables };
+    if let Some(problem) = settings.problem() {
+        wrong(format!("{}: {problem}", path.display()));
+    }
+    settings
+}
+
 /// The channels that proposals are told on must be there.
 fn unknown_channels(approvals: &approvals::Config, known: &[&str]) -> Vec<(String, String)> {
     let unknown = approvals.notify.iter().filter(|name| !known.contains(&name.as_str()));
     let said = if known.is_empty() { "none is configured".to_owned() } else { known.join(", ") };
-    unknown.map(|name| ("approvals.notify".to_owned(), format!("there is no channel {name:?}; known: {said}"))).collect()
+    unknown
+        .map(|name| ("approvals.notify".to_owned(), format!("there is no channel {name:?}; known: {said}")))
+        .collect()
 }
 
 /// `[monitor]` is read twice: the rules by themselves, because the poller's and the desk's stand in one section.

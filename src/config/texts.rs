@@ -51,7 +51,7 @@ pub fn read(document: &Node, agent: &Config, folder: &Path, problems: &mut Vec<P
 }
 
 /// The text of a file; nothing if there is none.
-fn read_text(path: &Path) -> Result<Option<String>, String> {
+pub fn read_text(path: &Path) -> Result<Option<String>, String> {
     let shown = path.display();
     let known = match std::fs::metadata(path) {
         Ok(known) => known,

@@ -6,7 +6,11 @@ use contract::clock::SharedClock;
 use contract::message::{Drain, Lane, Reconfigure};
 use runtime::{Handle, Mailbox};
 use std::sync::Arc;
+use std::time::Duration;
 use toolbox::RefreshCatalogue;
+
+/// How long the processes of attached MCP servers may take to end.
+const MCP_DRAIN: Duration = Duration::from_secs(10);
 
 impl Actors {
     /// Gives every actor its part of a new configuration, which was validated as a whole.
@@ -21,6 +25,7 @@ impl Actors {
         self.live.agents.store(Arc::new(agent));
         self.live.approvals.store(Arc::new(settings.approvals));
         self.live.toolbox.store(Arc::new(settings.tools));
+        self.live.mcp.store(Arc::new(settings.mcp));
         if changes.store {
             tell(&self.store, self.live.store.load_full()).await;
         }
@@ -36,6 +41,9 @@ impl Actors {
         }
         if changes.approvals {
             tell(&self.approvals, self.live.approvals.load_full()).await;
+        }
+        if changes.mcp {
+            tell(&self.mcp, self.live.mcp.load_full()).await;
         }
         if changes.tools {
             tell(&self.toolbox, self.live.toolbox.load_full()).await;
@@ -102,14 +110,19 @@ impl Actors {
 
     /// Ends the actors, the store last, after its checkpoint.
     pub async fn stop(self) {
+        if let Err(fault) = self.mcp.port::<Drain>(Lane::Control).ask(Drain, MCP_DRAIN).await {
+            tracing::warn!(%fault, "attached MCP servers did not end in time; their guardians end them");
+        }
         self.watching.finish().await;
         if let Err(fault) = self.store.port::<Drain>(Lane::Control).ask(Drain, DRAIN_DEADLINE).await {
             tracing::warn!(%fault, "the store did not write its checkpoint; its journal is read at the next start");
         }
+        self.mcp_thread.stop();
         self.watch_thread.stop();
         self.core_thread.stop();
         self.store_thread.stop();
-        let joined = [self.watch_thread.join(), self.core_thread.join(), self.store_thread.join()];
+        let joined =
+            [self.mcp_thread.join(), self.watch_thread.join(), self.core_thread.join(), self.store_thread.join()];
         if joined.iter().any(Result::is_err) {
             tracing::error!("an actors' thread crashed while it ended");
         }

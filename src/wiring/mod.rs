@@ -4,15 +4,19 @@
 //! ports are its whole dependency. Waiting goes one way: gateway → agent supervisor → toolbox → poller and pool → store. The actors that watch and
 //! tell are in [`watching`]; where two of them need each other, one end is connected late.
 
+mod attached;
 mod life;
+mod nowhere;
 mod watching;
+
+pub use attached::GUARDIAN;
 
 use crate::config::Settings;
 use crate::status::{Reporter, Warden};
 use agent_supervisor::approvals::{self, ActionOwner, ApprovalsDesk};
 use agent_supervisor::{AgentSupervisor, BackgroundTurns, TurnPorts, Turns};
 use arc_swap::ArcSwap;
-use contract::approvals::{ActionProgress, DecideProposal};
+use contract::approvals::{ActionProgress, DecideProposal, PlanAction, RunAction};
 use contract::chat::RunTurn;
 use contract::clock::SharedClock;
 use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
@@ -26,7 +30,7 @@ use contract::store::{
 use contract::tools::{CallTool, ListTools, SharedCatalogue};
 use contract::usage::{ListKeyUsage, LoadUsage};
 use http_gateway::{
-    ApprovalPorts, DaemonControl, HttpGateway, Listeners, McpPorts, RefreshKeys, Running, ThreadFactory, ThreadPorts, ToolPorts,
+    ApprovalPorts, DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts, ToolPorts,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -39,11 +43,12 @@ use runtime::{Handle, Late, Mailbox, Policy, Port, Supervision};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::{AuditQueue, Store, UsageQueue};
-use toolbox::{Owner, Toolbox};
+use toolbox::mcp::Host;
+use toolbox::{Owner, RefreshCatalogue, Toolbox};
 use watching::Watching;
 
 /// Audit rows on their way to the store.
@@ -76,6 +81,8 @@ pub struct Parts {
     pub control: Arc<dyn DaemonControl>,
     /// How much faster than the world HAIA's time runs.
     pub time_factor: f64,
+    /// Whether it answers one command only, perhaps beside the real daemon: it looks, and tells and changes nothing.
+    pub is_for_one_command: bool,
 }
 
 /// The running actors.
@@ -103,6 +110,9 @@ pub struct Actors {
     approvals: Mailbox<ApprovalsDesk>,
     /// What watches and tells, and turns that nobody reads as they come: reading a large cluster takes milliseconds, in which no chat may wait.
     watch_thread: actix_rt::Arbiter,
+    /// The host of attached MCP servers.
+    mcp: Mailbox<Host>,
+    mcp_thread: actix_rt::Arbiter,
 }
 
 /// The configuration as the actors' factories read it.
@@ -113,6 +123,7 @@ struct Live {
     agents: agent_supervisor::SharedSettings,
     approvals: approvals::SharedConfig,
     toolbox: toolbox::SharedConfig,
+    mcp: toolbox::mcp::SharedSettings,
 }
 
 /// Starts everything but the listeners.
@@ -120,11 +131,13 @@ struct Live {
 /// # Errors
 /// The agent's prompt cannot be used, which the configuration's check has told before.
 pub fn start(parts: Parts) -> anyhow::Result<Actors> {
-    let Parts { settings, clock, ids, origin, supervision, warden, address, control, time_factor } = parts;
+    let Parts { settings, clock, ids, origin, supervision, warden, address, control, time_factor, is_for_one_command } =
+        parts;
     let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
     let store_thread = actix_rt::Arbiter::new();
     let core_thread = actix_rt::Arbiter::new();
     let watch_thread = actix_rt::Arbiter::new();
+    let mcp_thread = actix_rt::Arbiter::new();
     let core = core_thread.handle();
     let gauges: Arc<Gauges> = Arc::default();
     let live = Live {
@@ -134,6 +147,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         agents: Arc::new(ArcSwap::from_pointee(agent)),
         approvals: Arc::new(ArcSwap::from_pointee(settings.approvals)),
         toolbox: Arc::new(ArcSwap::from_pointee(settings.tools)),
+        mcp: Arc::new(ArcSwap::from_pointee(settings.mcp)),
     };
 
     let audit = Arc::new(AuditQueue::new(AUDIT_QUEUE));
@@ -147,6 +161,10 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                 .with_usage(Arc::clone(&usage))
         })
     };
+
+    let nowhere =
+        is_for_one_command.then(|| supervision.start(&core, "nowhere", Policy::optional(), || nowhere::Nowhere));
+    let books = nowhere::Books { store: &store, nowhere: nowhere.as_ref() };
 
     let table: provider_pool::SharedTable = Arc::default();
     let meter = Arc::new(Meter::new(Arc::clone(&clock), TimeZone::system(), usage));
@@ -182,6 +200,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         supervision: &supervision,
         thread: &watch,
         store: &store,
+        nowhere: nowhere.as_ref(),
         run_turn: run_turn.clone(),
         run_check,
     });
@@ -189,13 +208,13 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let poller = {
         let ports = proxmox_poller::Ports {
             clock: Arc::clone(&clock),
-            report: watching.desk.port(Lane::Background),
+            report: watching::reports(&watching.desk, nowhere.as_ref()),
             progress,
             load_states: store.port(Lane::Background),
-            keep_states: store.port(Lane::Background),
+            keep_states: books.port(Lane::Background),
             transport: proxmox_poller::client::open_network(),
             load_history: store.port::<LoadHistory>(Lane::Background),
-            keep_history: store.port::<KeepHistory>(Lane::Background),
+            keep_history: books.port::<KeepHistory>(Lane::Background),
             snapshots: Arc::default(),
         };
         let factory = ProxmoxPoller::factory(Arc::clone(&live.clusters), Arc::clone(&watching.live.rules), ports);
@@ -203,27 +222,33 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         supervision.start(&watch, "proxmox-poller", Policy::optional(), factory)
     };
     checks.connect(poller.port(Lane::Background));
+    let (plan_tool, plans_tools) = Late::<PlanAction>::port("mcp-host");
+    let (run_tool, runs_tools) = Late::<RunAction>::port("mcp-host");
     let approvals = {
         let ports = approvals::Ports {
             clock: Arc::clone(&clock),
             timezone: TimeZone::system(),
             load: store.port(Lane::Interactive),
-            commit: store.port(Lane::Interactive),
+            commit: books.port(Lane::Interactive),
             read: store.port(Lane::Interactive),
             deliver: watching.notifier.port(Lane::Interactive),
-            owners: vec![ActionOwner {
-                name: "proxmox-poller",
-                plan: poller.port(Lane::Interactive),
-                run: poller.port(Lane::Interactive),
-            }],
+            owners: vec![
+                ActionOwner {
+                    name: "proxmox-poller",
+                    plan: poller.port(Lane::Interactive),
+                    run: poller.port(Lane::Interactive),
+                },
+                ActionOwner { name: toolbox::mcp::OWNER, plan: plan_tool, run: run_tool },
+            ],
         };
         let factory = ApprovalsDesk::factory(Arc::clone(&live.approvals), ports);
         // Without it nothing is done; everything else goes on.
         supervision.start(&watch, "approvals-desk", Policy::optional(), factory)
     };
     steps.connect(approvals.port(Lane::Background));
-    warden.report_to(watching.desk.port(Lane::Background));
+    warden.report_to(watching::reports(&watching.desk, nowhere.as_ref()));
 
+    let (mcp_status, mcp_answers) = Late::port("mcp-host");
     let reporter = Arc::new(Reporter {
         supervision: supervision.clone(),
         warden,
@@ -236,9 +261,25 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         desk: watching.desk.port(Lane::Control),
         jobs: watching.scheduler.port(Lane::Control),
         channels: watching.notifier.port(Lane::Control),
+        mcp: mcp_status,
     });
 
     let catalogue: SharedCatalogue = Arc::default();
+    let refresh: Arc<OnceLock<Port<RefreshCatalogue>>> = Arc::default();
+    let mcp = attached::start(attached::Parts {
+        settings: Arc::clone(&live.mcp),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        supervision: &supervision,
+        thread: &mcp_thread.handle(),
+        store: &store,
+        catalogue: Arc::clone(&catalogue),
+        report: watching.desk.port(Lane::Background),
+        refresh: Arc::clone(&refresh),
+    });
+    mcp_answers.connect(mcp.port(Lane::Control));
+    runs_tools.connect(mcp.port(Lane::Interactive));
+    plans_tools.connect(mcp.port(Lane::Interactive));
     let toolbox = {
         let ports = toolbox::Ports {
             owners: vec![
@@ -247,6 +288,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                 owner("alert-desk", &watching.desk),
                 owner("scheduler", &watching.scheduler),
                 owner("prometheus", &watching.prometheus),
+                Owner { plan: Some(mcp.port(Lane::Interactive)), ..owner(toolbox::mcp::OWNER, &mcp) },
             ],
             catalogue: Arc::clone(&catalogue),
             audit: audit.clone(),
@@ -257,6 +299,9 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         };
         supervision.start(&core, "toolbox", Policy::default(), Toolbox::factory(Arc::clone(&live.toolbox), ports))
     };
+    if refresh.set(toolbox.port::<RefreshCatalogue>(Lane::Control)).is_err() {
+        tracing::error!("the host of MCP servers was connected twice");
+    }
 
     let agents = {
         let factory = AgentSupervisor::factory(Arc::clone(&live.agents), Arc::clone(&gauges), Arc::clone(&clock));
@@ -316,7 +361,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
             shown: catalogue,
             call: toolbox.port(Lane::Interactive),
         },
-        mcp: mcp_servers(),
+        mcp: attached::gateway_ports(&mcp),
         approvals: ApprovalPorts {
             list: approvals.port(Lane::Interactive),
             show: approvals.port(Lane::Interactive),
@@ -361,19 +406,9 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         store_thread,
         core_thread,
         watch_thread,
+        mcp,
+        mcp_thread,
     })
-}
-
-/// The ports to the host of attached MCP servers.
-fn mcp_servers() -> McpPorts {
-    const HOST: &str = "mcp-host";
-    McpPorts {
-        list: Late::port(HOST).0,
-        toggle: Late::port(HOST).0,
-        toggle_tool: Late::port(HOST).0,
-        logs: Late::port(HOST).0,
-        approve: Late::port(HOST).0,
-    }
 }
 
 fn owner<A: Handle<ListTools> + Handle<CallTool>>(name: &'static str, mailbox: &Mailbox<A>) -> Owner {

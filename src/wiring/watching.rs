@@ -3,10 +3,15 @@
 //!
 //! Findings go one way: poller, scheduler, notifier and supervision → alert desk → notifier. What comes back (a person's button, a digest for a
 //! job) is a question of its own.
+//!
+//! In a daemon for one command they look and answer; they tell nobody, run nothing by the clock, and write nothing.
 
+use super::nowhere::{Books, Nowhere};
 use agent_supervisor::approvals::ApprovalsDesk;
 use alert_desk::AlertDesk;
 use arc_swap::ArcSwap;
+use contract::LocalBoxFuture;
+use contract::alerts::{ReadAlertHistory, ReportFindings};
 use contract::chat::RunTurn;
 use contract::clock::SharedClock;
 use contract::cluster::RunCheck;
@@ -23,7 +28,8 @@ use notifier::wire::open_network;
 use prometheus::{ProbeServers, Prometheus};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Mailbox, Policy, Port, Supervision};
-use scheduler::{CronTicker, Scheduler, StepTicker, Ticker};
+use scheduler::{Alarm, CronTicker, Scheduler, StepTicker, Ticker};
+use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
@@ -56,6 +62,8 @@ pub struct Parts<'a> {
     pub supervision: &'a Supervision,
     pub thread: &'a actix_rt::ArbiterHandle,
     pub store: &'a Mailbox<Store>,
+    /// What is written to instead of the store, in a daemon for one command.
+    pub nowhere: Option<&'a Mailbox<Nowhere>>,
     /// Runs turns that nobody reads as they come; connected later.
     pub run_turn: Port<RunTurn>,
     /// Runs checks; connected later.
@@ -82,9 +90,33 @@ pub struct Watching {
     hears: Arc<OnceLock<Desk>>,
 }
 
+impl Settings {
+    /// The same for a daemon that answers one command: no channel, no sign of life, no explanation.
+    fn for_one_command(mut self) -> Self {
+        self.channels = notifier::Config::default();
+        self.desk.channels.clear();
+        self.desk.routes.clear();
+        self.desk.monitor.watchdog = None;
+        self.desk.monitor.heartbeats.clear();
+        self.desk.monitor.explain.enabled = false;
+        self
+    }
+}
+
+/// An alarm clock that never rings.
+struct NoTicker;
+
+impl Ticker for NoTicker {
+    fn start(&self, _: Rc<dyn Fn()>) -> LocalBoxFuture<'static, Result<Alarm, String>> {
+        Box::pin(std::future::pending())
+    }
+}
+
 /// Starts them. None is required: chat goes on without any.
 pub fn start(parts: Parts<'_>) -> Watching {
-    let Parts { settings, clock, time_factor, ids, supervision, thread, store, run_turn, run_check } = parts;
+    let Parts { settings, clock, time_factor, ids, supervision, thread, store, nowhere, run_turn, run_check } = parts;
+    let settings = if nowhere.is_some() { settings.for_one_command() } else { settings };
+    let books = Books { store, nowhere };
     let zone = settings.desk.monitor.timezone.as_deref().and_then(|name| TimeZone::get(name).ok());
     let zone = zone.unwrap_or_else(TimeZone::system);
     let timezone: Arc<str> = zone.iana_name().unwrap_or("UTC").into();
@@ -102,9 +134,9 @@ pub fn start(parts: Parts<'_>) -> Watching {
             clock: Arc::clone(&clock),
             ids: Arc::clone(&ids),
             transport: open_network(),
-            add: store.port(Lane::Interactive),
-            load: store.port(Lane::Interactive),
-            keep: store.port(Lane::Interactive),
+            add: books.port(Lane::Interactive),
+            load: books.port(Lane::Interactive),
+            keep: books.port(Lane::Interactive),
             find: store.port(Lane::Interactive),
             dead: store.port(Lane::Interactive),
             states: store.port(Lane::Interactive),
@@ -121,7 +153,7 @@ pub fn start(parts: Parts<'_>) -> Watching {
             ids: Arc::clone(&ids),
             timezone: zone,
             load: store.port(Lane::Interactive),
-            commit: store.port(Lane::Interactive),
+            commit: books.port(Lane::Interactive),
             read_alerts: store.port(Lane::Interactive),
             read_events: store.port(Lane::Interactive),
             queued: notifier.port(Lane::Interactive),
@@ -140,8 +172,11 @@ pub fn start(parts: Parts<'_>) -> Watching {
     };
 
     let scheduler = {
-        let ticker: Arc<dyn Ticker> =
-            if time_factor > 1.0 { Arc::new(StepTicker::new(Arc::clone(&clock))) } else { Arc::new(CronTicker) };
+        let ticker: Arc<dyn Ticker> = match nowhere {
+            Some(_) => Arc::new(NoTicker),
+            None if time_factor > 1.0 => Arc::new(StepTicker::new(Arc::clone(&clock))),
+            None => Arc::new(CronTicker),
+        };
         let ports = scheduler::Ports {
             clock,
             time_factor: time_factor.max(1.0),
@@ -151,11 +186,11 @@ pub fn start(parts: Parts<'_>) -> Watching {
             run_check,
             digest: desk.port(Lane::Background),
             deliver: notifier.port(Lane::Background),
-            report: desk.port(Lane::Background),
-            keep_run: store.port(Lane::Background),
+            report: reports(&desk, nowhere),
+            keep_run: books.port(Lane::Background),
             read_runs: store.port(Lane::Background),
-            interrupt_runs: store.port(Lane::Background),
-            keep_states: store.port(Lane::Background),
+            interrupt_runs: books.port(Lane::Background),
+            keep_states: books.port(Lane::Background),
             load_states: store.port(Lane::Background),
             timezone,
         };
@@ -163,6 +198,11 @@ pub fn start(parts: Parts<'_>) -> Watching {
         supervision.start(thread, "scheduler", Policy::optional(), factory)
     };
     Watching { live, desk, notifier, scheduler, prometheus, hears }
+}
+
+/// Where incidents are reported.
+pub fn reports(desk: &Mailbox<AlertDesk>, nowhere: Option<&Mailbox<Nowhere>>) -> Port<ReportFindings> {
+    nowhere.map_or_else(|| desk.port(Lane::Background), |nowhere| nowhere.port(Lane::Background))
 }
 
 /// Whether HAIA could tell of an alert now: the store keeps, and at least one channel is not known to fail.
@@ -258,6 +298,13 @@ impl Watching {
     pub async fn finish(&self) {
         drain("alert-desk", self.desk.port(Lane::Control)).await;
         drain("notifier", self.notifier.port(Lane::Control)).await;
+    }
+}
+
+impl super::Actors {
+    /// Reads what happened to alerts.
+    pub fn alert_history(&self) -> Port<ReadAlertHistory> {
+        self.watching.desk.port(Lane::Background)
     }
 }
 

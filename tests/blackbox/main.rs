@@ -27,6 +27,7 @@ mod faults;
 mod inputs;
 mod lifecycle;
 mod lookout;
+mod mcp;
 mod provider_faults;
 mod recorded;
 mod reload;

@@ -72,8 +72,7 @@ impl Trial {
         let is_right = kinds.iter().all(|kind| ["opened", "escalated", "resolved"].contains(kind));
         assert!(is_right, "{} {}: {all:?}", self.rule, self.case.name);
         for told in &told {
-            let others: Vec<&str> =
-                told.members().into_iter().filter(|name| !comes_along(self.rule, name)).collect();
+            let others: Vec<&str> = told.members().into_iter().filter(|name| !comes_along(self.rule, name)).collect();
             assert!(others.is_empty(), "{} {}: {others:?} in {all:?}", self.rule, self.case.name);
         }
         let opened = told.iter().find(|told| self.is_own(told, "opened")).expect("it was told");
@@ -94,9 +93,8 @@ fn run(mut trials: Vec<Trial>, factor: u32, more: &str) -> Vec<(String, f64)> {
     assert_eq!(before, [""; 0], "nothing is told before anything happens");
     trials.iter_mut().for_each(|trial| trial.begin(&lookout));
     for trial in &trials {
-        lookout.until_told(&format!("{} {} to be told", trial.rule, trial.case.name), |told| {
-            trial.is_own(told, "opened")
-        });
+        lookout
+            .until_told(&format!("{} {} to be told", trial.rule, trial.case.name), |told| trial.is_own(told, "opened"));
     }
     // Whatever comes with it has come by then.
     lookout.look_on(9);

@@ -2,6 +2,7 @@
 
 use crate::config::{PingMethod, Watchdog};
 use contract::LocalBoxFuture;
+use contract::secret::Secret;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub type Sender = Arc<dyn Fn(Ping) -> LocalBoxFuture<'static, Result<(), String>
 pub struct Ping {
     /// Where to. It may hold a secret: it is never shown.
     pub url: String,
+    /// The bearer token that goes with it.
+    pub token: Option<Secret>,
     /// How.
     pub method: PingMethod,
     /// How long an answer may take, in real time.
@@ -51,7 +54,10 @@ async fn send(ping: Ping) -> Result<(), String> {
         PingMethod::Get => client.get(&ping.url),
         PingMethod::Post => client.post(&ping.url),
     };
-    let request = request.timeout(ping.timeout).insert_header(("user-agent", "haia"));
+    let mut request = request.timeout(ping.timeout).insert_header(("user-agent", "haia"));
+    if let Some(token) = &ping.token {
+        request = request.bearer_auth(token.expose());
+    }
     match request.send().await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => Err(format!("the receiver answered {}", response.status().as_u16())),
@@ -100,7 +106,8 @@ impl Outbound {
             return None;
         }
         (self.next, self.is_under_way) = (Some(crate::desk::later(now, config.every.0)), true);
-        Some(Ping { url: config.url.clone(), method: config.method, timeout: config.timeout.0 })
+        let (url, token) = (config.url.clone(), config.token.clone());
+        Some(Ping { url, token, method: config.method, timeout: config.timeout.0 })
     }
 
     /// When the next is due.

@@ -4,6 +4,7 @@ use crate::LocalBoxFuture;
 use crate::alerts::{AlertCounts, AlertView, HeartbeatView};
 use crate::cluster::ClusterStatus;
 use crate::jobs::JobStatus;
+use crate::mcp::McpServerStatus;
 use crate::notify::ChannelStatus;
 use crate::provider::{ProviderStatus, Quantiles};
 use crate::store::StoreReport;
@@ -50,7 +51,7 @@ pub struct Status {
     /// Notification channels.
     pub channels: Vec<ChannelStatus>,
     /// Attached MCP servers.
-    pub mcp_servers: Vec<NamedState>,
+    pub mcp_servers: Vec<McpServerStatus>,
     /// The store; `None` when it did not answer.
     pub store: Option<StoreReport>,
 }
@@ -76,15 +77,6 @@ pub struct StreamCounts {
 pub struct ConnectionCounts {
     /// With a request on them.
     pub active: i64,
-}
-
-/// A member of a list whose kind has nothing more to tell yet.
-#[derive(Clone, Debug, Serialize)]
-pub struct NamedState {
-    /// The name.
-    pub name: String,
-    /// The state as a word.
-    pub state: String,
 }
 
 /// An actor as `/status` shows it.

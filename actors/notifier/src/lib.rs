@@ -5,6 +5,7 @@
 //! - [`lane`]: one ordered lane per channel: what is sent next, and what becomes of it.
 //! - [`wire`]: the way to receivers.
 //! - [`inbound`]: buttons and commands that come back from Telegram.
+//! - [`probe`]: whether a channel would take a message.
 //! - [`Notifier`]: the actor around them.
 //!
 //! A row is stored before it is sent and marked before each attempt, so that no end of the process loses one. It decides nothing about alerts
@@ -16,6 +17,7 @@ pub mod inbound;
 pub mod lane;
 pub mod message;
 mod notifier;
+mod probe;
 pub mod wire;
 
 pub use config::{
@@ -23,3 +25,4 @@ pub use config::{
     WebhookConfig,
 };
 pub use notifier::{Notifier, Observed, Ports, SharedConfig};
+pub use probe::probe;

@@ -75,19 +75,26 @@ impl Transport for Network {
             Dispatch::Http(request) => Box::pin(http(self.http.clone(), request)),
             Dispatch::Mail(request) => match self.mail.clone() {
                 Some(config) => Box::pin(mail(config, request)),
-                None => {
-                    let error = WireError::NotSent("this channel sends no mail".to_owned());
-                    Box::pin(std::future::ready(Err(error)))
-                }
+                None => no_mail(),
+            },
+            Dispatch::Greeting => match self.mail.clone() {
+                Some(config) => Box::pin(greet(config)),
+                None => no_mail(),
             },
         }
     }
+}
+
+fn no_mail() -> LocalBoxFuture<'static, Result<Answer, WireError>> {
+    Box::pin(std::future::ready(Err(WireError::NotSent("this channel sends no mail".to_owned()))))
 }
 
 async fn http(client: awc::Client, request: HttpRequest) -> Result<Answer, WireError> {
     let method = match request.verb {
         Verb::Post => Method::POST,
         Verb::Patch => Method::PATCH,
+        Verb::Get => Method::GET,
+        Verb::Head => Method::HEAD,
     };
     let mut call = client.request(method, request.url.as_str()).insert_header(("User-Agent", "HAIA"));
     for (name, value) in &request.headers {
@@ -142,6 +149,22 @@ async fn mail(config: EmailConfig, request: MailRequest) -> Result<Answer, WireE
     };
     connection.abort().await;
     answered
+}
+
+/// Connects and signs in. Status 250 where that went well, with what was seen.
+async fn greet(config: EmailConfig) -> Result<Answer, WireError> {
+    let mut connection = match connect(&config).await {
+        Ok(connection) => connection,
+        Err(MailError::Smtp(error)) => return before_sending(&error),
+        Err(MailError::Config(why)) => return Err(WireError::NotSent(why)),
+    };
+    let signed_in = match &config.username {
+        Some(user) => format!("signed in as {user}"),
+        None => "connected, without a login".to_owned(),
+    };
+    let secured = if connection.is_encrypted() { "with TLS" } else { "without TLS" };
+    connection.abort().await;
+    Ok(Answer { status: 250, headers: Vec::new(), body: format!("{signed_in}, {secured}").into() })
 }
 
 enum MailError {

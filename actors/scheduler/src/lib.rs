@@ -14,5 +14,5 @@ mod work;
 pub use config::{Coalesce, Config, JobConfig};
 pub use plan::{Begin, Plan, Skip};
 pub use scheduler::{Observed, Ports, Scheduler, SharedConfig};
-pub use ticker::{CronTicker, StepTicker, Ticker};
+pub use ticker::{Alarm, CronTicker, StepTicker, Ticker};
 pub use trigger::Trigger;

@@ -1,5 +1,6 @@
 //! Merging everybody's tools into one catalogue: pure. What cannot be offered is left out, with the reason.
 
+use crate::config::Config;
 use contract::tools::{Catalogue, Tool};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -20,6 +21,17 @@ pub(crate) enum Runner {
     Own(usize),
     /// The owner at this place.
     Owner(usize),
+    /// The toolbox itself: finding tools.
+    Find(Find),
+}
+
+/// The toolbox's tools for finding others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Find {
+    /// By words.
+    Search,
+    /// By name.
+    Describe,
 }
 
 /// A tool that cannot be offered.
@@ -72,6 +84,25 @@ pub(crate) fn merge<'a>(
     }
     merged.catalogue.tools.sort_by(|a, b| a.name.cmp(&b.name));
     merged
+}
+
+/// Which tools a model is shown: all, if they fit; else all but those of MCP servers that are no favourites, and how many those are.
+pub(crate) fn listed(merged: &Merged, config: &Config, is_searchable: impl Fn(Runner) -> bool) -> (Catalogue, usize) {
+    let size = |tool: &Tool| tool.name.len() + tool.description.len() + tool.parameters.get().len();
+    let tools = &merged.catalogue.tools;
+    let fits = tools.len() <= config.max_listed && tools.iter().map(size).sum::<usize>() <= config.max_listed_bytes.0;
+    if fits {
+        return (merged.catalogue.clone(), 0);
+    }
+    let gives_way = |tool: &Tool| {
+        merged.runners.get(&tool.name).is_some_and(|runner| is_searchable(*runner))
+            && !config.favours(&tool.name)
+            // Shortened results name it.
+            && *tool.name != *crate::mcp::READ_RESULT
+    };
+    let kept: Vec<Tool> = tools.iter().filter(|tool| !gives_way(tool)).cloned().collect();
+    let hidden = tools.len() - kept.len();
+    (Catalogue { tools: kept }, hidden)
 }
 
 /// Why strict APIs would refuse the tool, and with it the whole request.

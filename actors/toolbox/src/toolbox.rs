@@ -4,10 +4,11 @@
 
 use crate::arguments;
 use crate::audit::Entry;
-use crate::catalogue::{Merged, Rejected, Runner, merge, near_names};
+use crate::catalogue::{Find, Merged, Rejected, Runner, listed, merge, near_names};
 use crate::config::Config;
 use crate::proposal;
 use crate::tools::{OWN, Surroundings};
+use crate::{mcp, search};
 use arc_swap::ArcSwap;
 use contract::approvals::{PlanAction, Propose};
 use contract::clock::SharedClock;
@@ -15,7 +16,7 @@ use contract::failure::Failure;
 use contract::message::{Fault, Lane, Msg, Reconfigure};
 use contract::status::StatusSource;
 use contract::store::SharedAudit;
-use contract::tools::{CallTool, ListTools, Risk, SharedCatalogue, Tool, ToolResult};
+use contract::tools::{CallTool, Catalogue, ListTools, Risk, SharedCatalogue, Tool, ToolResult};
 use contract::units::Span;
 use futures_util::future::join_all;
 use jiff::tz::TimeZone;
@@ -96,6 +97,8 @@ pub struct Toolbox {
     /// Whether a timer to ask silent owners again is set.
     asks_again: bool,
     merged: Merged,
+    /// Tools that are not listed to a model but found by search.
+    hidden: usize,
 }
 
 impl Toolbox {
@@ -117,11 +120,12 @@ impl Toolbox {
                 silent: Vec::new(),
                 asks_again: false,
                 merged: Merged::default(),
+                hidden: 0,
             }
         }
     }
 
-    /// Merges what is known of everybody's tools and publishes it.
+    /// Merges what is known of everybody's tools and publishes what a model is shown of it.
     fn publish(&mut self) {
         let offers = self.offers.load();
         let own = self.own.iter().enumerate().map(|(at, tool)| ("toolbox", Runner::Own(at), tool));
@@ -133,7 +137,17 @@ impl Toolbox {
         {
             tracing::warn!(owner, tool, reason, "a tool cannot be offered");
         }
-        self.ports.catalogue.store(Arc::new(merged.catalogue.clone()));
+        let is_searchable = |runner| match runner {
+            Runner::Owner(at) => self.ports.owners.get(at).is_some_and(|owner| owner.name == mcp::OWNER),
+            Runner::Own(_) | Runner::Find(_) => false,
+        };
+        let (mut shown, hidden) = listed(&merged, &self.config, is_searchable);
+        if hidden > 0 {
+            shown.tools.extend(search::offers(hidden).into_iter().filter(|tool| !self.config.disables(&tool.name)));
+            shown.tools.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        self.ports.catalogue.store(Arc::new(shown));
+        self.hidden = hidden;
         self.merged = merged;
     }
 
@@ -159,6 +173,13 @@ impl Toolbox {
     /// Who runs the call, or to whom it is proposed; or why nobody does: the outcome for the audit trail, and the sentence for the model.
     fn admit(&self, call: &CallTool) -> Result<(Runner, Option<proposal::Way>), (&'static str, String)> {
         let name = shown(&call.name);
+        if self.hidden > 0 && !self.config.disables(&name) {
+            match &*name {
+                search::SEARCH => return Ok((Runner::Find(Find::Search), None)),
+                search::DESCRIBE => return Ok((Runner::Find(Find::Describe), None)),
+                _ => {}
+            }
+        }
         let Some((runner, tool)) = self.merged.runners.get(&call.name).zip(self.merged.catalogue.get(&call.name))
         else {
             let near = near_names(&name, self.merged.runners.keys().map(|name| &**name));
@@ -213,8 +234,8 @@ async fn call_own(at: usize, surroundings: Surroundings, arguments: String) -> E
     }
 }
 
-async fn call_owner(owner: Owner, call: CallTool) -> Ended {
-    let (name, timeout) = (Arc::clone(&call.name), call.timeout);
+async fn call_owner(owner: Owner, call: CallTool, timeout: Duration) -> Ended {
+    let name = Arc::clone(&call.name);
     match owner.call.ask(call, timeout).await {
         Ok(Ok(result)) => of_tool(result),
         Ok(Err(failure)) => (failure.class.as_str(), Err(failure)),
@@ -224,8 +245,31 @@ async fn call_owner(owner: Owner, call: CallTool) -> Ended {
     }
 }
 
+/// Answers a question for tools.
+fn find(how: Find, catalogue: &Catalogue, arguments: &str) -> Ended {
+    let (name, answer) = match how {
+        Find::Search => (search::SEARCH, search::search(catalogue, arguments)),
+        Find::Describe => (search::DESCRIBE, search::describe(catalogue, arguments)),
+    };
+    match answer {
+        Ok(text) => of_tool(ToolResult::ok(text)),
+        Err(said) => failed("invalid_arguments", format!("{name}: {said}")),
+    }
+}
+
 impl Handle<CallTool> for Toolbox {
-    fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+    fn handle(&mut self, mut call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        // From here on the call is the one that is meant: its own name in the audit trail, its own risk.
+        if self.hidden > 0 && &*call.name == search::CALL && !self.config.disables(search::CALL) {
+            match search::unwrap_call(&call.arguments) {
+                Ok((name, arguments)) => (call.name, call.arguments) = (name, arguments),
+                Err(said) => {
+                    let said = format!("{}: {said}", search::CALL);
+                    Entry::open(&call, &self.ports.audit, &self.ports.clock).close("invalid_arguments", said.len());
+                    return Reply::Now(Ok(ToolResult::error(said)));
+                }
+            }
+        }
         let entry = Entry::open(&call, &self.ports.audit, &self.ports.clock);
         let (runner, way) = match self.admit(&call) {
             Ok(admitted) => admitted,
@@ -234,13 +278,19 @@ impl Handle<CallTool> for Toolbox {
                 return Reply::Now(Ok(ToolResult::error(said)));
             }
         };
-        let deadline = self.ports.clock.pause(call.timeout);
-        let (name, timeout) = (Arc::clone(&call.name), call.timeout);
+        // A call of an MCP server may go on for as long as it shows progress; its host holds it to the caller's time otherwise.
+        let is_extended = matches!(runner, Runner::Owner(at) if self.ports.owners.get(at).is_some_and(|owner| owner.name == mcp::OWNER));
+        let timeout = if is_extended { mcp::MAX_CALL } else { call.timeout };
+        let deadline = self.ports.clock.pause(timeout);
+        let name = Arc::clone(&call.name);
         let work: contract::LocalBoxFuture<'static, Ended> = match (way, runner) {
             (Some(way), _) => Box::pin(async move { proposal::result(proposal::make(way, call).await) }),
             (None, Runner::Own(at)) => Box::pin(call_own(at, self.surroundings.clone(), call.arguments)),
+            (None, Runner::Find(how)) => {
+                Box::pin(std::future::ready(find(how, &self.merged.catalogue, &call.arguments)))
+            }
             (None, Runner::Owner(at)) => match self.ports.owners.get(at) {
-                Some(owner) => Box::pin(call_owner(owner.clone(), call)),
+                Some(owner) => Box::pin(call_owner(owner.clone(), call, timeout)),
                 None => Box::pin(std::future::ready(failed("unknown_tool", format!("there is no tool named {name}")))),
             },
         };
@@ -306,6 +356,8 @@ impl Handle<Reconfigure<Config>> for Toolbox {
 pub struct Observed {
     /// Tools on offer.
     tools: usize,
+    /// Of those, the ones that are found by search instead of listed.
+    hidden: usize,
     /// Tools that cannot be offered, and why.
     rejected: Vec<Rejected>,
     /// Owners that did not list their tools when last asked.
@@ -325,6 +377,7 @@ impl Service for Toolbox {
     fn observe(&self) -> Observed {
         Observed {
             tools: self.merged.catalogue.tools.len(),
+            hidden: self.hidden,
             rejected: self.merged.rejected.clone(),
             silent: self.silent.clone(),
         }

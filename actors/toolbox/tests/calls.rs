@@ -373,3 +373,60 @@ fn an_owner_that_is_gone_is_named() {
         assert_eq!(&*bench.rows.one().outcome, "closed");
     });
 }
+
+/// An owner of more tools than a model is shown.
+struct Many;
+
+impl Service for Many {
+    type Observed = ();
+    fn observe(&self) {}
+}
+
+impl Handle<ListTools> for Many {
+    fn handle(&mut self, _: ListTools, _: &Context<Self>) -> Reply<Vec<Tool>> {
+        let mut tools: Vec<Tool> = (0..100).map(|at| tool(&format!("srv__t{at:03}"), Risk::Read)).collect();
+        tools.extend([tool("srv__wipe", Risk::Destructive), tool("read_result", Risk::Read)]);
+        Reply::Now(tools)
+    }
+}
+
+impl Handle<CallTool> for Many {
+    fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        Reply::Now(Ok(ToolResult::ok(format!("{} {}", call.name, call.arguments))))
+    }
+}
+
+#[test]
+fn too_many_tools_are_found_instead_of_listed_and_keep_their_risk() {
+    World::run(async |world| {
+        let many = world.supervision.start(&world.thread(), "many", Policy::default(), || Many);
+        let owner =
+            Owner { name: toolbox::mcp::OWNER, list: many.port(Lane::Interactive), call: many.port(Lane::Interactive) };
+        let bench = bench_with(world, vec![owner], Arc::default()).await;
+        let listed = ["get_haia_status", "get_time", "read_result", "tools_call", "tools_describe", "tools_search"];
+        assert_eq!(bench.names(), listed);
+        let found = bench.ask("tools_search", r#"{"query":"srv t042"}"#).await.expect("found").text;
+        assert!(found.starts_with(r#"[{"name":"srv__t042""#), "{found}");
+        assert_eq!(&*bench.rows.one().what, "tools_search");
+        let result = bench.ask("tools_call", r#"{"name":"srv__t042","arguments":{"a":1}}"#).await;
+        assert_eq!(result, Ok(ToolResult::ok(r#"srv__t042 {"a":1}"#)));
+        assert_eq!(&*bench.rows.one().what, "srv__t042");
+        // The detour changes nothing about what needs a person.
+        let error = bench.error("tools_call", r#"{"name":"srv__wipe","arguments":{}}"#).await;
+        assert!(error.contains("needs an approval by a person"), "{error}");
+        let row = bench.rows.one();
+        assert_eq!((&*row.what, &*row.outcome), ("srv__wipe", "refused"));
+        assert!(bench.error("tools_call", r#"{"nmae":"x"}"#).await.contains("unknown field"));
+        assert_eq!(&*bench.rows.one().outcome, "invalid_arguments");
+
+        let config = Arc::new(Config { favourites: vec!["srv__t00*".into()], ..Config::default() });
+        let reconfigure = bench.toolbox.port(Lane::Control);
+        reconfigure.ask(Reconfigure(config), Duration::from_secs(1)).await.expect("taken over");
+        assert_eq!(bench.names().iter().filter(|name| name.starts_with("srv__")).count(), 10);
+        let config = Arc::new(Config { max_listed: 1000, ..Config::default() });
+        reconfigure.ask(Reconfigure(config), Duration::from_secs(1)).await.expect("taken over");
+        assert_eq!(bench.names().len(), 104);
+        assert!(bench.error("tools_search", r#"{"query":"x"}"#).await.contains("no tool named"));
+        bench.rows.take();
+    });
+}

@@ -104,7 +104,7 @@ fn the_list_of_keys_has_the_actors_defaults() {
     }
     let mut problems = Vec::new();
     let place = place("", []);
-    let settings = Settings::read(&tree, place.folder.path(), &mut problems);
+    let settings = Settings::read(&tree, place.folder.path(), &Environment::default(), &mut problems);
     assert_eq!(problems, []);
     assert_eq!(settings, Settings::default());
 
@@ -118,7 +118,8 @@ fn the_list_of_keys_has_the_actors_defaults() {
             spelt.set(&["providers", "x", name].map(str::to_owned), default);
         }
     }
-    let [bare, spelt] = [written, spelt].map(|tree| Settings::read(&tree, place.folder.path(), &mut problems));
+    let [bare, spelt] =
+        [written, spelt].map(|tree| Settings::read(&tree, place.folder.path(), &Environment::default(), &mut problems));
     assert_eq!(problems, []);
     assert_eq!(bare, spelt);
 }

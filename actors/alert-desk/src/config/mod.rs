@@ -8,6 +8,7 @@ pub(crate) use check::time_of_day;
 
 use contract::alerts::Severity;
 use contract::monitor::{ObjectMatch, RuleBook};
+use contract::secret::Secret;
 use contract::units::Span;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -198,11 +199,14 @@ fn grace() -> Span {
 }
 
 /// The sign of life that HAIA sends while it can watch and tell.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watchdog {
     /// Where to.
     pub url: String,
+    /// A bearer token, where the receiver wants one: another HAIA does.
+    #[serde(default, skip_serializing)]
+    pub token: Option<Secret>,
     /// How often, in HAIA's time.
     #[serde(default = "minute")]
     pub every: Span,

@@ -145,7 +145,7 @@ pub(crate) fn stream(body: impl MessageBody + 'static) -> HttpResponse {
 
 /// A message as an event.
 pub(crate) fn event(message: &str) -> Bytes {
-    Bytes::from(format!("event: message\ndata: {message}\n\n"))
+    Bytes::from(format!("data: {message}\n\n"))
 }
 
 /// A comment that only keeps the connection alive.

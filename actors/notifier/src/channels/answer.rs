@@ -10,6 +10,10 @@ pub enum Verb {
     Post,
     /// A change of one.
     Patch,
+    /// A look that changes nothing.
+    Get,
+    /// A look at whether anybody is there.
+    Head,
 }
 
 /// An HTTP request.
@@ -31,6 +35,11 @@ impl HttpRequest {
         let headers = vec![("Content-Type", "application/json".to_owned())];
         Self { verb: Verb::Post, url: url.into(), headers, body: body.to_string().into_bytes() }
     }
+
+    /// A request without a body that changes nothing.
+    pub fn look(verb: Verb, url: impl Into<String>) -> Self {
+        Self { verb, url: url.into(), headers: Vec::new(), body: Vec::new() }
+    }
 }
 
 /// An e-mail.
@@ -49,6 +58,16 @@ pub enum Dispatch {
     Http(HttpRequest),
     /// By mail.
     Mail(MailRequest),
+    /// To the mail server, without a mail: HAIA says who it is, signs in, and leaves.
+    Greeting,
+}
+
+/// A question that tells whether a channel works, without a message to anybody.
+pub struct Check {
+    /// The question.
+    pub dispatch: Dispatch,
+    /// What is seen in a good answer, in a few words; `None` for any other, which means what [`super::Channel::classify`] says.
+    pub seen: fn(&Answer) -> Option<String>,
 }
 
 /// What came back: of HTTP, or the last answer of a mail server with its code as the status.

@@ -5,7 +5,7 @@
 //! answers 401 or 404 must not be used again, or the whole address gets banned.
 
 use super::answer::seconds_of;
-use super::{Answer, Channel, Dispatch, Form, HttpRequest, Marking, Outcome, Piece, REPEATED, Verb, said};
+use super::{Answer, Channel, Check, Dispatch, Form, HttpRequest, Marking, Outcome, Piece, REPEATED, Verb, said};
 use crate::config::DiscordConfig;
 use crate::message::{Limits, Line, Mark, Part, Style};
 use serde_json::{Value, json};
@@ -183,6 +183,15 @@ impl Channel for Discord {
         let body = body(marking.part, &marking.part.lines, style, None);
         let request = HttpRequest::json(self.url(&format!("/messages/{}", marking.remote_id)), &body);
         Some(Dispatch::Http(HttpRequest { verb: Verb::Patch, ..request }))
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let seen = |answer: &Answer| {
+            let body = answer.json().filter(|body| answer.status == 200 && body["id"].is_string())?;
+            Some(format!("webhook {}", said(body["name"].as_str().unwrap_or("without a name"))))
+        };
+        let url = self.config.webhook_url.expose();
+        vec![Check { dispatch: Dispatch::Http(HttpRequest::look(Verb::Get, url)), seen }]
     }
 
     fn secrets(&self) -> Vec<&str> {

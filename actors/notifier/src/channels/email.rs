@@ -1,7 +1,7 @@
 //! E-mail: text and HTML of the same words. The HTML sets no colours of text and ground, so that it is as readable in the dark as the reader's
 //! program makes it. Each delivery has its own Message-ID, so that a mailbox can drop a repeated one; an end refers to its beginning.
 
-use super::{Answer, Channel, Dispatch, Form, MailRequest, Outcome, Piece, REPEATED, said};
+use super::{Answer, Channel, Check, Dispatch, Form, MailRequest, Outcome, Piece, REPEATED, said};
 use crate::config::EmailConfig;
 use crate::message::{Limits, Line, Mark, Style};
 use lettre::message::header::ContentType;
@@ -138,6 +138,11 @@ impl Channel for Email {
 
     fn remote_id(&self, row: &str) -> Option<String> {
         Some(self.message_id(row))
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let seen = |answer: &Answer| (answer.status == 250).then(|| said(&String::from_utf8_lossy(&answer.body)));
+        vec![Check { dispatch: Dispatch::Greeting, seen }]
     }
 
     fn secrets(&self) -> Vec<&str> {

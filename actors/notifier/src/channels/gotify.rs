@@ -1,6 +1,6 @@
 //! Gotify: one message with its text as Markdown.
 
-use super::{Answer, Channel, Dispatch, Form, HttpRequest, Outcome, Piece, said};
+use super::{Answer, Channel, Check, Dispatch, Form, HttpRequest, Outcome, Piece, Verb, said};
 use crate::config::GotifyConfig;
 use crate::message::{Limits, Line, Style};
 use contract::alerts::Severity;
@@ -119,6 +119,26 @@ impl Channel for Gotify {
             404 => Outcome::Stopped { why: "there is no Gotify server at this address: check url".to_owned() },
             _ => Outcome::of_status(answer, told),
         }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let base = self.config.url.trim_end_matches('/');
+        let version = HttpRequest::look(Verb::Get, format!("{base}/version"));
+        // An application's token opens nothing but this: without a text it is refused after the token was looked at, and nobody gets anything.
+        let mut empty = HttpRequest::json(format!("{base}/message"), &json!({}));
+        empty.headers.push(("X-Gotify-Key", self.config.token.expose().to_owned()));
+        vec![
+            Check {
+                dispatch: Dispatch::Http(version),
+                seen: |answer| {
+                    Some(format!("version {}", said(answer.json().filter(|_| answer.status == 200)?["version"].as_str()?)))
+                },
+            },
+            Check {
+                dispatch: Dispatch::Http(empty),
+                seen: |answer| (answer.status == 400).then(|| "the token is known".to_owned()),
+            },
+        ]
     }
 
     fn secrets(&self) -> Vec<&str> {

@@ -11,7 +11,7 @@ mod outcome;
 pub mod telegram;
 mod webhook;
 
-pub use answer::{Answer, Dispatch, HttpRequest, MailRequest, Verb};
+pub use answer::{Answer, Check, Dispatch, HttpRequest, MailRequest, Verb};
 pub use outcome::Outcome;
 pub(crate) use outcome::said;
 
@@ -122,6 +122,9 @@ pub trait Channel {
 
     /// Says what an answer means.
     fn classify(&self, answer: &Answer) -> Outcome;
+
+    /// What to ask to know whether it works, in order. Nobody gets a message by it.
+    fn checks(&self) -> Vec<Check>;
 
     /// How fast it may be written to.
     fn pace(&self) -> Pace {

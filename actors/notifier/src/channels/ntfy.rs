@@ -1,7 +1,7 @@
 //! ntfy: JSON at the server's root. A message has 4096 bytes; what is longer would become an attachment, so it is split. The sign goes in as
 //! a tag, which ntfy shows before the title.
 
-use super::{Answer, Channel, Dispatch, Form, HttpRequest, Outcome, Piece, said};
+use super::{Answer, Channel, Check, Dispatch, Form, HttpRequest, Outcome, Piece, Verb, said};
 use crate::config::NtfyConfig;
 use crate::message::{Limits, Mark};
 use contract::alerts::Severity;
@@ -86,6 +86,19 @@ impl Channel for Ntfy {
             404 => Outcome::Stopped { why: "there is no ntfy server at this address: check url".to_owned() },
             _ => Outcome::of_status(answer, told),
         }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        // Every request with a token that the server does not know is refused, this one too.
+        let mut request = HttpRequest::look(Verb::Get, format!("{}/v1/health", self.config.url.trim_end_matches('/')));
+        if let Some(token) = &self.config.token {
+            request.headers.push(("Authorization", format!("Bearer {}", token.expose())));
+        }
+        let seen = |answer: &Answer| {
+            let is_healthy = answer.status == 200 && answer.json()?["healthy"] == true;
+            is_healthy.then(|| "the server is healthy".to_owned())
+        };
+        vec![Check { dispatch: Dispatch::Http(request), seen }]
     }
 
     fn secrets(&self) -> Vec<&str> {

@@ -69,6 +69,20 @@ pub(crate) fn said(text: &str) -> String {
 }
 
 impl Outcome {
+    /// Why it did not arrive, for people; `None` where it did, or may with another address.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Outcome::Delivered { .. } | Outcome::Moved { .. } => None,
+            Outcome::Retry { why, .. }
+            | Outcome::Unknown { why }
+            | Outcome::Limited { why, .. }
+            | Outcome::Plainer { why }
+            | Outcome::TooLong { why }
+            | Outcome::Refused { why }
+            | Outcome::Stopped { why } => Some(why),
+        }
+    }
+
     /// It arrived.
     pub fn delivered(remote_id: Option<Arc<str>>) -> Self {
         Outcome::Delivered { remote_id, pause: None }

@@ -4,7 +4,7 @@
 //! `parameters`; whatever is not understood in HTML is refused whole, so a refused form falls back to plain text.
 
 use super::answer::seconds_of;
-use super::{Answer, Channel, Dispatch, Form, HttpRequest, Marking, Outcome, Pace, Piece, said};
+use super::{Answer, Channel, Check, Dispatch, Form, HttpRequest, Marking, Outcome, Pace, Piece, said};
 use crate::config::TelegramConfig;
 use crate::message::{Limits, Line, Part, Style};
 use contract::alerts::{AlertCommand, Severity};
@@ -224,6 +224,28 @@ impl Channel for Telegram {
             409 => Outcome::Retry { why: said(described), wait: None },
             _ => Outcome::of_status(answer, described),
         }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let bot = self.call("getMe", &json!({}));
+        let chat = self.call("getChat", &json!({"chat_id": self.config.chat_id}));
+        vec![
+            Check {
+                dispatch: Dispatch::Http(bot),
+                seen: |answer| {
+                    Some(format!("bot @{}", said(answer.json().filter(|_| answer.status == 200)?["result"]["username"].as_str()?)))
+                },
+            },
+            Check {
+                dispatch: Dispatch::Http(chat),
+                seen: |answer| {
+                    let body = answer.json().filter(|body| answer.status == 200 && body["result"].is_object())?;
+                    let chat = &body["result"];
+                    let name = ["title", "username", "first_name"].into_iter().find_map(|name| chat[name].as_str());
+                    Some(format!("chat {}", said(name.unwrap_or("without a name"))))
+                },
+            },
+        ]
     }
 
     fn pace(&self) -> Pace {

@@ -49,7 +49,7 @@ fn rendered(
 fn http(dispatch: &Dispatch) -> &HttpRequest {
     match dispatch {
         Dispatch::Http(request) => request,
-        Dispatch::Mail(_) => panic!("a mail"),
+        Dispatch::Mail(_) | Dispatch::Greeting => panic!("a mail"),
     }
 }
 

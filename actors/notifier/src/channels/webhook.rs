@@ -4,7 +4,7 @@
 //! and `X-Haia-Signature` is `sha256=` and the hexadecimal HMAC-SHA256 of timestamp, a full stop and the body. 2xx is done; 408, 425, 429
 //! and 5xx are tried again; anything else is refused for good.
 
-use super::{Answer, Channel, Dispatch, Form, HttpRequest, Outcome, Piece, Verb, said};
+use super::{Answer, Channel, Check, Dispatch, Form, HttpRequest, Outcome, Piece, Verb, said};
 use crate::config::WebhookConfig;
 use crate::message::Limits;
 use contract::notify::Notice;
@@ -80,6 +80,15 @@ impl Channel for Webhook {
 
     fn wants_every_event(&self) -> bool {
         true
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        // Programs that take only POST answer 404 or 405, which shows that somebody is there.
+        let seen = |answer: &Answer| {
+            let refused = matches!(answer.status, 401 | 403 | 500..);
+            (!refused).then(|| format!("somebody answers there ({} to HEAD)", answer.status))
+        };
+        vec![Check { dispatch: Dispatch::Http(HttpRequest::look(Verb::Head, self.config.url.as_str())), seen }]
     }
 
     fn secrets(&self) -> Vec<&str> {

@@ -161,7 +161,7 @@ fn extract(status: &Status, now: Timestamp, detail: bool) -> Extract<'_> {
             },
         },
         clusters: status.clusters.iter().map(cluster).collect(),
-        mcp_servers: status.mcp_servers.iter().map(|member| named(&member.name, &member.state)).collect(),
+        mcp_servers: status.mcp_servers.iter().map(|member| named(&member.name, member.state.as_str())).collect(),
         jobs: status.jobs.iter().map(|job| named(&job.name, &job.state)).collect(),
         channels: status.channels.iter().map(|channel| named(&channel.name, &channel.state)).collect(),
         alerts_open: status.alert_counts.map(|counts| counts.firing + counts.acknowledged),

@@ -179,6 +179,8 @@ pub(crate) fn seen(request: &HttpRequest) -> Request {
     let method = match request.verb {
         Verb::Post => "POST",
         Verb::Patch => "PATCH",
+        Verb::Get => "GET",
+        Verb::Head => "HEAD",
     };
     Request {
         method: method.to_owned(),
