@@ -228,7 +228,7 @@ mod tests {
         let lines = shown("");
         assert!(lines.iter().all(|line| line.origin == "default"));
         let keys: Vec<&str> = lines.iter().map(|line| line.key.as_str()).collect();
-        assert!(keys.contains(&"agent.tool_timeout") && keys.contains(&"mcp.serve") && !keys.contains(&"mcp.config"));
+        assert!(keys.contains(&"agent.tool_timeout") && keys.contains(&"mcp.serve") && !keys.contains(&"mqtt.url"));
     }
 
     #[test]

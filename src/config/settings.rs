@@ -144,7 +144,7 @@ fn mcp(
         let origin = &document.nearest(&["mcp", "config"]).origin;
         problems.push(Problem::at(origin, format!("\"mcp.config\": {message}")));
     };
-    let is_named = document.at(&["mcp", "config"]).is_some();
+    let is_named = document.at(&["mcp", "config"]).is_some_and(|node| node.origin != Origin::Default);
     let text = match texts::read_text(&path) {
         Ok(None) if is_named => {
             wrong(format!("the file {} does not exist", path.display()));

@@ -187,15 +187,14 @@ fn a_named_file_must_be_there_and_readable() {
 #[test]
 fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
     let file = "[home_assistant]\nurl = 'http://x:8123'\ntoken = 'env:NOT_SET'\n\
-                [mcp]\nconfig = 'x.json'\nallowed_hosts = ['haia.lan']\n[mqtt]\nurl = 'mqtt://x'\n";
+                [mcp]\nallowed_hosts = ['haia.lan']\n[mqtt]\nurl = 'mqtt://x'\n";
     let loaded = loaded(file, []);
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,
         [
             "haia.toml:1: [home_assistant] is not used by this version",
-            "haia.toml:5: \"mcp.config\" is not used by this version",
-            "haia.toml:7: [mqtt] is not used by this version",
+            "haia.toml:6: [mqtt] is not used by this version",
         ]
     );
     assert_eq!(loaded.settings.server.allowed_hosts, ["haia.lan"]);

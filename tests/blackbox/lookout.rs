@@ -1,7 +1,7 @@
 //! What the tests of watching share: clusters whose time runs as fast as the daemon's, a receiver that keeps every message, and the wait for
 //! a stretch of HAIA's time.
 
-use crate::daemon::{DEADLINE, Daemon, Setup, eventually};
+use crate::daemon::{Call, DEADLINE, Daemon, Setup};
 use serde_json::{Value, json};
 use sim_cluster::{SimCluster, SimConfig, SimHandle};
 use sim_receivers::{Recorder, Server};
@@ -16,9 +16,9 @@ pub fn fast(config: SimConfig, factor: u32) -> SimHandle {
 }
 
 /// `[proxmox.NAME]` for a cluster.
-pub fn section(name: &str, sim: &SimHandle) -> String {
+pub fn section(name: &str, sim: &SimHandle, poll: &str) -> String {
     format!(
-        "[proxmox.{name}]\nendpoints = {:?}\ntoken_id = \"{}\"\ntoken_secret = \"{}\"\ntls = {{ fingerprints = [\"{}\"] }}\n",
+        "[proxmox.{name}]\npoll_interval = \"{poll}\"\nendpoints = {:?}\ntoken_id = \"{}\"\ntoken_secret = \"{}\"\ntls = {{ fingerprints = [\"{}\"] }}\n",
         sim.endpoints, sim.token_id, sim.token_secret, sim.fingerprint
     )
 }
@@ -62,15 +62,27 @@ impl Told {
 pub struct Hook {
     /// The receiver.
     pub server: Server<Recorder>,
-    /// When it began to listen.
+    /// When its time began.
     pub begun: Instant,
+    /// The same by the wall clock.
+    pub begun_at: jiff::Timestamp,
 }
 
 impl Hook {
-    /// Begins to listen.
+    /// Begins to listen, and finds out when its time began: by a request of which both sides know the moment.
     pub fn start() -> Self {
-        let begun = Instant::now();
-        Self { server: Server::start(Recorder::default()).expect("a receiver on loopback"), begun }
+        let server = Server::start(Recorder::default()).expect("a receiver on loopback");
+        let asked = Instant::now();
+        let asked_at = jiff::Timestamp::now();
+        assert_eq!(Call::tcp(server.address(), "POST", "/begin").json(&json!({})).send().status, 200);
+        let since = {
+            let mut sim = server.sim();
+            sim.attempts.clear();
+            sim.receiver.records.remove(0).at
+        };
+        // On loopback the request came within a moment; the clock of the tests is early by so much at the most.
+        let begun_at = asked_at - jiff::SignedDuration::try_from(since).expect("a short time");
+        Self { server, begun: asked - since, begun_at }
     }
 
     /// `[notify.channels.hook]`.
@@ -93,30 +105,35 @@ impl Hook {
 pub struct Lookout {
     /// The daemon.
     pub daemon: Daemon,
-    /// What it started with.
-    pub setup: Setup,
     /// How many times as fast its time runs.
     pub factor: u32,
     /// The clusters by name.
     pub sims: Vec<(String, SimHandle)>,
     /// Who is told.
     pub hook: Hook,
+    /// How long a message may take, in real time.
+    pub patience: Duration,
 }
 
 impl Lookout {
     /// Starts it before these clusters; `more` is added to its configuration.
     pub fn start(factor: u32, clusters: Vec<(String, SimConfig)>, more: &str) -> Self {
+        Self::polling(factor, clusters, "10s", more)
+    }
+
+    /// The same with another pace of polls.
+    pub fn polling(factor: u32, clusters: Vec<(String, SimConfig)>, poll: &str, more: &str) -> Self {
         let hook = Hook::start();
         let sims: Vec<(String, SimHandle)> =
             clusters.into_iter().map(|(name, config)| (name, fast(config, factor))).collect();
         let mut config = hook.section();
         for (name, sim) in &sims {
-            config.push_str(&section(name, sim));
+            config.push_str(&section(name, sim, poll));
         }
         let _ = write!(config, "[monitor.explain]\nenabled = false\n{more}\n");
         let setup = Setup::new().config(&config).environment("HAIA_TIME_FACTOR", &factor.to_string());
         let daemon = setup.start();
-        Self { daemon, setup, factor, sims, hook }
+        Self { daemon, factor, sims, hook, patience: DEADLINE }
     }
 
     /// A cluster.
@@ -148,16 +165,24 @@ impl Lookout {
 
     /// Waits until a message satisfies `condition`, and gives it.
     pub fn until_told(&self, what: &str, condition: impl Fn(&Told) -> bool) -> Told {
-        let begun = Instant::now();
-        eventually(what, || {
+        self.is_told_in_time(condition).unwrap_or_else(|| {
             let told = self.hook.told();
-            if begun.elapsed() > DEADLINE - Duration::from_secs(1) {
-                let titles: Vec<&str> = told.iter().map(Told::title).collect();
-                let alerts = self.daemon.get("/api/alerts?state=all").text();
-                panic!("waited in vain for {what}; told instead: {titles:#?}; alerts: {alerts}");
-            }
-            told.into_iter().find(|told| condition(told))
+            let titles: Vec<&str> = told.iter().map(Told::title).collect();
+            let alerts = self.daemon.get("/api/alerts?state=all").text();
+            panic!("waited in vain for {what}; told instead: {titles:#?}; alerts: {alerts}")
         })
+    }
+
+    /// The same; `None` when it does not come.
+    pub fn is_told_in_time(&self, condition: impl Fn(&Told) -> bool) -> Option<Told> {
+        let begun = Instant::now();
+        loop {
+            let found = self.hook.told().into_iter().find(|told| condition(told));
+            if found.is_some() || begun.elapsed() > self.patience {
+                return found;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
     }
 
     /// Posts alerts as Alertmanager does.

@@ -172,7 +172,7 @@ impl Daemon {
         if head.status == 404 && request.version.is_none() && !is_opening && lock(&self.kept).opening.is_some() {
             return Ended::NoSession;
         }
-        for message in reader.finish(&head) {
+        if let Some(message) = reader.finish(&head) {
             if is_opening && let Some(id) = &head.session {
                 let version = serde_json::from_str::<Value>(&message).unwrap_or_default();
                 let version = version["result"]["protocolVersion"].as_str().unwrap_or_default().to_owned();

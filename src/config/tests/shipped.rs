@@ -45,12 +45,14 @@ fn every_line_is_valid_once_it_is_uncommented() {
         ("SMTP_PASSWORD", PLAIN),
         ("PROMETHEUS_TOKEN", PLAIN),
         ("ALERTMANAGER_TOKEN", PLAIN),
+        ("WATCHDOG_TOKEN", PLAIN),
         ("TELEGRAM_BOT_TOKEN", "123456:ABC-DEF"),
         ("DISCORD_WEBHOOK_URL", "https://discord.com/api/webhooks/1/x"),
     ];
     let place = place(&uncommented(), environment);
     std::fs::write(place.folder.path().join("prompt.md"), "Be kind.").expect("written");
     std::fs::write(place.folder.path().join("haia_profile.toml"), "").expect("written");
+    std::fs::write(place.folder.path().join("mcp_config.json"), r#"{"mcpServers":{}}"#).expect("written");
     if let Err(problems) = load(&place.options) {
         panic!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }

@@ -255,7 +255,7 @@ fn what_is_wrong_is_told_as_json_rpc() {
             ("prompts/get", json!({ "name": "nothing" }), -32602, -32602),
             ("logging/setLevel", json!({ "level": "loud" }), -32602, -32601),
             ("server/discover", json!({}), -32602, 0),
-            ("subscriptions/listen", json!({ "notifications": [] }), -32601, -32602),
+            ("subscriptions/listen", json!({ "notifications": 7 }), -32601, -32602),
         ] {
             let reply = ask(&stage, "anna", &session, method, params.clone()).await;
             let told = reply.json();
