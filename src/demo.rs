@@ -7,9 +7,9 @@ use contract::alerts::{AlertEvent, ReadAlertHistory};
 use contract::clock::SharedClock;
 use contract::secret::Secret;
 use contract::units::Span;
-use proxmox_poller::actions::ActionTimeouts;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use proxmox_poller::actions::ActionTimeouts;
 use proxmox_poller::{ClusterConfig, TlsConfig};
 use runtime::Port;
 use sim_cluster::{SimCluster, SimConfig, SimHandle};
@@ -106,7 +106,10 @@ pub async fn tell(history: Port<ReadAlertHistory>, clock: SharedClock, mut say: 
         // The alert desk may be starting still, or again.
         let Ok(Ok(events)) = history.ask(asked, LOOK).await else { continue };
         for event in events.iter().rev() {
-            let Some(line) = line(event).filter(|_| event.what.as_ref() == "told" || told.contains(&event.alert)) else { continue };
+            let Some(line) = line(event).filter(|_| event.what.as_ref() == "told" || told.contains(&event.alert))
+            else {
+                continue;
+            };
             told.insert(event.alert);
             // A closed terminal hears nothing; the demo goes on.
             if said.insert((event.alert, event.at, Arc::clone(&event.what))) && say(&line).is_err() {

@@ -36,14 +36,41 @@ where
         if self.priority {
             write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
-        let mut line = String::new();
+        let mut line = OneLine { inner: &mut writer, held: 0 };
         self.inner.format_event(context, Writer::new(&mut line), event)?;
-        let line = line.trim_end_matches('\n');
-        if line.contains(['\n', '\r']) {
-            writeln!(writer, "{}", line.replace('\n', "\\n").replace('\r', "\\r"))
-        } else {
-            writeln!(writer, "{line}")
+        writer.write_char('\n')
+    }
+}
+
+/// Passes text on; line breaks in it become visible marks, but for those at its very end, which are left out.
+struct OneLine<'a, W> {
+    inner: &'a mut W,
+    /// Line feeds that came last.
+    held: usize,
+}
+
+impl<W: fmt::Write> fmt::Write for OneLine<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let kept = text.trim_end_matches('\n');
+        if !kept.is_empty() {
+            for _ in 0..std::mem::take(&mut self.held) {
+                self.inner.write_str("\\n")?;
+            }
+            // Nearly every text has none.
+            if !kept.as_bytes().contains(&b'\n') && !kept.as_bytes().contains(&b'\r') {
+                self.held += text.len() - kept.len();
+                return self.inner.write_str(kept);
+            }
+            let mut rest = kept;
+            while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                self.inner.write_str(&rest[..at])?;
+                self.inner.write_str(if rest.as_bytes()[at] == b'\n' { "\\n" } else { "\\r" })?;
+                rest = &rest[at + 1..];
+            }
+            self.inner.write_str(rest)?;
         }
+        self.held += text.len() - kept.len();
+        Ok(())
     }
 }
 
@@ -76,6 +103,23 @@ pub fn notice(form: Form, dropped: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn line_breaks_become_marks_but_for_the_last() {
+        for (pieces, line) in [
+            (&["a", "b\n"][..], "ab"),
+            (&["a\n", "b", "\n", "\n"], "a\\nb"),
+            (&["a\n\n", "", "\nb\r\nc\r"], "a\\n\\n\\nb\\r\\nc\\r"),
+            (&["\n"], ""),
+            (&["é\né"], "é\\né"),
+        ] {
+            let mut text = String::new();
+            let mut one = OneLine { inner: &mut text, held: 0 };
+            pieces.iter().for_each(|piece| one.write_str(piece).expect("a string takes all"));
+            assert_eq!(text, line, "{pieces:?}");
+        }
+    }
 
     #[test]
     fn lost_lines_are_told_in_every_form() {

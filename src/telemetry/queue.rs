@@ -8,6 +8,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The most bytes that wait.
 const CAPACITY: usize = 1 << 20;
+/// The most room that is kept from one batch to the next.
+const KEPT: usize = 64 << 10;
 /// How long lines are gathered before they are written: one wake-up and one system call for many requests instead of two for each.
 const GATHER: Duration = Duration::from_millis(20);
 
@@ -96,6 +98,10 @@ fn write_all(shared: &Shared, mut stream: Box<dyn Write + Send>, notice: &dyn Fn
         let gathered = shared.filled.wait_timeout_while(state, GATHER, more_may_come);
         let (mut state, _) = gathered.unwrap_or_else(PoisonError::into_inner);
         batch.clear();
+        // What a burst took goes back after it.
+        if batch.capacity() > KEPT {
+            batch = Vec::new();
+        }
         std::mem::swap(&mut batch, &mut state.waiting);
         let dropped = std::mem::take(&mut state.dropped);
         state.writing = true;

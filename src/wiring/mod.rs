@@ -231,7 +231,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
             load: store.port(Lane::Interactive),
             commit: books.port(Lane::Interactive),
             read: store.port(Lane::Interactive),
-            deliver: watching.notifier.port(Lane::Interactive),
+            deliver: watching::messages(&watching.notifier, nowhere.as_ref()),
             owners: vec![
                 ActionOwner {
                     name: "proxmox-poller",

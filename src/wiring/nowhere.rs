@@ -5,6 +5,7 @@
 
 use contract::alerts::ReportFindings;
 use contract::message::{Lane, Msg};
+use contract::notify::Deliver;
 use contract::store::{
     AddToOutbox, CommitAlerts, CommitProposals, InterruptRuns, KeepDeliveries, KeepHistory, KeepRun, KeepStates,
     LoadOutbox, StoreError,
@@ -36,6 +37,7 @@ forget!(
     AddToOutbox,
     CommitAlerts,
     CommitProposals,
+    Deliver,
     InterruptRuns,
     KeepDeliveries,
     KeepHistory,

@@ -18,13 +18,13 @@ use contract::cluster::RunCheck;
 use contract::ids::SharedIds;
 use contract::message::{Drain, Lane, Reconfigure};
 use contract::monitor::RuleBook;
-use contract::notify::ListChannels;
+use contract::notify::{Deliver, ListChannels};
 use contract::store::StoreHealth;
 use http_gateway::WatchPorts;
 use jiff::tz::TimeZone;
-use notifier::Notifier;
 use notifier::inbound::Desk;
 use notifier::wire::open_network;
+use notifier::{ChannelConfig, Notifier};
 use prometheus::{ProbeServers, Prometheus};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Mailbox, Policy, Port, Supervision};
@@ -91,9 +91,14 @@ pub struct Watching {
 }
 
 impl Settings {
-    /// The same for a daemon that answers one command: no channel, no sign of life, no explanation.
+    /// The same for a daemon that answers one command: nobody is told or listened to, no sign of life is sent, nothing is explained. The
+    /// channels stay, for their state is asked for.
     fn for_one_command(mut self) -> Self {
-        self.channels = notifier::Config::default();
+        for channel in self.channels.channels.values_mut() {
+            if let ChannelConfig::Telegram(telegram) = channel {
+                telegram.allowed_users.clear();
+            }
+        }
         self.desk.channels.clear();
         self.desk.routes.clear();
         self.desk.monitor.watchdog = None;
@@ -185,7 +190,7 @@ pub fn start(parts: Parts<'_>) -> Watching {
             run_turn,
             run_check,
             digest: desk.port(Lane::Background),
-            deliver: notifier.port(Lane::Background),
+            deliver: messages(&notifier, nowhere),
             report: reports(&desk, nowhere),
             keep_run: books.port(Lane::Background),
             read_runs: store.port(Lane::Background),
@@ -203,6 +208,11 @@ pub fn start(parts: Parts<'_>) -> Watching {
 /// Where incidents are reported.
 pub fn reports(desk: &Mailbox<AlertDesk>, nowhere: Option<&Mailbox<Nowhere>>) -> Port<ReportFindings> {
     nowhere.map_or_else(|| desk.port(Lane::Background), |nowhere| nowhere.port(Lane::Background))
+}
+
+/// Where messages to people are given.
+pub fn messages(notifier: &Mailbox<Notifier>, nowhere: Option<&Mailbox<Nowhere>>) -> Port<Deliver> {
+    nowhere.map_or_else(|| notifier.port(Lane::Interactive), |nowhere| nowhere.port(Lane::Interactive))
 }
 
 /// Whether HAIA could tell of an alert now: the store keeps, and at least one channel is not known to fail.

@@ -94,7 +94,11 @@ fn what_works_is_seen_without_a_message() {
 fn what_does_not_work_is_said_without_secrets() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let cases: [(&str, Script, &str); 7] = [
-        (TELEGRAM, &[("POST /bot1:secret/getMe", 401, r#"{"ok":false,"description":"Unauthorized"}"#)], "check bot_token"),
+        (
+            TELEGRAM,
+            &[("POST /bot1:secret/getMe", 401, r#"{"ok":false,"description":"Unauthorized"}"#)],
+            "check bot_token",
+        ),
         (
             TELEGRAM,
             &[

@@ -7,12 +7,18 @@
 //!
 //! It reads no body and knows no API: deadlines for the head and for a stream are its caller's.
 
+mod answer;
 mod cut;
+mod framing;
+mod origin;
 mod pinned;
 mod reason;
+mod stream;
 mod trust;
 
+pub use answer::{Answer, Body, Head};
 pub use cut::{cut_client, is_end};
+pub use origin::{Origin, Template};
 pub use pinned::{PinnedClient, pinned_client};
 pub use reason::REASON_HEADER;
 pub use trust::{Presented, Seen, Trust, TrustError, fingerprint_text, parse_fingerprint};
@@ -27,6 +33,9 @@ use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
+
+/// How long a connection is used at most: names may come to stand for other addresses.
+const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// How a client connects.
 #[derive(Clone, Debug)]
@@ -80,7 +89,7 @@ where
         .timeout(connect.timeout)
         .handshake_timeout(connect.timeout)
         .conn_keep_alive(connect.keep_alive)
-        .conn_lifetime(Duration::from_secs(3600))
+        .conn_lifetime(LIFETIME)
         .disconnect_timeout(Duration::from_secs(1))
         .limit(0)
 }

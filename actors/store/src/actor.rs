@@ -276,6 +276,16 @@ impl Service for Store {
         // What goes wrong is noted and told by `failed`, and tried again by the ticks.
         let _ = self.retry();
         context.tell_after(FLUSH_EVERY, Lane::Control, Tick);
+        let (rows, queue) = (context.mailbox().port::<WriteRows>(Lane::Control), Arc::clone(&self.queue));
+        context.spawn(async move {
+            loop {
+                queue.crowded().await;
+                // What is not written now is at the next tick.
+                if let Err(Fault::Closed { .. } | Fault::Failed { .. }) = rows.ask(WriteRows, SWEEP_PATIENCE).await {
+                    return;
+                }
+            }
+        });
         let steps = context.mailbox().port::<Sweep>(Lane::Background);
         let clock = Arc::clone(&self.clock);
         context.spawn(async move {
@@ -308,6 +318,22 @@ impl Handle<Tick> for Store {
     fn handle(&mut self, _: Tick, context: &Context<Self>) -> Reply<()> {
         self.tick();
         context.tell_after(FLUSH_EVERY, Lane::Control, Tick);
+        Reply::Now(())
+    }
+}
+
+/// Many audit rows wait.
+struct WriteRows;
+
+impl Msg for WriteRows {
+    type Reply = ();
+    const NAME: &'static str = "WriteRows";
+}
+
+impl Handle<WriteRows> for Store {
+    fn handle(&mut self, _: WriteRows, _: &Context<Self>) -> Reply<()> {
+        // What goes wrong is noted and told by `failed`.
+        let _ = self.flush();
         Reply::Now(())
     }
 }

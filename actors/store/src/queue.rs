@@ -6,7 +6,7 @@
 use contract::store::{AuditRow, AuditSink};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Rows written in one transaction.
 const BATCH: usize = 4096;
@@ -24,6 +24,9 @@ pub struct AuditQueue {
     writing: Mutex<Writing>,
     waiting: AtomicU64,
     lost: AtomicU64,
+    /// So many rows that wait are told to the store at once: its next look might come too late.
+    crowd: u64,
+    crowded: Notify,
 }
 
 /// The rows that are being written, and those behind them.
@@ -39,13 +42,21 @@ impl AuditQueue {
     /// A queue for at most `capacity` rows, besides those that a failing store is trying to write (4,096 at most). 16,384 are some seconds
     /// of the busiest gateway.
     pub fn new(capacity: usize) -> Self {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let capacity = capacity.max(1);
+        let (sender, receiver) = mpsc::channel(capacity);
         Self {
             rows: sender,
             writing: Mutex::new(Writing { rows: receiver, batch: Vec::new(), tries: 0 }),
             waiting: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            crowd: (capacity as u64).div_ceil(4),
+            crowded: Notify::new(),
         }
+    }
+
+    /// Waits until a quarter of the queue is taken.
+    pub(crate) async fn crowded(&self) {
+        self.crowded.notified().await;
     }
 
     /// Rows that wait to be written.
@@ -102,10 +113,12 @@ impl AuditQueue {
 impl AuditSink for AuditQueue {
     fn record(&self, row: AuditRow) {
         // Counted before it can be taken out, so that the figure never goes below zero.
-        self.waiting.fetch_add(1, Relaxed);
+        let waiting = 1 + self.waiting.fetch_add(1, Relaxed);
         if self.rows.try_send(row).is_err() {
             self.waiting.fetch_sub(1, Relaxed);
             self.lost.fetch_add(1, Relaxed);
+        } else if waiting == self.crowd {
+            self.crowded.notify_one();
         }
     }
 }
@@ -148,6 +161,22 @@ mod tests {
         assert_eq!(written(&queue), ["r0", "r1"]);
         queue.record(row("again"));
         assert_eq!(written(&queue), ["again"]);
+    }
+
+    #[test]
+    fn a_crowd_is_told_each_time_it_gathers() {
+        let queue = AuditQueue::new(16);
+        let is_told = || {
+            let told = std::pin::pin!(queue.crowded());
+            told.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+        };
+        for _ in 0..2 {
+            (0..3).for_each(|_| queue.record(row("r")));
+            assert!(!is_told());
+            queue.record(row("r"));
+            assert!(is_told());
+            assert_eq!(written(&queue).len(), 4);
+        }
     }
 
     #[test]

@@ -131,7 +131,10 @@ impl Channel for Gotify {
             Check {
                 dispatch: Dispatch::Http(version),
                 seen: |answer| {
-                    Some(format!("version {}", said(answer.json().filter(|_| answer.status == 200)?["version"].as_str()?)))
+                    Some(format!(
+                        "version {}",
+                        said(answer.json().filter(|_| answer.status == 200)?["version"].as_str()?)
+                    ))
                 },
             },
             Check {

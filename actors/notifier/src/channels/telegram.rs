@@ -233,7 +233,10 @@ impl Channel for Telegram {
             Check {
                 dispatch: Dispatch::Http(bot),
                 seen: |answer| {
-                    Some(format!("bot @{}", said(answer.json().filter(|_| answer.status == 200)?["result"]["username"].as_str()?)))
+                    Some(format!(
+                        "bot @{}",
+                        said(answer.json().filter(|_| answer.status == 200)?["result"]["username"].as_str()?)
+                    ))
                 },
             },
             Check {

@@ -95,17 +95,13 @@ impl Account {
         }
     }
 
-    /// Time since the call began.
-    pub fn elapsed(&self) -> Duration {
-        self.ledger.clock.monotonic().saturating_sub(self.begun)
-    }
-
     /// Something of substance came.
     pub fn answered(&mut self) {
-        let took = self.elapsed();
+        let now = self.ledger.clock.monotonic();
+        let took = now.saturating_sub(self.begun);
         self.first = Some(took);
         self.provider.standing.health.first_token.record(took);
-        self.provider.standing.answered(&self.model.standing, took, self.ledger.clock.monotonic());
+        self.provider.standing.answered(&self.model.standing, took, now);
     }
 
     /// Bytes came.
@@ -147,12 +143,13 @@ impl Account {
             return;
         }
         let health = &self.provider.standing.health;
-        let elapsed = self.elapsed();
+        let now = self.ledger.clock.monotonic();
+        let elapsed = now.saturating_sub(self.begun);
         health.active.fetch_sub(1, Relaxed);
         health.total.record(elapsed);
         let took = self.took(elapsed, outcome);
         health.count(&took);
-        self.provider.debit(&self.model, took.tokens(), self.ledger.clock.monotonic());
+        self.provider.debit(&self.model, took.tokens(), now);
         // A name that the provider does not know is no model to keep accounts of.
         if outcome != FailureClass::NotFound.as_str() {
             self.ledger.meter.record(&self.caller.name, &self.provider.name, &self.model.name, &took);

@@ -188,6 +188,8 @@ impl Inner {
             let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
             return Failure::new(FailureClass::InvalidRequest, message).with_code("unsupported_endpoint");
         }
+        let headers: Vec<(&str, &[u8])> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         self.refusal(provider, status, &headers, &body)
     }
 }

@@ -1,4 +1,4 @@
-//! The calling thread's connections to providers: the frozen head of each request, and the pool that it goes out through.
+//! The calling thread's connections to providers: the head of each chat request, made once, and the pool that it goes out through.
 //!
 //! A kept connection may be gone without a sign: its request is sent once more over a fresh one. It knows no deadlines and reads no body.
 
@@ -6,13 +6,12 @@ use crate::formats::direct::Outgoing;
 use crate::provider::{Model, Provider};
 use actix_http::body::SizedStream;
 use actix_http::error::ParseError;
-use awc::SendClientRequest;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
-use runtime::http;
+use runtime::http::{self, Answer, Origin, Template};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::io;
@@ -37,14 +36,17 @@ struct Endpoint {
     model: Arc<Model>,
     client: Client,
     /// For a streamed answer, and for a whole one: some APIs have an address for each.
-    streamed: Rc<awc::FrozenClientRequest>,
-    whole: Rc<awc::FrozenClientRequest>,
+    streamed: Rc<Template>,
+    whole: Rc<Template>,
 }
 
-/// A client, and whether it ever had an answer: only then can it have kept a connection.
+/// What calls go out through, and whether there ever was an answer: only then can a connection have been kept.
 #[derive(Clone)]
 struct Client {
-    client: awc::Client,
+    /// For chats.
+    origin: Rc<Origin>,
+    /// For everything else; made when there is such a call.
+    other: Rc<OnceCell<awc::Client>>,
     /// Another for answers that only their connection tells to be cut; made when there is such a one.
     telling_cuts: Rc<OnceCell<awc::Client>>,
     answered: Rc<Cell<bool>>,
@@ -62,10 +64,12 @@ impl Endpoints {
         body: Bytes,
         stream: bool,
         clock: &SharedClock,
-    ) -> Result<awc::ClientResponse, Failure> {
-        let request =
-            |endpoint: &Endpoint| if stream { Rc::clone(&endpoint.streamed) } else { Rc::clone(&endpoint.whole) };
-        self.send_with(provider, model, clock, |endpoint| request(endpoint).send_body(body.clone())).await
+    ) -> Result<Answer, Failure> {
+        self.send_with(provider, model, clock, async |endpoint: &Endpoint| {
+            let template = if stream { &endpoint.streamed } else { &endpoint.whole };
+            endpoint.client.origin.send(template, &body).await
+        })
+        .await
     }
 
     /// Sends a request that is no chat, as [`Endpoints::send`] does.
@@ -81,10 +85,10 @@ impl Endpoints {
         clock: &SharedClock,
     ) -> Result<awc::ClientResponse, Failure> {
         let url = provider.url(&outgoing.path);
-        self.send_with(provider, model, clock, |endpoint| {
+        self.send_with(provider, model, clock, async |endpoint: &Endpoint| {
             let client = match outgoing.bare {
                 true => endpoint.client.telling_cuts.get_or_init(|| http::cut_client(&connect(provider))),
-                false => &endpoint.client.client,
+                false => endpoint.client.other.get_or_init(|| client_of(provider)),
             };
             let mut request = client.post(&url);
             for (name, value) in headers {
@@ -95,26 +99,26 @@ impl Endpoints {
             }
             request = request.insert_header((CONTENT_TYPE, outgoing.content_type.as_str()));
             match outgoing.body.as_slice() {
-                [whole] => request.send_body(whole.clone()),
+                [whole] => request.send_body(whole.clone()).await,
                 // Its length is told: not every server takes a body in chunks.
                 pieces => {
                     let length = pieces.iter().map(|piece| piece.len() as u64).sum();
                     let own: Vec<Bytes> = pieces.to_vec();
                     let pieces = futures_util::stream::iter(own.into_iter().map(Ok::<_, io::Error>));
-                    request.send_body(SizedStream::new(length, pieces))
+                    request.send_body(SizedStream::new(length, pieces)).await
                 }
             }
         })
         .await
     }
 
-    async fn send_with(
+    async fn send_with<R: Begun>(
         &self,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         clock: &SharedClock,
-        send: impl Fn(&Endpoint) -> SendClientRequest,
-    ) -> Result<awc::ClientResponse, Failure> {
+        send: impl AsyncFn(&Endpoint) -> Result<R, SendRequestError>,
+    ) -> Result<R, Failure> {
         let begun = clock.monotonic();
         let mut endpoint = self.endpoint(provider, model)?;
         let may_be_stale = endpoint.client.answered.get();
@@ -130,10 +134,10 @@ impl Endpoints {
             sent = send(&endpoint).await;
         }
         let response = sent.map_err(|error| unreachable(provider, &error))?;
-        if response.status().is_informational() {
+        let status = response.status();
+        if (100..200).contains(&status) {
             // awc takes an interim answer for the last one and keeps the connection: the real answer would go to whoever asks next.
             self.forget(&endpoint);
-            let status = response.status().as_u16();
             let message = format!("{} sent an interim answer (HTTP {status}) that nobody asked for", provider.name);
             return Err(Failure::new(FailureClass::ServerError, message).with_retry(Some(false)));
         }
@@ -150,16 +154,21 @@ impl Endpoints {
         {
             return Ok(known.clone());
         }
-        let client = endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)).map_or_else(
-            || Client { client: client_of(provider), telling_cuts: Rc::default(), answered: Rc::default() },
-            |known| known.client.clone(),
-        );
+        let client = match endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)) {
+            Some(known) => known.client.clone(),
+            None => Client {
+                origin: Rc::new(Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?),
+                other: Rc::default(),
+                telling_cuts: Rc::default(),
+                answered: Rc::default(),
+            },
+        };
         let path = |stream| provider.format.chat_path(&model.name, stream);
-        let streamed = Rc::new(frozen(&client, provider, model, &path(true))?);
+        let streamed = Rc::new(template(provider, model, &path(true))?);
         let whole = if path(true) == path(false) {
             Rc::clone(&streamed)
         } else {
-            Rc::new(frozen(&client, provider, model, &path(false))?)
+            Rc::new(template(provider, model, &path(false))?)
         };
         if endpoints.len() >= KEPT {
             endpoints.clear();
@@ -178,22 +187,35 @@ impl Endpoints {
     }
 }
 
-/// The head of a request for chats of this model.
-fn frozen(
-    client: &Client,
-    provider: &Provider,
-    model: &Model,
-    path: &str,
-) -> Result<awc::FrozenClientRequest, Failure> {
-    let mut request = client.client.post(provider.url(path)).insert_header((CONTENT_TYPE, "application/json"));
-    for (name, value) in provider.format.headers(model.key.as_ref()) {
-        request = request.insert_header((name, value.expose()));
+/// An answer whose head has come.
+trait Begun {
+    fn status(&self) -> u16;
+}
+
+impl Begun for Answer {
+    fn status(&self) -> u16 {
+        self.head.status()
     }
-    request.freeze().map_err(|_| {
-        let name = &provider.name;
-        let message = format!("no request can be made for {name}: its address or key has characters that HTTP forbids");
-        Failure::new(FailureClass::Unreachable, message)
-    })
+}
+
+impl Begun for awc::ClientResponse {
+    fn status(&self) -> u16 {
+        self.status().as_u16()
+    }
+}
+
+/// The head of a request for chats of this model.
+fn template(provider: &Provider, model: &Model, path: &str) -> Result<Template, Failure> {
+    let own = provider.format.headers(model.key.as_ref());
+    let own = own.iter().map(|(name, value)| (*name, value.expose()));
+    let headers = std::iter::once((CONTENT_TYPE.as_str(), "application/json")).chain(own);
+    Template::post(&provider.url(path), headers).ok_or_else(|| odd(provider))
+}
+
+fn odd(provider: &Provider) -> Failure {
+    let name = &provider.name;
+    let message = format!("no request can be made for {name}: its address or key has characters that HTTP forbids");
+    Failure::new(FailureClass::Unreachable, message)
 }
 
 /// A client with the provider's deadlines, for the calling thread.

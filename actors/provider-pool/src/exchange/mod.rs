@@ -21,8 +21,9 @@ use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use crate::shard::GrantCall;
 use account::{Account, Ledger};
-use actix_http::HttpMessage as _;
-use awc::http::header::{CONTENT_ENCODING, HeaderMap};
+use actix_http::Payload;
+use actix_http::error::PayloadError;
+use awc::http::header::CONTENT_ENCODING;
 use buffer::Buffer;
 use bytes::{Bytes, BytesMut};
 use contract::LocalBoxFuture;
@@ -34,10 +35,11 @@ use contract::provider::{Called, ModelAnswer, ModelCall, Models, Target};
 use contract::status::Gauges;
 use contract::store::SharedAudit;
 use endpoints::Endpoints;
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use gathering::Gathering;
 use pictures::Pictures;
 use proofs::Whose;
+use runtime::http::Answer;
 use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -148,8 +150,9 @@ impl Inner {
             &model.settings
         };
         let whose = self.whose(call, provider);
-        let now = self.clock.monotonic();
-        let returned = whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, now));
+        let returned = whose
+            .as_ref()
+            .and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         let encoded = provider.format.encode(&encode)?;
@@ -182,7 +185,7 @@ impl Inner {
             let message = format!("{} did not begin to answer within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
-        let mut response = tokio::select! {
+        let Answer { head, body: mut arriving } = tokio::select! {
             biased;
             sent = self.endpoints.send(provider, model, body, call.stream, &self.clock) => match sent {
                 Ok(response) => response,
@@ -190,15 +193,14 @@ impl Inner {
             },
             () = &mut deadline => return Err(account.refused(late())),
         };
-        if !response.status().is_success() {
-            let status = response.status().as_u16();
-            let headers = response.headers().clone();
+        if !(200..300).contains(&head.status()) {
             let patience = if is_last { ERROR_DEADLINE } else { HASTY_ERROR_DEADLINE };
-            let body = read(&mut response, MAX_ERROR, self.clock.pause(patience.min(limit))).await.unwrap_or_default();
-            return Err(account.refused(self.refusal(provider, status, &headers, &body)));
+            let body = read(&mut arriving, MAX_ERROR, self.clock.pause(patience.min(limit))).await.unwrap_or_default();
+            let headers: Vec<(&str, &[u8])> = head.headers().collect();
+            return Err(account.refused(self.refusal(provider, head.status(), &headers, &body)));
         }
-        if let Some(coding) = response.headers().get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-            let coding = coding.to_str().unwrap_or("unknown");
+        if let Some(coding) = head.header(CONTENT_ENCODING.as_str()).filter(|coding| *coding != b"identity") {
+            let coding = std::str::from_utf8(coding).unwrap_or("unknown");
             let message =
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
             return Err(account.refused(Failure::new(FailureClass::ServerError, message).with_retry(Some(false))));
@@ -208,12 +210,10 @@ impl Inner {
             .whose(call, provider)
             .map(|whose| Gathering::new(&self.proofs, &self.ledger.ids, whose, self.clock.monotonic()));
         if call.stream {
-            let body = response.take_payload();
-            // The head's table of headers is 3 KiB that a stream would hold for its whole life.
-            drop(response);
+            drop(head);
             let mut stream = ProviderStream {
                 buffer: Buffer::new(call.relay, call.relay_usage),
-                body: Some(body),
+                body: Some(Payload::Stream { payload: Box::pin(arriving) }),
                 decoder: match gathering {
                     Some(gathering) => gathering.around(provider.format.stream_decoder(&decoding)),
                     None => provider.format.stream_decoder(&decoding),
@@ -232,7 +232,7 @@ impl Inner {
             stream.account.answered();
             return Ok(Box::pin(stream));
         }
-        let body = match read(&mut response, MAX_ANSWER, deadline).await {
+        let body = match read(&mut arriving, MAX_ANSWER, deadline).await {
             Ok(body) => body,
             Err(Unread::Late) => return Err(account.refused(late())),
             Err(Unread::TooLong) => {
@@ -260,10 +260,8 @@ impl Inner {
         }
     }
 
-    fn refusal(&self, provider: &Provider, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure {
-        let headers: Vec<(&str, &[u8])> =
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        let failure = provider.format.failure(&ErrorAnswer { status, headers: &headers, body, now: self.clock.now() });
+    fn refusal(&self, provider: &Provider, status: u16, headers: &[(&str, &[u8])], body: &[u8]) -> Failure {
+        let failure = provider.format.failure(&ErrorAnswer { status, headers, body, now: self.clock.now() });
         // A provider that says whether to try again knows better than its status.
         let said = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"));
         let said = said.and_then(|(_, value)| match *value {
@@ -285,7 +283,7 @@ enum Unread {
 
 /// Reads a whole body to its end, so that the connection goes back to the pool.
 async fn read(
-    response: &mut awc::ClientResponse,
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
     limit: usize,
     mut deadline: contract::BoxFuture<'static, ()>,
 ) -> Result<Bytes, Unread> {
@@ -294,7 +292,7 @@ async fn read(
     loop {
         let piece = tokio::select! {
             biased;
-            piece = response.next() => piece,
+            piece = body.next() => piece,
             () = &mut deadline => return Err(Unread::Late),
         };
         match piece {

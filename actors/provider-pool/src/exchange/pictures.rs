@@ -12,9 +12,11 @@ use contract::chat::{ChatRequest, Content, Part};
 use contract::clock::SharedClock;
 use contract::failure::Failure;
 use contract::provider::CallBody;
+use memchr::memmem::Finder;
 use runtime::http;
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// The most pictures of one request, and the most bytes of one and of all of them.
@@ -86,7 +88,8 @@ impl Pictures {
 fn links(format: &dyn Format, body: &CallBody) -> Option<(Rc<ChatRequest>, Vec<Link>)> {
     let request = match body {
         CallBody::Raw(bytes) => {
-            memchr::memmem::find(bytes, b"\"image_url\"")?;
+            static IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"image_url\""));
+            IMAGE.find(bytes)?;
             memchr::memmem::find(bytes, b"http")?;
             Rc::new(ChatRequest::parse(bytes).ok()?)
         }

@@ -4,20 +4,17 @@
 //! secured all the same. [`PinnedClient::request`] sees to it; the client itself is not handed out.
 
 use super::reason::KeepReason;
+use super::stream::Stream;
 use super::trust::{Presented, Trust, TrustError, tls_config};
 use super::{Connect, finish, set_up};
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::{Service as _, fn_service};
 use actix_tls::connect::rustls_0_23::TlsConnector;
-use actix_tls::connect::rustls_0_23::reexports::AsyncTlsStream;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector as TcpConnector};
 use awc::http::{Method, Uri};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// A client for one server on the calling thread.
 pub struct PinnedClient {
@@ -69,54 +66,6 @@ pub fn pinned_client(connect: &Connect, authority: &str, trust: &Trust) -> Resul
     let connector = set_up(awc::Connector::new().connector(secured), connect);
     let client = finish(connector);
     Ok(PinnedClient { client, authority: authority.to_owned(), presented })
-}
-
-/// A connection, secured or not.
-#[derive(Debug)]
-enum Stream {
-    Plain(TcpStream),
-    Secured(Box<AsyncTlsStream<TcpStream>>),
-}
-
-impl Stream {
-    fn tcp(&self) -> &TcpStream {
-        match self {
-            Stream::Plain(io) => io,
-            Stream::Secured(io) => io.get_ref().0,
-        }
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(io) => Pin::new(io).poll_read(context, buffer),
-            Stream::Secured(io) => Pin::new(io).poll_read(context, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Plain(io) => Pin::new(io).poll_write(context, bytes),
-            Stream::Secured(io) => Pin::new(io).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(io) => Pin::new(io).poll_flush(context),
-            Stream::Secured(io) => Pin::new(io).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Plain(io) => Pin::new(io).poll_shutdown(context),
-            Stream::Secured(io) => Pin::new(io).poll_shutdown(context),
-        }
-    }
 }
 
 impl ActixStream for KeepReason<Stream> {

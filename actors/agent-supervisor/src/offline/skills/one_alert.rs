@@ -104,6 +104,13 @@ fn explain(_: &Question, results: &[ToolResult]) -> Result<String, String> {
     if let Some(said) = looked.and_then(|looked| trend(facts.at("about"), looked)) {
         let _ = write!(text, " {said}");
     }
+    let affected = facts.at("found").texts("affected");
+    if !affected.is_empty() {
+        let named = affected[..affected.len().min(NEIGHBOURS)].join(", ");
+        let more = affected.len().saturating_sub(NEIGHBOURS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let _ = write!(text, " It takes {named}{more} with it.");
+    }
     let _ = write!(text, " {}", neighbours(facts));
     text.push('\n');
     Ok(text)
@@ -205,8 +212,8 @@ fn show(_: &Question, results: &[ToolResult]) -> Result<String, String> {
         ("Told within", alert, "told_within"),
         ("Rule", alert, "rule"),
     ] {
-        if holder.has(member) {
-            let _ = writeln!(lines, "- {name}: {}", holder.shown(member));
+        if let Some(text) = holder.text(member) {
+            let _ = writeln!(lines, "- {name}: {}", inline(&text.replace("**", "")));
         }
     }
     let _ = write!(body, "\n{lines}");
