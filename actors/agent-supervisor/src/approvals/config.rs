@@ -1,6 +1,7 @@
-//! `[approvals]`: what may be proposed, when, how often, and who may approve it. As shipped it allows nothing.
+//! `[approvals]`: what may be proposed, when, how often, and who may approve it.
 //!
-//! That a cluster takes actions at all is said in `[proxmox.<name>] allow_actions`.
+//! That a cluster takes actions at all is said in `[proxmox.<name>] allow_actions`, which is off as shipped: then nothing may be proposed there. Rules
+//! under `allow` narrow what a cluster with it takes.
 
 use contract::alerts::matches_pattern;
 use contract::approvals::{ActionClass, ActionPlan};
@@ -24,7 +25,8 @@ pub struct Config {
     pub background: bool,
     /// The channels that are told, by their names in `[notify.channels]`; empty: all.
     pub notify: Vec<String>,
-    /// What may be proposed. The first rule that fits the action, its object and the hour applies; none: nothing.
+    /// What may be proposed. The first rule that fits the action, its object and the hour applies, and without one that fits nothing is. No rules at
+    /// all: whatever clusters with `allow_actions` and attached MCP servers take.
     pub allow: Vec<Rule>,
     /// What may never be proposed, whatever `allow` says.
     pub deny: Vec<Never>,
@@ -103,6 +105,20 @@ fn fits(classes: &[ActionClass], objects: Option<&ObjectMatch>, tools: &[String]
 }
 
 impl Rule {
+    /// Every kind of action on every object, approved by one of those who may.
+    pub(crate) fn of_everything() -> Self {
+        Self {
+            classes: ActionClass::ALL.to_vec(),
+            objects: None,
+            tools: Vec::new(),
+            approvers: Vec::new(),
+            second_approval: SecondApproval::Never,
+            hours: None,
+            timezone: None,
+            max_per_hour: ten(),
+        }
+    }
+
     /// Whether it speaks of this action on this object.
     pub(crate) fn fits(&self, plan: &ActionPlan) -> bool {
         fits(&self.classes, self.objects.as_ref(), &self.tools, plan)

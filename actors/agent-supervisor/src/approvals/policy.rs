@@ -6,6 +6,7 @@ use contract::caller::{Origin, Scope};
 use contract::tools::Risk;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::LazyLock;
 
 /// The stretch in which runs are counted.
 pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -15,6 +16,13 @@ pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Permit {
     /// How many people must approve.
     pub(super) needed: u8,
+}
+
+/// What may be proposed where `allow` says nothing: whatever its owner takes at all. Guests of a cluster are left alone until its
+/// `allow_actions` says otherwise, and nothing is ever run unapproved.
+fn allowed(config: &Config) -> &[Rule] {
+    static UNWRITTEN: LazyLock<[Rule; 1]> = LazyLock::new(|| [Rule::of_everything()]);
+    if config.allow.is_empty() { &*UNWRITTEN } else { &config.allow }
 }
 
 /// Whether turns of this origin may propose.
@@ -42,7 +50,7 @@ pub(super) fn may_run<'a>(
     if config.deny.iter().any(|never| never.fits(plan)) {
         return Err(format!("the policy forbids {class} of {} ([[approvals.deny]])", plan.subject));
     }
-    let mut fitting = config.allow.iter().filter(|rule| rule.fits(plan)).peekable();
+    let mut fitting = allowed(config).iter().filter(|rule| rule.fits(plan)).peekable();
     if fitting.peek().is_none() {
         return Err(format!("the policy does not allow {class} of {} ([[approvals.allow]])", plan.subject));
     }
@@ -93,7 +101,7 @@ pub(super) fn may_decide(
     plan: &ActionPlan,
     by: &Approver,
 ) -> Result<(), String> {
-    let fitting = || config.allow.iter().filter(|rule| rule.fits(plan));
+    let fitting = || allowed(config).iter().filter(|rule| rule.fits(plan));
     let rule = fitting().find(|rule| is_open(rule, zone, now)).or_else(|| fitting().next());
     let named = rule.map_or(&[][..], |rule| &rule.approvers);
     let identity = by.identity();

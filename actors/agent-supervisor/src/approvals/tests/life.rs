@@ -78,9 +78,12 @@ fn nobody_runs_what_nobody_may_approve() {
     assert_eq!((story.state(id), story.to_plan.len()), (Proposed, 0));
 }
 
+/// A policy that knows one kind of action.
+const ONLY_STARTS: &str = "[[allow]]\nclasses = [\"start\"]";
+
 #[test]
 fn what_the_policy_does_not_allow_is_refused_and_on_record() {
-    let mut story = Story::new("");
+    let mut story = Story::new(ONLY_STARTS);
     let refused = story.propose_as(shutdown(), caller("web", Scope::Admin, Origin::Chat)).unwrap_err();
     assert_eq!(refused.class, FailureClass::Permission);
     assert!(refused.message.contains("Nothing was done"), "{refused}");
@@ -96,7 +99,7 @@ fn what_the_policy_does_not_allow_is_refused_and_on_record() {
 fn a_rule_that_is_gone_at_the_approval_forbids_it() {
     let mut story = Story::new(EVERYTHING);
     let id = story.propose(shutdown());
-    story.desk.reconfigure(std::sync::Arc::new(super::config("")));
+    story.desk.reconfigure(std::sync::Arc::new(super::config(ONLY_STARTS)));
     let refused = story.decide(id, true, admin("anna")).unwrap_err();
     assert_eq!(refused.class, FailureClass::Permission);
     assert_eq!(story.state(id), Proposed);

@@ -15,7 +15,9 @@ fn run_at(text: &str, class: ActionClass, now: Timestamp) -> Result<u8, String> 
 fn nothing_is_allowed_that_no_rule_names() {
     let start = "[[allow]]\nclasses = [\"start\"]\n";
     for (policy, class, allowed) in [
-        ("", ActionClass::Start, false),
+        // Without rules it is the owner's to say, by allow_actions.
+        ("", ActionClass::Start, true),
+        ("[[deny]]\nclasses = [\"start\"]", ActionClass::Start, false),
         (start, ActionClass::Start, true),
         (start, ActionClass::Stop, false),
         ("[[allow]]\nclasses = [\"stop\"]\nmatch = { tag = \"prod\" }", ActionClass::Stop, false),

@@ -109,7 +109,7 @@ fn explain(_: &Question, results: &[ToolResult]) -> Result<String, String> {
         let named = affected[..affected.len().min(NEIGHBOURS)].join(", ");
         let more = affected.len().saturating_sub(NEIGHBOURS);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let _ = write!(text, " It takes {named}{more} with it.");
+        let _ = write!(text, " Affected: {named}{more}.");
     }
     let _ = write!(text, " {}", neighbours(facts));
     text.push('\n');
