@@ -17,7 +17,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 /// A table's name in the markers around it, and how it is made.
-const TABLES: [(&str, fn() -> String); 2] = [("rules", rules), ("providers", providers)];
+/// A table: the name of its markers, and what makes it.
+type Generated = (&'static str, fn() -> String);
+
+const TABLES: [Generated; 2] = [("rules", rules), ("providers", providers)];
 
 fn readme() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -46,6 +49,28 @@ fn the_tables_are_up_to_date() {
     );
 }
 
+/// Metrics that the dashboard and the README name are ones that HAIA has.
+#[test]
+fn metrics_that_are_named_exist() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let read =
+        |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let source = read("actors/http-gateway/src/routes/metrics.rs");
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let mut seen = 0;
+    for path in ["deploy/grafana.json", "README.md"] {
+        let text = read(path);
+        for (at, _) in text.match_indices("haia_") {
+            let name: String = text[at..].chars().take_while(|c| is_part(*c)).collect();
+            if name != "haia_profile" && !text[..at].ends_with(is_part) {
+                assert!(source.contains(&format!("\"{name}\"")), "{path}: {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 30);
+}
+
 #[test]
 #[ignore = "it writes README.md"]
 fn write_the_tables() {
@@ -57,10 +82,16 @@ fn write_the_tables() {
 fn rules() -> String {
     let mut table = "| rule | raised when | levels |\n| --- | --- | --- |\n".to_owned();
     for rule in proxmox_poller::rule_infos().chain(&alert_desk::OWN_RULES) {
-        let condition = rule.condition.trim_end_matches('.').replace('|', "\\|");
+        let condition = sentence(rule.condition).replace('|', "\\|");
         writeln!(table, "| `{}` | {condition} | {} |", rule.name, levels(rule)).expect("a text");
     }
     table
+}
+
+/// With a capital letter, without the last full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 fn levels(rule: &RuleInfo) -> String {
@@ -82,16 +113,20 @@ fn levels(rule: &RuleInfo) -> String {
 
 /// ` ≥ 85 % for 2m, until < 82 % for 2m`.
 fn times(unit: &str, level: &LevelSettings) -> String {
-    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    let counted = |mark: f64| match (unit, mark) {
+        ("", _) => format!("{mark}"),
+        (unit, 1.0) => format!("1 {}", unit.trim_end_matches('s')),
+        (unit, _) => format!("{mark} {unit}"),
+    };
     let mut text = String::new();
     let (sign, back) = if level.below.is_some() { ("≤", ">") } else { ("≥", "<") };
     if let Some(mark) = level.above.or(level.below) {
-        write!(text, " {sign} {mark}{unit}").expect("a text");
+        write!(text, " {sign} {}", counted(mark)).expect("a text");
     }
     if let Some(hold) = level.hold.filter(|hold| !hold.0.is_zero()) {
         write!(text, " for {hold}").expect("a text");
     }
-    let clear = level.clear.map(|clear| format!(" {back} {clear}{unit}")).unwrap_or_default();
+    let clear = level.clear.map(|clear| format!(" {back} {}", counted(clear))).unwrap_or_default();
     let calm = level.clear_for.filter(|span| !span.0.is_zero()).map(|span| format!(" for {span}")).unwrap_or_default();
     if !clear.is_empty() || !calm.is_empty() {
         let over = if clear.is_empty() { " it is over" } else { &clear };

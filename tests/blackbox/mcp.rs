@@ -1,8 +1,9 @@
 //! HAIA as an MCP server, over real sockets and over `haia mcp`: who may what, real calls, sessions, changes, leaving.
 
 use crate::clusters::{homelab, until_seen, watching};
-use crate::daemon::{ADMIN, CONTROL, Call, Daemon, Event, READ, Response, Setup, binary, eventually};
+use crate::daemon::{CONTROL, Call, Daemon, Event, READ, Response, Setup, binary, eventually};
 use serde_json::{Value, json};
+use sim_cluster::{Fault, FaultRule};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -172,40 +173,44 @@ fn a_listener_hears_of_tools_that_come_and_go() {
 
 #[test]
 fn whoever_leaves_takes_the_call_back() {
-    let daemon = Setup::new().environment("HAIA_FAULTS", "1").start();
+    let cluster = homelab();
+    let daemon = watching(&cluster).start();
+    until_seen(&daemon);
     let session = open(&daemon, CONTROL);
-    // A toolbox that waits out a backoff answers no call.
-    for _ in 0..6 {
-        assert!(daemon.post("/api/faults/panic/toolbox", &json!({})).status < 300);
-    }
-    let in_backoff = |daemon: &Daemon| {
-        let toolbox = daemon.actor("toolbox");
-        (toolbox["restarts"].as_u64() >= Some(5) && toolbox["state"] == "restarting").then_some(())
-    };
-    eventually("the toolbox to be in its long backoff", || in_backoff(&daemon));
+    // What is asked of the cluster itself hangs.
+    cluster.fault_rule(FaultRule { path: "/nodes".to_owned(), ..FaultRule::always(Fault::Hang) });
     let call = |id: &str| {
-        post(&daemon, CONTROL, &request(5, "tools/call", json!({ "name": "get_time" })))
+        let arguments = json!({ "guest": "web-01" });
+        let params = json!({ "name": "list_snapshots", "arguments": arguments, "_meta": { "progressToken": id } });
+        post(&daemon, CONTROL, &request(5, "tools/call", params))
             .header("mcp-session-id", &session)
             .header("x-request-id", id)
     };
-    let left = call("left").begin();
-    eventually("the call to wait", || (daemon.actor("toolbox")["mailbox_depth"] == 1).then_some(()));
+    let progress = |event: &Event| matches!(event, Event::Data(data) if data["method"] == "notifications/progress");
+    let outcome = |id: &str| {
+        let row = || {
+            daemon.get(&format!("/api/audit?kind=tool&request_id={id}")).json()["rows"][0]["outcome"]
+                .as_str()
+                .map(str::to_owned)
+        };
+        eventually(&format!("the row of {id}"), row)
+    };
+    let mut left = call("left").open();
+    left.read_until("the call to be under way", progress);
     drop(left);
-    let cancelled = call("cancelled").begin();
-    eventually("the second call to wait", || {
-        (daemon.actor("toolbox")["mailbox_depth"].as_u64() >= Some(2)).then_some(())
-    });
+    assert_eq!(outcome("left"), "cancelled");
+    let mut taken_back = call("taken-back").open();
+    taken_back.read_until("the second call to be under way", progress);
     let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 5 } });
     assert_eq!(post(&daemon, CONTROL, &cancel).header("mcp-session-id", &session).send().status, 202);
-    let told = cancelled.read().expect("an answer").json();
-    assert!(told["error"]["message"].as_str().is_some_and(|said| said.contains("cancelled")), "{told}");
-    // Behind them another goes through.
-    assert_eq!(call("stays").send().json()["result"]["isError"], false);
-    let rows = |id: &str| {
-        daemon.get(&format!("/api/audit?kind=tool&request_id={id}")).json()["rows"].as_array().map_or(0, Vec::len)
-    };
-    eventually("the row of the call that went through", || (rows("stays") == 1).then_some(()));
-    assert_eq!((rows("left"), rows("cancelled")), (0, 0), "nobody did what nobody waits for");
+    taken_back.read_until("its end", |event| {
+        matches!(event, Event::Data(data) if data["error"]["message"].as_str().is_some_and(|said| said.contains("cancelled")))
+    });
+    assert_eq!(outcome("taken-back"), "cancelled");
+    cluster.clear_faults();
+    let stays = call("stays").header("accept", "application/json").send();
+    assert_eq!(stays.json()["result"]["isError"], false, "{}", stays.text());
+    daemon.wait_until_idle();
 }
 
 /// `haia mcp` with its input and output.
@@ -220,6 +225,7 @@ impl Bridge {
         let mut child = Command::new(binary())
             .env_clear()
             .args(["--config".as_ref(), setup.path().as_os_str(), "mcp".as_ref()])
+            .current_dir(setup.path().parent().expect("a folder"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -299,13 +305,6 @@ fn the_bridge_passes_both_eras_on_and_outlives_the_daemon() {
     let status = eventually("the bridge to end", || bridge.child.try_wait().expect("it can be waited for"));
     assert_eq!(status.code(), Some(0));
     eventually("its session to be ended", || (figures(&again).0 == 0).then_some(()));
-}
-
-#[test]
-fn attached_servers_need_the_host_of_them() {
-    let daemon = Setup::new().start();
-    let listed = Call::tcp(daemon.address, "GET", "/api/mcp").key(ADMIN).send();
-    assert!([200, 503].contains(&listed.status), "{}", listed.text());
 }
 
 /// The resident memory of a process, in KiB.

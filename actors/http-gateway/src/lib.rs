@@ -43,8 +43,6 @@ pub use config::{Config, KeyConfig, Problem};
 pub use gateway::{HttpGateway, Observed, RefreshKeys};
 pub use hosts::host_name;
 pub use mcp::McpConfig;
-pub use ports::{
-    ApprovalPorts, DaemonControl, McpPorts, Ports, ThreadFactory, ThreadPorts, ToolPorts, WatchPorts,
-};
+pub use ports::{ApprovalPorts, DaemonControl, McpPorts, Ports, ThreadFactory, ThreadPorts, ToolPorts, WatchPorts};
 pub use published::{DRAIN_PATIENCE, Shared};
 pub use server::{Listeners, Running, Stopper, bind, serve};

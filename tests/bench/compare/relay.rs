@@ -18,7 +18,7 @@ pub fn run(provider: &str) {
             let frozen = Rc::new(request.freeze().expect("a good address"));
             App::new()
                 .app_data(web::PayloadConfig::new(16 << 20))
-                .app_data(web::Data::from(std::sync::Arc::new(frozen)))
+                .app_data(web::Data::from(shared(frozen)))
                 .route("/v1/chat/completions", web::post().to(pass))
         });
         let server = server.workers(1).tcp_nodelay(true).h1_allow_half_closed(false).max_connections(100_000);
@@ -39,4 +39,9 @@ async fn pass(request: web::Data<Rc<awc::FrozenClientRequest>>, body: Bytes) -> 
         Some(length) => response.body(actix_web::body::SizedStream::new(length, body)),
         None => response.streaming(body),
     }
+}
+
+/// What one worker's requests share. `web::Data` wants an `Arc`, although nothing of it leaves the worker's thread.
+fn shared<T>(value: T) -> std::sync::Arc<T> {
+    std::sync::Arc::new(value)
 }

@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(printed(&ToolResult::ok("a\"b")), r#"{"content":[{"type":"text","text":"a\"b"}],"isError":false}"#);
         assert_eq!(printed(&ToolResult::error("no")), r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#);
         let mut result = ToolResult::ok("an image");
-        result.mcp = Some(r#"{"content":[{"type":"image","data":"AA==","mimeType":"image/png"}],"structuredContent":{"a":1},"x":2}"#.into());
+        result.mcp = Some(
+            r#"{"content":[{"type":"image","data":"AA==","mimeType":"image/png"}],"structuredContent":{"a":1},"x":2}"#
+                .into(),
+        );
         let told = r#"{"content":[{"type":"image","data":"AA==","mimeType":"image/png"}],"structuredContent":{"a":1},"isError":false}"#;
         assert_eq!(printed(&result), told);
         result.mcp = Some("broken".into());

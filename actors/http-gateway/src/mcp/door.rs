@@ -35,7 +35,11 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         scope: Some(Scope::Read),
         starts_work: true,
         handler: |call| Box::pin(post(call)),
-        about: about("A message of the Model Context Protocol; calling a tool needs the scope control", "application/json", 200),
+        about: about(
+            "A message of the Model Context Protocol; calling a tool needs the scope control",
+            "application/json",
+            200,
+        ),
     },
     Endpoint {
         method: Verb::Get,
@@ -43,7 +47,11 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
         scope: Some(Scope::Read),
         starts_work: true,
         handler: |call| Box::pin(get(call)),
-        about: about("The stream of an MCP session: tells when the list of tools has changed", "text/event-stream", 200),
+        about: about(
+            "The stream of an MCP session: tells when the list of tools has changed",
+            "text/event-stream",
+            200,
+        ),
     },
     Endpoint {
         method: Verb::Delete,
@@ -124,9 +132,8 @@ fn in_session(call: &Call, named: Option<String>) -> Result<String, RpcError> {
 
 async fn post(call: Call) -> Result<HttpResponse, Refusal> {
     enter(&call)?;
-    let refused = |status, said: &'static str| {
-        Ok(refusal(&RpcError::new(INVALID_REQUEST, said).with_status(status), "null"))
-    };
+    let refused =
+        |status, said: &'static str| Ok(refusal(&RpcError::new(INVALID_REQUEST, said).with_status(status), "null"));
     if !is_json(&call) {
         return refused(415, "Content-Type must be application/json");
     }
@@ -170,7 +177,9 @@ fn cancel(call: &Call, session: &str, notification: &Request) {
 
 async fn requested(call: Call, request: Request, takes: Accepted) -> Result<HttpResponse, RpcError> {
     let era = judge(&request, call.http.headers())?;
-    let Some(caller) = call.known.clone() else { return Err(RpcError::new(INTERNAL_ERROR, "nobody asks").with_status(401)) };
+    let Some(caller) = call.known.clone() else {
+        return Err(RpcError::new(INTERNAL_ERROR, "nobody asks").with_status(401));
+    };
     let is_opening = era == Era::Legacy && request.method == "initialize";
     let session = match era {
         Era::Legacy if !is_opening => Some(in_session(&call, session(&call)?)?),
@@ -178,7 +187,11 @@ async fn requested(call: Call, request: Request, takes: Accepted) -> Result<Http
     };
     if request.method == "tools/call" && caller.scope < Scope::Control {
         record(&call, &format!("mcp call {}", request.text("name").unwrap_or_default()), "forbidden");
-        let said = format!("calling a tool needs a key of scope \"control\"; {:?} has {:?}", caller.name, caller.scope.as_str());
+        let said = format!(
+            "calling a tool needs a key of scope \"control\"; {:?} has {:?}",
+            caller.name,
+            caller.scope.as_str()
+        );
         return Err(RpcError::new(SERVER_ERROR, said).with_status(403));
     }
     let is_searching = call.http.query_string().split('&').any(|part| part == "mode=search");
@@ -203,11 +216,8 @@ async fn requested(call: Call, request: Request, takes: Accepted) -> Result<Http
         shared: Arc::clone(&gateway.shared),
         access,
     };
-    let place = session.map(|session| Place {
-        shared: Arc::clone(&gateway.shared),
-        session,
-        request: request.id.clone(),
-    });
+    let place =
+        session.map(|session| Place { shared: Arc::clone(&gateway.shared), session, request: request.id.clone() });
     let work = guarded(Box::pin(async move { methods::answer(&asked, &request).await }), place)?;
     let gauges = Arc::clone(&gateway.ports.gauges);
     let mut response = respond(work, form, || Gauge::enter(&gauges, |gauges| &gauges.streams_open)).await;
@@ -239,7 +249,10 @@ fn listening(call: Call, whom: For, is_searching: bool) -> Result<HttpResponse, 
 }
 
 fn only_posts() -> HttpResponse {
-    let mut response = refusal(&RpcError::new(INVALID_REQUEST, "since 2026-07-28 there are no sessions: POST only").with_status(405), "null");
+    let mut response = refusal(
+        &RpcError::new(INVALID_REQUEST, "since 2026-07-28 there are no sessions: POST only").with_status(405),
+        "null",
+    );
     response.headers_mut().insert(names::ALLOW, HeaderValue::from_static("POST"));
     response
 }

@@ -83,11 +83,8 @@ pub(crate) fn judge(request: &Request, headers: &HeaderMap) -> Result<Era, RpcEr
     match told {
         None => return Err(mismatch("the header MCP-Protocol-Version is missing")),
         Some(told) if told != version => {
-            let message = format!(
-                "the header MCP-Protocol-Version says {}, _meta says {}",
-                shown(told),
-                shown(version)
-            );
+            let message =
+                format!("the header MCP-Protocol-Version says {}, _meta says {}", shown(told), shown(version));
             return Err(mismatch(message));
         }
         Some(_) => {}
@@ -174,7 +171,11 @@ mod tests {
         let modern = [("mcp-protocol-version", MODERN), ("mcp-method", "tools/list")];
         for (body, headers, era) in [
             (request("initialize", r#""protocolVersion":"2025-11-25""#), &[][..], Ok(Era::Legacy)),
-            (request("initialize", r#""protocolVersion":"2026-07-28""#), &[("mcp-protocol-version", MODERN)], Ok(Era::Legacy)),
+            (
+                request("initialize", r#""protocolVersion":"2026-07-28""#),
+                &[("mcp-protocol-version", MODERN)],
+                Ok(Era::Legacy),
+            ),
             (request("tools/list", ""), &[("mcp-protocol-version", "2025-06-18")], Ok(Era::Legacy)),
             (request("tools/list", ""), &[], Ok(Era::Legacy)),
             (request("tools/list", ""), &[("mcp-protocol-version", "1999-01-01")], Err((INVALID_REQUEST, 400))),
@@ -212,7 +213,8 @@ mod tests {
             judged(&body, &headers)
         };
         assert_eq!(with(&["=?base64?w6QgYg==?="]), Ok(Era::Modern));
-        for wrong in [&["=?base64?w6QgYg?="][..], &["=?base64?!?="], &["other"], &[], &["=?base64?w6QgYg==?=", "other"]] {
+        for wrong in [&["=?base64?w6QgYg?="][..], &["=?base64?!?="], &["other"], &[], &["=?base64?w6QgYg==?=", "other"]]
+        {
             assert_eq!(with(wrong), Err((HEADER_MISMATCH, 400)), "{wrong:?}");
         }
     }

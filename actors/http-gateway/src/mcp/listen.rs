@@ -82,7 +82,14 @@ pub(crate) struct ListenBody {
 }
 
 impl ListenBody {
-    pub(crate) fn new(thread: Rc<Thread>, caller: Caller, access: Rc<Access>, whom: For, is_searching: bool, seat: Seat) -> Self {
+    pub(crate) fn new(
+        thread: Rc<Thread>,
+        caller: Caller,
+        access: Rc<Access>,
+        whom: For,
+        is_searching: bool,
+        seat: Seat,
+    ) -> Self {
         let look = thread.gateway.ports.clock.pause(LOOK);
         let mut waiting = VecDeque::new();
         waiting.push_back(match &whom {
@@ -161,7 +168,9 @@ impl ListenBody {
         let mut message = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed" });
         match &self.whom {
             For::Session(_) => {}
-            For::Subscription(id, wanted) if wanted.wants_tools() => message["params"] = json!({ "_meta": subscription(id) }),
+            For::Subscription(id, wanted) if wanted.wants_tools() => {
+                message["params"] = json!({ "_meta": subscription(id) })
+            }
             For::Subscription(..) => return None,
         }
         Some(event(&message.to_string()))

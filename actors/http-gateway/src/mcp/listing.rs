@@ -116,7 +116,8 @@ mod tests {
     use serde_json::value::RawValue;
 
     fn catalogue(tools: impl IntoIterator<Item = (String, Risk)>) -> Arc<Catalogue> {
-        let parameters: Arc<RawValue> = Arc::from(RawValue::from_string("{\"type\":\"object\"}".to_owned()).expect("JSON"));
+        let parameters: Arc<RawValue> =
+            Arc::from(RawValue::from_string("{\"type\":\"object\"}".to_owned()).expect("JSON"));
         let tool = |(name, risk): (String, Risk)| Tool {
             name: name.as_str().into(),
             description: "says \"x\"".into(),
@@ -135,7 +136,11 @@ mod tests {
     #[test]
     fn who_may_only_read_sees_what_only_reads() {
         let shared: SharedCatalogue = Arc::default();
-        shared.store(catalogue([("a".to_owned(), Risk::Read), ("b".to_owned(), Risk::Write), ("c".to_owned(), Risk::Destructive)]));
+        shared.store(catalogue([
+            ("a".to_owned(), Risk::Read),
+            ("b".to_owned(), Risk::Write),
+            ("c".to_owned(), Risk::Destructive),
+        ]));
         let listings = Listings::default();
         let listing = listings.of(&shared);
         let seen = |scope| names(listing.view(scope).page(None).expect("a page").0);
@@ -143,7 +148,9 @@ mod tests {
         assert_eq!(seen(Scope::Control), ["a", "b", "c"]);
         let page = listing.view(Scope::Control).page(None).expect("a page").0.to_owned();
         let tools: Vec<Value> = serde_json::from_str(&format!("[{page}]")).expect("JSON");
-        let hints = |at: usize| (tools[at]["annotations"]["readOnlyHint"] == true, tools[at]["annotations"]["destructiveHint"] == true);
+        let hints = |at: usize| {
+            (tools[at]["annotations"]["readOnlyHint"] == true, tools[at]["annotations"]["destructiveHint"] == true)
+        };
         assert_eq!([hints(0), hints(1), hints(2)], [(true, false), (false, false), (false, true)]);
     }
 

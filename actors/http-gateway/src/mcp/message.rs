@@ -118,7 +118,8 @@ impl Message {
         let params = wire.params.filter(|params| params.get() != "null");
         let shape = params.as_deref().map_or("{}", RawValue::get);
         let is_object = shape.starts_with('{');
-        let told = if is_object { serde_json::from_str::<WithMeta>(shape).unwrap_or_default() } else { WithMeta::default() };
+        let told =
+            if is_object { serde_json::from_str::<WithMeta>(shape).unwrap_or_default() } else { WithMeta::default() };
         let request = |id: String| Request { id, method, params, meta: told.meta.unwrap_or_default() };
         match wire.id {
             None => Ok(Self::Notification(request("null".to_owned()))),
@@ -128,7 +129,10 @@ impl Message {
                     return Err(refuse(INVALID_REQUEST, "\"id\" is too long".to_owned()));
                 }
                 if !is_object {
-                    return Err(RpcError { data: None, ..refuse(INVALID_REQUEST, "\"params\" must be an object".to_owned()) });
+                    return Err(RpcError {
+                        data: None,
+                        ..refuse(INVALID_REQUEST, "\"params\" must be an object".to_owned())
+                    });
                 }
                 Ok(Self::Request(request(id)))
             }

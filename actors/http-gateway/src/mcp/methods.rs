@@ -70,10 +70,14 @@ impl Reply {
         let result = match era {
             Era::Legacy => self.body.clone(),
             Era::Modern => {
-                let cache = self.ttl_ms.map_or_else(String::new, |ttl| format!(r#""ttlMs":{ttl},"cacheScope":"private","#));
+                let cache =
+                    self.ttl_ms.map_or_else(String::new, |ttl| format!(r#""ttlMs":{ttl},"cacheScope":"private","#));
                 let rest = self.body.strip_prefix('{').unwrap_or("}");
                 let comma = if rest.starts_with('}') { "" } else { "," };
-                format!(r#"{{{cache}"resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{}}}{comma}{rest}"#, software())
+                format!(
+                    r#"{{{cache}"resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{}}}{comma}{rest}"#,
+                    software()
+                )
             }
         };
         format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#)
@@ -101,7 +105,10 @@ pub(crate) async fn answer(asked: &Asked, request: &Request) -> Result<Reply, Rp
         ("tools/call", _) => Ok(Reply::new(call::call(asked, request.params::<CallParams>()?).await?)),
         ("resources/list", _) => {
             one_page(request)?;
-            Ok(Reply::cacheable(json!({ "resources": resources::listed(&asked.everything()) }).to_string(), LIST_TTL_MS))
+            Ok(Reply::cacheable(
+                json!({ "resources": resources::listed(&asked.everything()) }).to_string(),
+                LIST_TTL_MS,
+            ))
         }
         ("resources/templates/list", _) => {
             one_page(request)?;

@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn arguments_are_put_in_and_asked_for() {
-        assert!(got(r#"{"name":"why_did_it_stop","arguments":{"guest":" web\n-01 "}}"#).is_ok_and(|text| text.contains("guest web-01 stop")));
+        assert!(
+            got(r#"{"name":"why_did_it_stop","arguments":{"guest":" web\n-01 "}}"#)
+                .is_ok_and(|text| text.contains("guest web-01 stop"))
+        );
         for wrong in [r#"{"name":"why_did_it_stop"}"#, r#"{"name":"why_did_it_stop","arguments":{"guest":" "}}"#] {
             assert!(got(wrong).is_err_and(|said| said.contains("\"guest\"")), "{wrong}");
         }
@@ -141,7 +144,8 @@ mod tests {
                 .map(|argument| (argument["name"].as_str().unwrap_or_default().to_owned(), "x7".to_owned()))
                 .collect();
             let named = !arguments.is_empty();
-            let asked = GetPrompt { name: listed["name"].as_str().unwrap_or_default().to_owned(), arguments: Some(arguments) };
+            let asked =
+                GetPrompt { name: listed["name"].as_str().unwrap_or_default().to_owned(), arguments: Some(arguments) };
             let got = get(&asked).expect("it is there");
             let text = got["messages"][0]["content"]["text"].as_str().unwrap_or_default();
             assert_eq!((text.contains("x7"), text.contains("{}")), (named, false), "{listed}");

@@ -3,8 +3,8 @@
 //! A resource is answered by the tool or actor that owns the data, on the caller's behalf; nothing is kept here. All of it is text of guests,
 //! alerts and logs in part: data, never instruction.
 
-use super::error::{INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError};
 use super::era::Era;
+use super::error::{INTERNAL_ERROR, INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError};
 use super::methods::Asked;
 use super::{call, decoded_part};
 use contract::alerts::{AlertEvent, AlertFilter, AlertView, ListAlerts, ReadAlertHistory, ShowAlert};
@@ -208,7 +208,8 @@ fn told<T>(answer: Result<T, Failure>, asked: &Asked, uri: &str) -> Result<T, Rp
 }
 
 fn printed(value: &impl Serialize) -> Result<String, RpcError> {
-    serde_json::to_string(value).map_err(|error| RpcError::new(INTERNAL_ERROR, format!("it could not be printed: {error}")))
+    serde_json::to_string(value)
+        .map_err(|error| RpcError::new(INTERNAL_ERROR, format!("it could not be printed: {error}")))
 }
 
 fn unknown(asked: &Asked, uri: &str) -> RpcError {

@@ -107,7 +107,13 @@ mod tests {
     #[test]
     fn what_is_missing_is_added_and_what_is_odd_is_left_out() {
         let empty = json!({ "type": "object", "properties": {} });
-        for odd in [json!(true), json!([]), json!({}), json!({ "type": "array" }), json!({ "$schema": "x", "required": 7, "properties": 1 })] {
+        for odd in [
+            json!(true),
+            json!([]),
+            json!({}),
+            json!({ "type": "array" }),
+            json!({ "$schema": "x", "required": 7, "properties": 1 }),
+        ] {
             assert_eq!(of(odd.clone()), empty, "{odd}");
         }
         let inner = json!({ "type": "object", "properties": { "a": { "type": "object", "required": ["b"], "properties": { "b": { "type": ["integer", "null"] } } } } });

@@ -67,7 +67,7 @@ impl Sessions {
     /// Ends a session and what runs in it; `false` where there is none.
     pub(crate) fn close(&self, id: &str, owner: &str) -> bool {
         let mut table = self.table();
-        if !table.get(id).is_some_and(|session| *session.owner == *owner) {
+        if table.get(id).is_none_or(|session| *session.owner != *owner) {
             return false;
         }
         if let Some(session) = table.remove(id) {

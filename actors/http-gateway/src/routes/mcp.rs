@@ -9,7 +9,8 @@ use crate::thread::Call;
 use actix_web::HttpResponse;
 use contract::caller::Scope;
 use contract::mcp::{
-    ApproveMcpServer, ListMcpServers, McpError, McpLogLine, McpServerStatus, ReadMcpLogs, ToggleMcpServer, ToggleMcpTool,
+    ApproveMcpServer, ListMcpServers, McpError, McpLogLine, McpServerStatus, ReadMcpLogs, ToggleMcpServer,
+    ToggleMcpTool,
 };
 use contract::message::Msg;
 use runtime::Port;

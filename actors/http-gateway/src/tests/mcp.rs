@@ -6,22 +6,22 @@ use crate::ports::{McpPorts, ToolPorts};
 use actix_web::body::BodySize;
 use actix_web::test::TestRequest;
 use contract::caller::Scope;
+use contract::clock::Clock as _;
+use contract::failure::Failure;
 use contract::mcp::{
     ApproveMcpServer, ListMcpServers, McpError, McpLogLine, McpServerStatus, McpState, ReadMcpLogs, ToggleMcpServer,
     ToggleMcpTool,
 };
+use contract::message::Lane;
 use contract::provider::Quantiles;
 use contract::secret::Secret;
 use contract::tools::{CallTool, Catalogue, Risk, SharedCatalogue, Tool, ToolResult};
 use contract::units::Span;
 use jiff::Timestamp;
-use contract::clock::Clock as _;
-use contract::failure::Failure;
-use contract::message::Lane;
 use runtime::world::World;
 use runtime::{Context, Handle, Policy, Port, Reply as Later, Service};
-use serde_json::{Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +89,9 @@ pub(super) fn servers() -> McpPorts {
         logs: Port::scripted("mcp-host", |asked: ReadMcpLogs| {
             only_files(&asked.name, vec![McpLogLine { at: Timestamp::UNIX_EPOCH, source: "stderr", text: "up".into() }])
         }),
-        approve: Port::scripted("mcp-host", |asked: ApproveMcpServer| only_files(&asked.name, vec!["read_file".into()])),
+        approve: Port::scripted("mcp-host", |asked: ApproveMcpServer| {
+            only_files(&asked.name, vec!["read_file".into()])
+        }),
     }
 }
 
@@ -115,7 +117,8 @@ fn mcp(key: &str, body: &str) -> TestRequest {
 }
 
 fn initialize(key: &str) -> TestRequest {
-    let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    let params =
+        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
     mcp(key, &message(0, "initialize", &params))
 }
 
@@ -198,17 +201,29 @@ fn an_unused_session_expires() {
 fn each_scope_sees_and_does_what_it_may() {
     World::run(async |world| {
         let stage = Stage::new(world, config()).await;
-        for (key, seen) in [("reader", vec!["list_vms"]), ("anna", vec!["list_vms", "stop_vm"]), ("root", vec!["list_vms", "stop_vm"])] {
+        for (key, seen) in
+            [("reader", vec!["list_vms"]), ("anna", vec!["list_vms", "stop_vm"]), ("root", vec!["list_vms", "stop_vm"])]
+        {
             let session = open(&stage, key).await;
             let listed = ask(&stage, key, &session, "tools/list", json!({})).await;
             assert_eq!(names(&listed), seen, "{key}");
             let listed = stage.send(modern(key, "tools/list", json!({}))).await;
             assert_eq!(names(&listed), seen, "{key}");
-            let called = ask(&stage, key, &session, "tools/call", json!({ "name": "list_vms", "arguments": { "guest": "web" } })).await;
+            let called = ask(
+                &stage,
+                key,
+                &session,
+                "tools/call",
+                json!({ "name": "list_vms", "arguments": { "guest": "web" } }),
+            )
+            .await;
             if key == "reader" {
                 assert_eq!((called.status, &called.json()["id"]), (403, &json!(1)), "{}", called.body);
                 let rows = stage.props.audit.lock().expect("audit").clone();
-                assert!(rows.iter().any(|row| &*row.what == "mcp call list_vms" && &*row.outcome == "forbidden"), "{rows:?}");
+                assert!(
+                    rows.iter().any(|row| &*row.what == "mcp call list_vms" && &*row.outcome == "forbidden"),
+                    "{rows:?}"
+                );
             } else {
                 let text = called.json()["result"]["content"][0]["text"].as_str().unwrap_or_default().to_owned();
                 assert!(text.starts_with(key) && text.ends_with(r#"{"guest":"web"}"#), "{text}");
@@ -216,7 +231,11 @@ fn each_scope_sees_and_does_what_it_may() {
                 assert_eq!(risky.json()["result"]["content"][0]["text"], "proposal 7 waits for a person");
             }
             let read = ask(&stage, key, &session, "resources/read", json!({ "uri": "haia://guests" })).await;
-            assert!(read.json()["result"]["contents"][0]["text"].as_str().is_some_and(|text| text.starts_with(key)), "{}", read.body);
+            assert!(
+                read.json()["result"]["contents"][0]["text"].as_str().is_some_and(|text| text.starts_with(key)),
+                "{}",
+                read.body
+            );
         }
         let nobody = stage.send(mcp("nobody", &message(1, "ping", &json!({})))).await;
         assert_eq!(nobody.status, 401);
@@ -229,13 +248,18 @@ fn schemas_are_plain_and_the_short_list_is_there_for_whoever_wants_it() {
         let stage = Stage::new(world, config()).await;
         let listed = stage.send(modern("anna", "tools/list", json!({}))).await.json();
         let tool = &listed["result"]["tools"][0];
-        let plain = json!({ "type": "object", "properties": { "guest": { "type": "string" } }, "additionalProperties": false });
+        let plain =
+            json!({ "type": "object", "properties": { "guest": { "type": "string" } }, "additionalProperties": false });
         assert_eq!(tool["inputSchema"], plain);
         assert_eq!((&tool["annotations"]["readOnlyHint"], &tool["title"]), (&json!(true), &json!("Looking")));
-        assert_eq!((&listed["result"]["resultType"], &listed["result"]["cacheScope"]), (&json!("complete"), &json!("private")));
+        assert_eq!(
+            (&listed["result"]["resultType"], &listed["result"]["cacheScope"]),
+            (&json!("complete"), &json!("private"))
+        );
         let short = stage.send(modern("anna", "tools/list", json!({})).uri("/mcp?mode=search")).await;
         assert_eq!(names(&short), ["tools_search"]);
-        let called = stage.send(modern("anna", "tools/call", json!({ "name": "tools_search" })).uri("/mcp?mode=search")).await;
+        let called =
+            stage.send(modern("anna", "tools/call", json!({ "name": "tools_search" })).uri("/mcp?mode=search")).await;
         assert_eq!(called.json()["result"]["content"][0]["text"], "found");
     });
 }
@@ -259,11 +283,20 @@ fn what_is_wrong_is_told_as_json_rpc() {
         ] {
             let reply = ask(&stage, "anna", &session, method, params.clone()).await;
             let told = reply.json();
-            assert_eq!((&told["error"]["code"], &told["id"]), (&json!(code), &json!(1)), "{method} {params}: {}", reply.body);
+            assert_eq!(
+                (&told["error"]["code"], &told["id"]),
+                (&json!(code), &json!(1)),
+                "{method} {params}: {}",
+                reply.body
+            );
             if modern_code != 0 {
                 let reply = stage.send(modern("anna", method, params.clone())).await;
                 let status = if modern_code == -32601 { 404 } else { 200 };
-                assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &json!(modern_code)), "{method} {params}");
+                assert_eq!(
+                    (reply.status, &reply.json()["error"]["code"]),
+                    (status, &json!(modern_code)),
+                    "{method} {params}"
+                );
             }
         }
         for (request, status) in [
@@ -316,7 +349,6 @@ impl Service for Slow {
 
 impl Handle<CallTool> for Slow {
     fn handle(&mut self, _: CallTool, _: &Context<Self>) -> Later<Result<ToolResult, Failure>> {
-        #[expect(clippy::disallowed_methods, reason = "the world's time is tokio's")]
         Later::later(async {
             tokio::time::sleep(Duration::from_secs(28)).await;
             Ok(ToolResult::ok("at last"))
@@ -351,7 +383,10 @@ fn a_long_call_shows_that_it_goes_on() {
         let told = events(&called.body);
         let progress: Vec<u64> = told.iter().filter_map(|event| event["params"]["progress"].as_u64()).collect();
         assert!(progress.len() > 3 && progress.is_sorted(), "{told:?}");
-        assert_eq!((&told[0]["params"]["progressToken"], &told[0]["params"]["message"]), (&json!("t"), &json!("Looking")));
+        assert_eq!(
+            (&told[0]["params"]["progressToken"], &told[0]["params"]["message"]),
+            (&json!("t"), &json!("Looking"))
+        );
         assert_eq!(told.last().map(|event| &event["id"]), Some(&json!(1)));
         let plain = mcp("anna", &message(1, "tools/call", &json!({ "name": "list_vms" })))
             .insert_header(("accept", "application/json"))
@@ -367,7 +402,8 @@ fn a_call_is_cancelled_by_its_id_by_the_end_of_its_session_and_by_leaving() {
         let stage = slow(world).await;
         let session = open(&stage, "anna").await;
         let call = |id: u32| {
-            mcp("anna", &message(id, "tools/call", &json!({ "name": "list_vms" }))).insert_header(("mcp-session-id", session.clone()))
+            mcp("anna", &message(id, "tools/call", &json!({ "name": "list_vms" })))
+                .insert_header(("mcp-session-id", session.clone()))
         };
         let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}"#;
         let cancel = mcp("anna", cancel).insert_header(("mcp-session-id", session.clone()));
@@ -377,7 +413,11 @@ fn a_call_is_cancelled_by_its_id_by_the_end_of_its_session_and_by_leaving() {
         };
         let (called, cancelled) = futures_util::join!(stage.send(call(5)), later);
         assert_eq!(cancelled.status, 202);
-        assert!(called.json()["error"]["message"].as_str().is_some_and(|said| said.contains("cancelled")), "{}", called.body);
+        assert!(
+            called.json()["error"]["message"].as_str().is_some_and(|said| said.contains("cancelled")),
+            "{}",
+            called.body
+        );
 
         let (_, _, body) = stage.head(call(6)).await;
         assert_eq!(actix_web::body::MessageBody::size(&body), BodySize::Stream);
@@ -460,5 +500,30 @@ fn attached_servers_are_shown_and_switched() {
         let rows = stage.props.audit.lock().expect("audit").clone();
         let done: Vec<&str> = rows.iter().filter(|row| &*row.outcome == "ok").map(|row| &*row.what).collect();
         assert_eq!(done, ["mcp disable files", "mcp enable files", "mcp disable files read_file", "mcp approve files"]);
+    });
+}
+
+#[test]
+#[ignore = "a measurement: .ci/long runs it with the release profile"]
+fn what_a_list_of_500_tools_costs() {
+    World::run(async |world| {
+        let stage = Stage::new(world, config()).await;
+        let long = "What it does and when to use it, as servers write it. ".repeat(8);
+        let tools = (0..500)
+            .map(|at| Tool { description: long.as_str().into(), ..tool(&format!("files__tool_{at:03}"), Risk::Write) });
+        let session = open(&stage, "anna").await;
+        stage.gateway.ports.tools.everything.store(Arc::new(Catalogue { tools: tools.collect() }));
+        let clock = runtime::SystemClock::real();
+        let mut took = Vec::new();
+        for _ in 0..50 {
+            let begun = clock.monotonic();
+            let listed = ask(&stage, "anna", &session, "tools/list", json!({})).await;
+            took.push(clock.monotonic() - begun);
+            assert_eq!((listed.status, listed.body.len() > 250_000), (200, true));
+        }
+        let first = took[0];
+        took.sort();
+        println!("tools/list of 500 tools: {first:?} the first time, {:?} then, {:?} at worst", took[25], took[49]);
+        assert!(took[25] < Duration::from_millis(10), "{:?}", took[25]);
     });
 }
