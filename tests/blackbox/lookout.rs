@@ -72,17 +72,17 @@ impl Hook {
     /// Begins to listen, and finds out when its time began: by a request of which both sides know the moment.
     pub fn start() -> Self {
         let server = Server::start(Recorder::default()).expect("a receiver on loopback");
-        let asked = Instant::now();
-        let asked_at = jiff::Timestamp::now();
         assert_eq!(Call::tcp(server.address(), "POST", "/begin").json(&json!({})).send().status, 200);
+        let answered = Instant::now();
+        let answered_at = jiff::Timestamp::now();
         let since = {
             let mut sim = server.sim();
             sim.attempts.clear();
             sim.receiver.records.remove(0).at
         };
-        // On loopback the request came within a moment; the clock of the tests is early by so much at the most.
-        let begun_at = asked_at - jiff::SignedDuration::try_from(since).expect("a short time");
-        Self { server, begun: asked - since, begun_at }
+        // The answer took a moment on loopback: whatever is measured counts as late by so much.
+        let begun_at = answered_at - jiff::SignedDuration::try_from(since).expect("a short time");
+        Self { server, begun: answered - since, begun_at }
     }
 
     /// `[notify.channels.hook]`.

@@ -1,5 +1,6 @@
 //! Channels are asked whether they would take a message, over real connections, and nobody gets one.
 
+#![allow(clippy::disallowed_methods, reason = "the server of a test runs beside it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use contract::clock::SharedClock;
