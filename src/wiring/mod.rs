@@ -5,6 +5,7 @@
 //! tell are in [`watching`]; where two of them need each other, one end is connected late.
 
 mod attached;
+mod bench;
 mod life;
 mod nowhere;
 mod watching;
@@ -14,9 +15,10 @@ pub use attached::GUARDIAN;
 use crate::config::Settings;
 use crate::status::{Reporter, Warden};
 use agent_supervisor::approvals::{self, ActionOwner, ApprovalsDesk};
-use agent_supervisor::{AgentSupervisor, BackgroundTurns, TurnPorts, Turns};
+use agent_supervisor::{AgentSupervisor, BackgroundTurns};
 use arc_swap::ArcSwap;
-use contract::approvals::{ActionProgress, DecideProposal, PlanAction, RunAction};
+use bench::{Bench, shard_name};
+use contract::approvals::{ActionProgress, PlanAction, RunAction};
 use contract::chat::RunTurn;
 use contract::clock::SharedClock;
 use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
@@ -35,9 +37,7 @@ use http_gateway::{
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use prometheus::ProbeServers;
-use provider_pool::{
-    CallFailed, CallRecovered, Exchange, ExchangePorts, GrantCall, Meter, PoolPorts, Proofs, ProviderPool, Shard,
-};
+use provider_pool::{CallFailed, CallRecovered, GrantCall, Meter, PoolPorts, ProviderPool};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Late, Mailbox, Policy, Port, Supervision};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -413,88 +413,6 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
 
 fn owner<A: Handle<ListTools> + Handle<CallTool>>(name: &'static str, mailbox: &Mailbox<A>) -> Owner {
     Owner { name, list: mailbox.port(Lane::Interactive), call: mailbox.port(Lane::Interactive), plan: None }
-}
-
-/// What the turns of a thread are made of.
-#[derive(Clone)]
-struct Bench {
-    table: provider_pool::SharedTable,
-    failed: Port<CallFailed>,
-    recovered: Port<CallRecovered>,
-    agents: Mailbox<AgentSupervisor>,
-    toolbox: Mailbox<Toolbox>,
-    decide: Port<DecideProposal>,
-    approvals: approvals::SharedConfig,
-    catalogue: SharedCatalogue,
-    audit: Arc<AuditQueue>,
-    meter: Arc<Meter>,
-    proofs: Arc<Proofs>,
-    gauges: Arc<Gauges>,
-    clock: SharedClock,
-    ids: SharedIds,
-}
-
-impl Bench {
-    /// Starts the pool's shard of a thread.
-    fn shard(&self, supervision: &Supervision, on: &actix_rt::ArbiterHandle, name: &'static str) -> Mailbox<Shard> {
-        let (table, meter) = (Arc::clone(&self.table), Arc::clone(&self.meter));
-        let (clock, ids) = (Arc::clone(&self.clock), Arc::clone(&self.ids));
-        supervision.start(on, name, Policy::default(), move || {
-            Shard::new(Arc::clone(&table), Arc::clone(&meter), Arc::clone(&clock), Arc::clone(&ids))
-        })
-    }
-
-    /// Makes the turns of the calling thread, and its models.
-    fn turns(&self, grant: Port<GrantCall>, lane: Lane) -> (Turns, Rc<Exchange>) {
-        let models = Rc::new(Exchange::new(ExchangePorts {
-            grant,
-            failed: self.failed.clone(),
-            recovered: self.recovered.clone(),
-            audit: self.audit.clone(),
-            meter: Arc::clone(&self.meter),
-            gauges: Arc::clone(&self.gauges),
-            clock: Arc::clone(&self.clock),
-            ids: Arc::clone(&self.ids),
-            proofs: Arc::clone(&self.proofs),
-        }));
-        let known = Arc::clone(&self.table);
-        let turns = Turns::new(TurnPorts {
-            start_turn: self.agents.port(lane),
-            keep_round: self.agents.port(lane),
-            call_tool: self.toolbox.port::<CallTool>(lane),
-            decide: self.decide.clone(),
-            approvals: Arc::clone(&self.approvals),
-            models: models.clone(),
-            catalogue: Arc::clone(&self.catalogue),
-            known_tokens: Rc::new(move |target| known.load().context_tokens(target)),
-            clock: Arc::clone(&self.clock),
-            ids: Arc::clone(&self.ids),
-        });
-        (turns, models)
-    }
-}
-
-/// The shards' names: as many as there are likely workers; beyond, they share the last.
-fn shard_name(worker: usize) -> &'static str {
-    const NAMES: [&str; 16] = [
-        "provider-shard-0",
-        "provider-shard-1",
-        "provider-shard-2",
-        "provider-shard-3",
-        "provider-shard-4",
-        "provider-shard-5",
-        "provider-shard-6",
-        "provider-shard-7",
-        "provider-shard-8",
-        "provider-shard-9",
-        "provider-shard-10",
-        "provider-shard-11",
-        "provider-shard-12",
-        "provider-shard-13",
-        "provider-shard-14",
-        "provider-shard-15",
-    ];
-    NAMES[worker.min(NAMES.len() - 1)]
 }
 
 impl Actors {

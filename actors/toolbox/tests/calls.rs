@@ -400,8 +400,12 @@ impl Handle<CallTool> for Many {
 fn too_many_tools_are_found_instead_of_listed_and_keep_their_risk() {
     World::run(async |world| {
         let many = world.supervision.start(&world.thread(), "many", Policy::default(), || Many);
-        let owner =
-            Owner { name: toolbox::mcp::OWNER, list: many.port(Lane::Interactive), call: many.port(Lane::Interactive) };
+        let owner = Owner {
+            name: toolbox::mcp::OWNER,
+            list: many.port(Lane::Interactive),
+            call: many.port(Lane::Interactive),
+            plan: None,
+        };
         let bench = bench_with(world, vec![owner], Arc::default()).await;
         let listed = ["get_haia_status", "get_time", "read_result", "tools_call", "tools_describe", "tools_search"];
         assert_eq!(bench.names(), listed);
