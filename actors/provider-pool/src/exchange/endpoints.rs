@@ -157,7 +157,9 @@ impl Endpoints {
         let client = match endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)) {
             Some(known) => known.client.clone(),
             None => Client {
-                origin: Rc::new(Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?),
+                origin: Rc::new(
+                    Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?,
+                ),
                 other: Rc::default(),
                 telling_cuts: Rc::default(),
                 answered: Rc::default(),

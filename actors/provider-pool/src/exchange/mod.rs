@@ -150,9 +150,8 @@ impl Inner {
             &model.settings
         };
         let whose = self.whose(call, provider);
-        let returned = whose
-            .as_ref()
-            .and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
+        let returned =
+            whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         let encoded = provider.format.encode(&encode)?;
