@@ -177,6 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_a_request_reads_like_any_other() {
+        for form in [Form::Journal, Form::Text { colour: false }] {
+            let line = |text: String, target: &str| {
+                // The time differs.
+                text.split_once(" INFO ").expect("a level").1.replacen(target, "", 1)
+            };
+            let own = logged(form, 0, || {
+                tracing::info!(target: "access", path = "/a \"b\"\n\u{1b}é", ms = 0.125, whole = 2.0, caller = None::<&str>, model = Some("m/n"), bytes = 7_u64, is = true, at = ?[1]);
+            });
+            let other = logged(form, 0, || {
+                tracing::info!(target: "haia", path = "/a \"b\"\n\u{1b}é", ms = 0.125, whole = 2.0, caller = None::<&str>, model = Some("m/n"), bytes = 7_u64, is = true, at = ?[1]);
+            });
+            assert_eq!(line(own, "access"), line(other, "haia"));
+        }
+    }
+
+    #[test]
     fn json_is_flat_and_one_object_on_each_line() {
         let text = logged(Form::Json, 0, || tracing::warn!(request_id = "r1", text = %"a\nb", "odd"));
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");

@@ -2,6 +2,7 @@
 
 use super::Form;
 use std::fmt;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -36,9 +37,67 @@ where
         if self.priority {
             write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
+        let about = event.metadata();
+        if about.target() == ACCESS && *about.level() == Level::INFO && !writer.has_ansi_escapes() {
+            return access(writer, !self.priority, event);
+        }
         let mut line = OneLine { inner: &mut writer, held: 0 };
         self.inner.format_event(context, Writer::new(&mut line), event)?;
         writer.write_char('\n')
+    }
+}
+
+/// The target of the access log, whose lines are written here: one for each request, where the format for everything else is a tenth of what a
+/// relayed request costs.
+const ACCESS: &str = "access";
+
+/// The line of a request, as the other format would write it.
+fn access(mut writer: Writer<'_>, with_time: bool, event: &Event<'_>) -> fmt::Result {
+    if with_time {
+        SystemTime.format_time(&mut writer)?;
+        writer.write_char(' ')?;
+    }
+    writer.write_str(" INFO access:")?;
+    let mut fields = Fields { writer: &mut writer, written: Ok(()) };
+    event.record(&mut fields);
+    fields.written?;
+    writer.write_char('\n')
+}
+
+/// Writes ` name=value`.
+struct Fields<'a, W> {
+    writer: &'a mut W,
+    written: fmt::Result,
+}
+
+impl<W: fmt::Write> Fields<'_, W> {
+    fn name(&mut self, field: &Field) {
+        self.text(" ");
+        self.text(field.name());
+        self.text("=");
+    }
+
+    fn text(&mut self, text: &str) {
+        self.written = self.written.and_then(|()| self.writer.write_str(text));
+    }
+}
+
+impl<W: fmt::Write> Visit for Fields<'_, W> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let is_plain = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\');
+        if !is_plain {
+            return self.record_debug(field, &value);
+        }
+        self.name(field);
+        self.text("\"");
+        self.text(value);
+        self.text("\"");
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.name(field);
+        let mut line = OneLine { inner: &mut *self.writer, held: 0 };
+        self.written = self.written.and_then(|()| fmt::Write::write_fmt(&mut line, format_args!("{value:?}")));
     }
 }
 

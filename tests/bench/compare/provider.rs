@@ -59,7 +59,9 @@ pub fn start() -> SocketAddr {
                     .route("/v1/models", web::get().to(models))
                     .route("/v1/chat/completions", web::post().to(chat))
             });
-            let server = server.workers(1).tcp_nodelay(true).max_connections(100_000).disable_signals();
+            // A client that leaves is noticed though nothing is being written: what it left must not pile up here.
+            let server = server.workers(1).tcp_nodelay(true).h1_allow_half_closed(false);
+            let server = server.max_connections(100_000).disable_signals();
             server.listen(listener).expect("the port is ours").run().await.expect("the provider runs");
         });
     });

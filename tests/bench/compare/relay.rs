@@ -1,7 +1,7 @@
 //! The plain relay: the libraries that HAIA is built with, and nothing else. It takes no key, understands no JSON, counts nothing and logs nothing.
 
 use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpMessage as _, HttpResponse, HttpServer};
+use actix_web::{App, HttpMessage as _, HttpRequest, HttpResponse, HttpServer};
 use std::net::TcpListener;
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ pub fn run(provider: &str) {
             let frozen = Rc::new(request.freeze().expect("a good address"));
             App::new()
                 .app_data(web::PayloadConfig::new(16 << 20))
-                .app_data(web::Data::from(shared(frozen)))
+                .app_data(frozen)
                 .route("/v1/chat/completions", web::post().to(pass))
         });
         let server = server.workers(1).tcp_nodelay(true).h1_allow_half_closed(false).max_connections(100_000);
@@ -26,8 +26,11 @@ pub fn run(provider: &str) {
     });
 }
 
-async fn pass(request: web::Data<Rc<awc::FrozenClientRequest>>, body: Bytes) -> HttpResponse {
-    let Ok(mut answer) = request.send_body(body).await else { return HttpResponse::BadGateway().finish() };
+async fn pass(asked: HttpRequest, body: Bytes) -> HttpResponse {
+    let Some(request) = asked.app_data::<Rc<awc::FrozenClientRequest>>() else {
+        return HttpResponse::InternalServerError().finish();
+    };
+    let Ok(mut answer) = Rc::clone(request).send_body(body).await else { return HttpResponse::BadGateway().finish() };
     let mut response = HttpResponse::build(answer.status());
     if let Some(kind) = answer.headers().get("content-type") {
         response.insert_header(("content-type", kind.as_bytes()));
@@ -39,9 +42,4 @@ async fn pass(request: web::Data<Rc<awc::FrozenClientRequest>>, body: Bytes) -> 
         Some(length) => response.body(actix_web::body::SizedStream::new(length, body)),
         None => response.streaming(body),
     }
-}
-
-/// What one worker's requests share. `web::Data` wants an `Arc`, although nothing of it leaves the worker's thread.
-fn shared<T>(value: T) -> std::sync::Arc<T> {
-    std::sync::Arc::new(value)
 }

@@ -82,7 +82,7 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
     if let Some(usage) = whole.usage.and_then(chunk::read_usage) {
         sink.event(Event::Usage(usage));
     }
-    if let Some(cost) = whole.usage.and_then(chunk::read_cost).filter(|_| dialect.tells_cost) {
+    if let Some(cost) = whole.usage.filter(|_| dialect.tells_cost).and_then(chunk::read_cost) {
         sink.event(Event::Cost(cost));
     }
     sink.event(Event::Finish(reason));
@@ -107,7 +107,7 @@ fn is_right(whole: &Whole<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason:
         && wire::positive(whole.created).is_some()
         && wire::filled(whole.model).is_some()
         && is(choice.index, "0")
-        && is(choice.finish_reason, &format!("\"{}\"", reason.as_str()))
+        && choice.finish_reason.is_some_and(|told| told.get().trim_matches('"') == reason.as_str())
         && choice.message.is_some()
         && is(message.role, "\"assistant\"")
         && textual(message.content)
