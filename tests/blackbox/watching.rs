@@ -201,8 +201,17 @@ fn incidents_that_show_at_once_are_told_in_time() {
     let (wrong, delays) = run(tried, &Run { factor: 10, patience: DEADLINE * 2, ..QUICK });
     println!("{delays:#?}");
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let late: Vec<_> = delays.iter().filter(|(_, delay_s)| *delay_s > 45.0).collect();
-    assert!(late.is_empty(), "a poll and the grouping window are 45 s: {late:?}");
+    let allowed_s = |cluster: &str| match cluster {
+        // What hangs is given up after the deadlines of three members, in real time: ten times as long here.
+        "api-blind-1" => 45.0 + 10.0 * 3.0 * 10.0,
+        // Ceph is asked every thirty seconds, storages every minute.
+        "osd-down-0" => 65.0,
+        "storage-inactive-0" => 100.0,
+        // A poll and the grouping window.
+        _ => 45.0,
+    };
+    let late: Vec<_> = delays.iter().filter(|(cluster, delay_s)| *delay_s > allowed_s(cluster)).collect();
+    assert!(late.is_empty(), "too late: {late:?}");
 }
 
 #[test]

@@ -21,12 +21,11 @@ pub(crate) struct View {
 }
 
 impl View {
-    fn print<'a>(tools: impl Iterator<Item = &'a Tool>) -> Self {
+    fn join<'a>(tools: impl Iterator<Item = &'a String>) -> Self {
         let mut hasher = DefaultHasher::new();
         let mut pages = vec![String::new()];
         let mut on_page = 0;
-        for tool in tools {
-            let printed = printed(tool).to_string();
+        for printed in tools {
             printed.hash(&mut hasher);
             if on_page == PAGE {
                 pages.push(String::new());
@@ -36,7 +35,7 @@ impl View {
                 if on_page > 0 {
                     page.push(',');
                 }
-                page.push_str(&printed);
+                page.push_str(printed);
             }
             on_page += 1;
         }
@@ -82,8 +81,10 @@ pub(crate) struct Listing {
 
 impl Listing {
     fn print(catalogue: Arc<Catalogue>) -> Self {
-        let read = View::print(catalogue.tools.iter().filter(|tool| tool.risk == Risk::Read));
-        let all = View::print(catalogue.tools.iter());
+        let printed: Vec<(Risk, String)> =
+            catalogue.tools.iter().map(|tool| (tool.risk, printed(tool).to_string())).collect();
+        let read = View::join(printed.iter().filter(|(risk, _)| *risk == Risk::Read).map(|(_, printed)| printed));
+        let all = View::join(printed.iter().map(|(_, printed)| printed));
         Self { catalogue, read, all }
     }
 

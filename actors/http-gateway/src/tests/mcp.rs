@@ -378,9 +378,10 @@ fn what_a_list_of_500_tools_costs() {
         let clock = runtime::SystemClock::real();
         let mut took = Vec::new();
         for _ in 0..50 {
-            let begun = clock.monotonic();
+            #[expect(clippy::disallowed_methods, reason = "the world's time stands still, and this measures")]
+            let begun = std::time::Instant::now();
             let listed = ask(&stage, "anna", &session, "tools/list", json!({})).await;
-            took.push(clock.monotonic() - begun);
+            took.push(begun.elapsed());
             assert_eq!((listed.status, listed.body.len() > 250_000), (200, true));
         }
         let first = took[0];
