@@ -102,7 +102,8 @@ fn conversation(model: &str, request: &Request) -> Said {
         name: name.to_owned(),
         arguments,
     };
-    let callers = || tools.iter().find(|tool| !OWN_TOOLS.contains(&tool.as_str())).cloned().unwrap_or_default();
+    // A caller's tools come after HAIA's own.
+    let callers = || tools.iter().rfind(|tool| !OWN_TOOLS.contains(&tool.as_str())).cloned().unwrap_or_default();
     let calls = match (model, round) {
         _ if tools.is_empty() => Vec::new(),
         ("agent" | "agent-thinking", 0) => vec![call(0, OWN_TOOLS[0], json!({})), call(1, OWN_TOOLS[1], json!({}))],
