@@ -173,7 +173,8 @@ pub(crate) fn turn(
         caller: Caller { name: format!("alert {id}").into(), scope: Scope::Read, origin: Origin::Alert },
         route: None,
         question: question(alert, now, timezone),
-        offline: Some(format!("explain alert {id}")),
+        // Of what is in no cluster the offline responder knows no more than the message said.
+        offline: alert.finding.labels.first("cluster").map(|_| format!("explain alert {id}")),
         instructions: Some(INSTRUCTIONS.to_owned()),
         max_tool_rounds: Some(config.max_tool_rounds),
         max_tokens: Some(config.max_tokens),
@@ -230,6 +231,15 @@ mod tests {
         assert_eq!((fresh.used(NOW, &TimeZone::UTC), fresh.used(tomorrow, &TimeZone::UTC)), (3, 0));
         fresh.want(vec![9]);
         assert_eq!(next(&mut fresh, tomorrow), Some(9));
+    }
+
+    #[test]
+    fn the_offline_responder_is_asked_where_it_can_know_more() {
+        let asked = |alert: &Alert| turn(5, alert, &Explain::default(), "r".to_owned(), NOW, &TimeZone::UTC).offline;
+        let mut alert = alert("crashed");
+        assert_eq!(asked(&alert), None);
+        alert.finding.labels.add("cluster", "lab");
+        assert_eq!(asked(&alert).as_deref(), Some("explain alert 5"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn what_works_is_seen_without_a_message() {
             "version 2.6.1, the token is known",
             vec!["GET /version", "POST /message {}"],
         ),
-        (WEBHOOK, &[("HEAD /hook", 405, "")], "somebody answers there (405 to HEAD)", vec!["HEAD /hook"]),
+        (WEBHOOK, &[("HEAD /hook", 501, "")], "somebody answers there (501 to HEAD)", vec!["HEAD /hook"]),
     ];
     for (config, script, seen, asked) in cases {
         let (port, told) = server(script);

@@ -52,13 +52,14 @@ pub fn run(
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
     let (send, events) = mpsc::sync_channel(EVENTS);
-    if let Err(error) = Socket::find(&sockets, clock) {
-        output.problem(&error.to_string());
+    let trouble = Socket::find(&sockets, clock).err().map(|error| error.to_string());
+    if let Some(said) = &trouble {
+        output.problem(said);
     }
     let lines = send.clone();
     std::thread::Builder::new().name("haia-mcp-input".to_owned()).spawn(move || read(input, &lines))?;
     let daemon = Arc::new(Daemon::new(sockets, Arc::clone(clock), send.clone()));
-    let exit = pass(&daemon, &send, &events, output)?;
+    let exit = pass(&daemon, &send, &events, trouble, output)?;
     daemon.end_session();
     Ok(exit)
 }
@@ -67,9 +68,10 @@ fn pass(
     daemon: &Arc<Daemon>,
     send: &SyncSender<Event>,
     events: &Receiver<Event>,
+    mut trouble: Option<String>,
     output: &mut Output,
 ) -> anyhow::Result<Exit> {
-    let (mut running, mut ended, mut reached, mut trouble) = (0usize, false, false, None::<String>);
+    let (mut running, mut ended, mut reached) = (0usize, false, false);
     loop {
         if ended && running == 0 {
             break;

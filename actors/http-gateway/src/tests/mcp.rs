@@ -375,7 +375,6 @@ fn what_a_list_of_500_tools_costs() {
             .map(|at| Tool { description: long.as_str().into(), ..tool(&format!("files__tool_{at:03}"), Risk::Write) });
         let session = open(&stage, "anna").await;
         stage.gateway.ports.tools.everything.store(Arc::new(Catalogue { tools: tools.collect() }));
-        let clock = runtime::SystemClock::real();
         let mut took = Vec::new();
         for _ in 0..50 {
             #[expect(clippy::disallowed_methods, reason = "the world's time stands still, and this measures")]

@@ -83,9 +83,9 @@ impl Channel for Webhook {
     }
 
     fn checks(&self) -> Vec<Check> {
-        // Programs that take only POST answer 404 or 405, which shows that somebody is there.
+        // Programs that take only POST answer 404, 405 or 501, which shows that somebody is there.
         let seen = |answer: &Answer| {
-            let refused = matches!(answer.status, 401 | 403 | 500..);
+            let refused = matches!(answer.status, 401 | 403 | 500 | 502..);
             (!refused).then(|| format!("somebody answers there ({} to HEAD)", answer.status))
         };
         vec![Check { dispatch: Dispatch::Http(HttpRequest::look(Verb::Head, self.config.url.as_str())), seen }]
