@@ -1,7 +1,7 @@
 //! The approvals desk in a simulated world: its store, its owner and the people it tells are scripted; time and crashes are real.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use agent_supervisor::approvals::{ActionOwner, ApprovalsDesk, Config, Ports};
+use agent_supervisor::approvals::{ActionOwner, ApprovalsDesk, Config, Never, Ports};
 use arc_swap::ArcSwap;
 use contract::alerts::Labels;
 use contract::approvals::{
@@ -429,7 +429,8 @@ fn a_reload_and_the_end_of_haia_are_obeyed() {
         bench.decide(id, true).await.expect("decided");
         tokio::time::sleep(7 * SECOND).await;
         let reconfigure = bench.desk.port::<Reconfigure<Config>>(Lane::Control);
-        reconfigure.ask(Reconfigure(Arc::new(Config::default())), SECOND).await.expect("taken over");
+        let nothing = Config { deny: vec![Never::default()], ..Config::default() };
+        reconfigure.ask(Reconfigure(Arc::new(nothing)), SECOND).await.expect("taken over");
         assert_eq!(bench.try_propose(plan("pve1")).await.expect_err("forbidden now").class, FailureClass::Permission);
         let begun = world.clock.monotonic();
         bench.desk.port::<Drain>(Lane::Control).ask(Drain, 10 * SECOND).await.expect("drained");
