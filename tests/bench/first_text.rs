@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const BAR: Duration = Duration::from_millis(5);
+const BAR: Duration = Duration::from_millis(20);
 /// Between the provider's first piece and its first text, as a model that thinks: what Nagle delays is a second small piece.
 const THINKING: Duration = Duration::from_millis(5);
 /// A new connection acknowledges at once for a while, which hides Nagle.
