@@ -2,7 +2,7 @@
 //! kept, one request at a time, through the release binary.
 //!
 //! `HAIA_BIN=target/release/haia cargo run --example first-text` prints a table and fails where not nine in ten of each make it
-//! within five milliseconds. It says nothing of throughput.
+//! within twenty milliseconds. It says nothing of throughput.
 
 #![allow(
     clippy::disallowed_methods,
