@@ -3,6 +3,7 @@
 mod life;
 mod model;
 mod policy;
+mod reload;
 
 use super::config::Config;
 use super::desk::{Answer, Desk, Effect, Input};
@@ -260,7 +261,7 @@ impl Story {
     }
 
     fn decide(&mut self, id: u64, approve: bool, by: Approver) -> Result<Decided, Failure> {
-        let asked = DecideProposal { id, approve, by, request_id: RequestId::new("req-2") };
+        let asked = DecideProposal { id, tag: None, approve, by, request_id: RequestId::new("req-2") };
         let ticket = self.ask(|ticket| Input::Decide { ticket, asked });
         match self.answers.get(&ticket) {
             Some(Answer::Decided(answer)) => answer.clone(),

@@ -96,7 +96,7 @@ fn take(story: &mut Story, step: Step) {
             story.ask(|ticket| Input::Propose { ticket, asked: Box::new(asked) });
         }
         Step::Decide { id, approve, who } => {
-            let asked = DecideProposal { id, approve, by: people(who), request_id: RequestId::new("r") };
+            let asked = DecideProposal { id, tag: None, approve, by: people(who), request_id: RequestId::new("r") };
             story.ask(|ticket| Input::Decide { ticket, asked });
         }
         Step::Plan { id, how } => {
