@@ -24,6 +24,12 @@ fn every_kind_of_action_is_done_once_and_alarms_nobody() {
             "pve2/qemu/113/snapshot",
         ),
         ("backup_guest|guest=wiki|storage=pbs", "wiki (123) was backed up to pbs", "pve2/vzdump"),
+        // The HA manager does it, some seconds after the order.
+        (
+            "shutdown_guest|guest=db-01",
+            "db-01 (103) was shut down on pve1, by the HA manager",
+            "pve1/qemu/103/status/shutdown",
+        ),
     ];
     for (at, (order, done, path)) in cases.into_iter().enumerate() {
         let id = acting.propose(&format!("DO({order})"));
@@ -45,6 +51,9 @@ fn every_kind_of_action_is_done_once_and_alarms_nobody() {
         let orders = acting.orders();
         assert_eq!((orders.len(), orders[at].as_str()), (at + 1, path), "one order each: {orders:?}");
     }
+    // An hour takes ten, and says so.
+    let refused = acting.say(ADMIN, "DO(start_guest|guest=win11-lab)");
+    assert!(refused.contains("the policy allows 10 actions of this kind within an hour"), "{refused}");
     let guest = |id: &str| acting.guest(id);
     assert_eq!((&guest("qemu/101")["status"], &guest("lxc/124")["status"]), (&json!("running"), &json!("stopped")));
     assert_eq!(guest("qemu/113")["node"], "pve2");

@@ -145,3 +145,49 @@ fn a_switch_that_is_turned_off_stops_what_waits() {
     assert!(refused.contains("there is no tool named") || refused.contains("allow_actions"), "{refused}");
     assert_eq!(acting.orders(), [""; 0]);
 }
+
+/// Holds the store's write lock until it is dropped.
+struct Locked(std::process::Child);
+
+impl Locked {
+    fn hold(acting: &Acting) -> Self {
+        let script = "import sqlite3, sys\nstore = sqlite3.connect('haia.db', timeout=60)\nstore.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\nsys.stdin.read()";
+        let mut child = std::process::Command::new("python3")
+            .args(["-c", script])
+            .current_dir(acting.daemon.folder().path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .expect("python3 runs");
+        let mut word = [0; 4];
+        std::io::Read::read_exact(child.stdout.as_mut().expect("a pipe"), &mut word).expect("the lock is held");
+        Self(child)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn without_a_store_nothing_is_proposed_and_nothing_done() {
+    let acting = Acting::start("");
+    let id = acting.propose(SHUTDOWN);
+    let lock = Locked::hold(&acting);
+    let said = acting.say(CONTROL, "DO(start_guest|guest=win11-lab)");
+    assert!(!said.contains("was made") && said.contains("othing was"), "{said}");
+    let refused = acting.decide(ADMIN, id, "approve");
+    assert!(refused.status >= 429, "{}", refused.text());
+    assert_eq!(acting.orders(), [""; 0]);
+    drop(lock);
+    let ended = eventually("the store to take it", || {
+        let decided = acting.decide(ADMIN, id, "approve");
+        (decided.status == 200 || decided.status == 409).then(|| acting.ended(id))
+    });
+    assert_eq!(word(&ended, "state"), "done", "{ended}");
+    assert_eq!(acting.orders(), ["pve1/qemu/101/status/shutdown"], "once");
+    acting.assert_on_record();
+}

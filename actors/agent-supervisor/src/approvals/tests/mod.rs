@@ -205,6 +205,12 @@ impl Story {
         let kept: serde_json::Value = serde_json::from_str(&kept.data).expect("JSON");
         let needed = kept["view"]["approvals_needed"].as_u64().expect("a number");
         assert!(yes.len() as u64 >= needed, "{} of {needed} approvals are on record", yes.len());
+        // Whoever could not approve it when it was proposed does not count, whatever the configuration has become.
+        let approvers: Vec<String> = serde_json::from_value(kept["approvers"].clone()).expect("names");
+        let count = yes
+            .iter()
+            .filter(|identity| approvers.is_empty() || approvers.iter().any(|name| format!("{name:?}") == **identity));
+        assert!(count.count() as u64 >= needed, "{yes:?} of {approvers:?}");
     }
 
     fn answer_commit(&mut self, change: CommitProposals) {
@@ -232,6 +238,12 @@ impl Story {
             waiting.clear();
         }
         self.put(Input::Tick);
+    }
+
+    /// Another configuration is taken over.
+    fn reload(&mut self, text: &str) {
+        self.config = Arc::new(config(text));
+        self.desk.reconfigure(Arc::clone(&self.config));
     }
 
     fn wait(&mut self, seconds: i64) {

@@ -4,12 +4,6 @@ use super::{EVERYTHING, Story, admin, plan, telegram};
 use ProposalState::{Proposed, Running, Stale};
 use contract::approvals::{ActionClass, ProposalState};
 use contract::failure::FailureClass;
-use std::sync::Arc;
-
-fn reload(story: &mut Story, text: &str) {
-    story.config = Arc::new(super::config(text));
-    story.desk.reconfigure(Arc::clone(&story.config));
-}
 
 const STOP: &str = "[[allow]]\nclasses = [\"stop\"]\nmax_per_hour = 0";
 
@@ -18,7 +12,7 @@ fn whoever_could_not_approve_when_it_was_proposed_cannot_later() {
     let mut story = Story::new(&format!("{STOP}\napprovers = [\"anna\", \"cli\"]"));
     let id = story.propose(plan(ActionClass::Stop, 101));
     for wider in [EVERYTHING.to_owned(), String::new(), format!("{STOP}\napprovers = [\"bob\", \"telegram:7\"]")] {
-        reload(&mut story, &wider);
+        story.reload(&wider);
         for by in [admin("bob"), telegram(7, true)] {
             let refused = story.decide(id, true, by).unwrap_err();
             assert_eq!(refused.class, FailureClass::Permission, "{wider}");
@@ -28,7 +22,7 @@ fn whoever_could_not_approve_when_it_was_proposed_cannot_later() {
         assert!(story.decide(id, true, admin("bob")).is_err(), "{wider}");
         assert_eq!((story.state(id), story.runs.len()), (Proposed, 0));
     }
-    reload(&mut story, EVERYTHING);
+    story.reload(EVERYTHING);
     assert!(story.decide(id, true, admin("anna")).unwrap().counted);
     story.plans(id, plan(ActionClass::Stop, 101));
     assert_eq!((story.state(id), story.runs.len()), (Running, 1));
@@ -38,12 +32,12 @@ fn whoever_could_not_approve_when_it_was_proposed_cannot_later() {
 fn two_approvals_stay_two_and_one_may_become_two() {
     let mut story = Story::new(&format!("{STOP}\nsecond_approval = \"always\""));
     let id = story.propose(plan(ActionClass::Stop, 101));
-    reload(&mut story, STOP);
+    story.reload(STOP);
     story.decide(id, true, admin("anna")).unwrap();
     assert_eq!((story.state(id), story.view(id).approvals_needed), (Proposed, 2));
 
     let other = story.propose(plan(ActionClass::Stop, 102));
-    reload(&mut story, &format!("{STOP}\nsecond_approval = \"always\""));
+    story.reload(&format!("{STOP}\nsecond_approval = \"always\""));
     story.decide(other, true, admin("anna")).unwrap();
     assert_eq!(story.state(other), Proposed, "the second is wanted now");
 }
@@ -54,7 +48,7 @@ fn an_approval_by_somebody_who_is_named_no_more_counts_no_more() {
     let mut story = Story::new(&two("\"anna\", \"bob\", \"carl\""));
     let id = story.propose(plan(ActionClass::Stop, 101));
     story.decide(id, true, admin("anna")).unwrap();
-    reload(&mut story, &two("\"bob\", \"carl\""));
+    story.reload(&two("\"bob\", \"carl\""));
     story.decide(id, true, admin("bob")).unwrap();
     assert_eq!(story.state(id), Proposed);
     story.decide(id, true, admin("carl")).unwrap();
@@ -73,7 +67,7 @@ fn what_is_narrowed_between_the_approval_and_the_beginning_is_not_run() {
         let mut story = Story::new(STOP);
         let id = story.propose(plan(ActionClass::Stop, 101));
         story.decide(id, true, admin("anna")).unwrap();
-        reload(&mut story, &narrower);
+        story.reload(&narrower);
         story.plans(id, plan(ActionClass::Stop, 101));
         assert_eq!((story.state(id), story.runs.len()), (Stale, 0), "{narrower}");
     }
