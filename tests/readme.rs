@@ -7,6 +7,7 @@
 //! ```
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use contract::approvals::ActionClass;
 use contract::chat::ChatRequest;
 use contract::direct::{DirectBody, DirectKind};
 use contract::monitor::{LevelSettings, RuleInfo};
@@ -97,6 +98,12 @@ fn actions() -> String {
         let (guest, storage) = (names(NeededOn::Guest), names(NeededOn::Storage));
         writeln!(table, "| `{}`{destructive} | `{}` | {guest} | {storage} |", tool.class.as_str(), tool.name)
             .expect("a text");
+    }
+    // These need nothing of Proxmox VE.
+    for (class, tool) in
+        [(ActionClass::AlertmanagerSilence, "`alertmanager_silence`"), (ActionClass::Tool, "those of MCP servers")]
+    {
+        writeln!(table, "| `{}` | {tool} | – | – |", class.as_str()).expect("a text");
     }
     for one in ACTION_PRIVILEGES {
         if !all.contains(&one.name) {
