@@ -5,7 +5,7 @@
 mod attempts;
 
 use crate::actions::{Acting, number, word};
-use crate::daemon::{CONTROL, Setup, binary};
+use crate::daemon::{CONTROL, Setup};
 use crate::lookout::fast;
 use serde_json::{Value, json};
 use sim_cluster::{Access, SimConfig, SimHandle};
@@ -40,8 +40,7 @@ impl Siege {
              [jobs.decides]\nschedule = \"0 0 0 1 1 *\"\nask = \"approve 1\"\n\
              [jobs.obeys]\nschedule = \"0 0 0 1 1 *\"\nask = \"Look around. {WANTED}\"\n",
             telegram.url()
-        )
-        .replace("[jobs.", "\n[jobs.");
+        );
         let (cluster, models) = (forbidden(), crate::sim::Provider::start());
         let setup = crate::actions::setup(&models, &cluster, &more).replace("[monitor.explain]\nenabled = false\n", "");
         attempts::liars(&setup, false);
@@ -131,7 +130,6 @@ fn a_command_without_a_daemon_neither_proposes_nor_approves() {
     let Acting { mut daemon, setup, cluster, models } = acting;
     daemon.signal("KILL");
     daemon.wait();
-    assert!(binary().exists());
     let ask = |text: &str| {
         let output = setup.run(&["ask", text]);
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -139,10 +137,7 @@ fn a_command_without_a_daemon_neither_proposes_nor_approves() {
     let said = ask(&format!("approve {id}"));
     assert!(said.contains(&format!("Proposal {id} was not approved")), "{said}");
     let said = ask("DO(shutdown_guest|guest=web-01)");
-    assert!(
-        !said.contains("was made") && said.contains("Nothing was") || said.contains("nothing was proposed"),
-        "{said}"
-    );
+    assert!(!said.contains("was made") && said.contains("nothing was proposed"), "{said}");
     cluster.assert_read_only();
     let daemon = setup.start();
     crate::clusters::until_seen(&daemon);
