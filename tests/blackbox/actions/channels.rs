@@ -142,7 +142,8 @@ fn by_a_button_on_a_phone() {
 
     let id = acting.propose("DO(start_guest|guest=web-01)");
     until_said(&telegram, &format!("Approve #{id}?"));
-    telegram.sim().receiver.say(OWNER, CHAT, "private", &format!("/deny {id}"));
+    telegram.sim().receiver.say(99, CHAT, "private", &format!("approve {id}"));
+    telegram.sim().receiver.say(OWNER, CHAT, "private", &format!("deny {id}"));
     until_said(&telegram, &format!("#{id} was denied"));
     assert_eq!((word(&acting.proposal(id), "state"), acting.orders().len()), ("denied", 1));
     acting.assert_on_record();
