@@ -3,12 +3,14 @@
 use crate::cli::check::Probe;
 use crate::config::{Loaded, Options};
 use crate::daemon::{Daemon, Launch, Listen};
-use contract::cluster::{ClusterProbe, ProbeCluster};
+use contract::approvals::ActionClass;
+use contract::cluster::{ActionProbe, ClusterProbe, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProbeProvider;
 use contract::status::StatusSource as _;
 use notifier::ChannelConfig;
 use prometheus::ProbeServers;
+use proxmox_poller::actions::action_grant_command;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -29,13 +31,23 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         .iter()
         .map(|(name, config)| (name.clone(), config.base_url().to_owned()))
         .collect();
-    let clusters: Vec<String> = loaded.settings.clusters.clusters.keys().cloned().collect();
-    let servers = &loaded.settings.prometheus;
-    let servers = [("prometheus", &servers.prometheus), ("alertmanager", &servers.alertmanager)];
-    let servers: Vec<(&str, String)> = servers
-        .into_iter()
-        .filter_map(|(name, server)| server.as_ref().map(|server| (name, server.url.clone())))
+    let clusters: Vec<(String, Policy)> = loaded
+        .settings
+        .clusters
+        .clusters
+        .iter()
+        .map(|(name, config)| {
+            let named = loaded.settings.approvals.named_classes(name);
+            (name.clone(), Policy { token_id: config.token_id.clone(), named })
+        })
         .collect();
+    let servers = &loaded.settings.prometheus;
+    let servers = [
+        ("prometheus", servers.prometheus.as_ref().map(|server| server.url.clone())),
+        ("alertmanager", servers.alertmanager.as_ref().map(|server| server.url.clone())),
+    ];
+    let servers: Vec<(&str, String)> =
+        servers.into_iter().filter_map(|(name, url)| url.map(|url| (name, url))).collect();
     let channels = loaded.settings.channels.channels.clone();
     let running = crate::daemon::is_running(&loaded, &options);
     let folder = std::env::temp_dir().join(format!("haia-check-{}.sock", std::process::id()));
@@ -50,10 +62,10 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         provider(name, url, found.map(|models| models.len()))
     });
     probes.extend(futures_util::future::join_all(asked).await);
-    let asked = clusters.iter().map(|name| async {
+    let asked = clusters.iter().map(|(name, policy)| async {
         let probe = ProbeCluster { cluster: name.as_str().into() };
         let probe = daemon.actors().probe_cluster.ask(probe, DEADLINE).await;
-        cluster(name, probe.unwrap_or_else(|fault| Err(Failure::from(fault))))
+        cluster(name, policy, probe.unwrap_or_else(|fault| Err(Failure::from(fault))))
     });
     probes.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
     let (open, clock) = (notifier::wire::open_network(), daemon.clock());
@@ -114,7 +126,46 @@ fn channel(name: &str, config: &ChannelConfig, found: Result<String, String>) ->
     }
 }
 
-fn cluster(name: &str, found: Result<ClusterProbe, Failure>) -> Vec<Probe> {
+/// What the policy of approvals means for a cluster.
+struct Policy {
+    /// The token that the cluster knows HAIA by.
+    token_id: String,
+    /// The classes of actions that the rules name; `None`: there are no rules, and any may be proposed.
+    named: Option<Vec<ActionClass>>,
+}
+
+/// What the token may do on guests: a line of its own for what a rule names and the token may not, one for all the rest.
+fn actions(name: &str, policy: &Policy, found: &[ActionProbe]) -> Vec<Probe> {
+    let is_named = |class: &ActionClass| policy.named.as_ref().is_none_or(|named| named.contains(class));
+    let wanted: Vec<&ActionProbe> = found.iter().filter(|one| is_named(&one.class)).collect();
+    let (able, unable): (Vec<&ActionProbe>, Vec<&ActionProbe>) =
+        wanted.into_iter().partition(|one| one.missing.is_empty());
+    let words = |probes: &[&ActionProbe]| probes.iter().map(|one| one.class.as_str()).collect::<Vec<_>>().join(", ");
+    let lacking = |one: &ActionProbe| format!("{} (lacks {})", one.class.as_str(), one.missing.join(", "));
+    let lacks = unable.iter().map(|one| lacking(one)).collect::<Vec<_>>().join(", ");
+    let mut missing: Vec<&'static str> = Vec::new();
+    for privilege in unable.iter().flat_map(|one| one.missing.iter()) {
+        if !missing.contains(privilege) {
+            missing.push(privilege);
+        }
+    }
+    let cure = || action_grant_command(&policy.token_id, missing.iter().copied());
+    let able_text = if able.is_empty() { "none".to_owned() } else { words(&able) };
+    // Without rules nobody asked for all of them: a token may be meant for some. With rules somebody did.
+    match (unable.is_empty(), policy.named.is_some() || able.is_empty()) {
+        (true, _) if able.is_empty() => Vec::new(),
+        (true, _) => vec![Probe::ok(name, "actions", able_text)],
+        (false, false) => vec![Probe::ok(name, "actions", format!("{able_text}; the token may not: {lacks}"))],
+        (false, true) => {
+            let problem = format!("may be proposed but not done: {lacks}; can be done: {able_text}");
+            let advice =
+                format!("grant the privileges ({}), or leave these classes out of [[approvals.allow]]", cure());
+            vec![Probe::failed(name, "actions", problem, advice)]
+        }
+    }
+}
+
+fn cluster(name: &str, policy: &Policy, found: Result<ClusterProbe, Failure>) -> Vec<Probe> {
     let name = format!("proxmox.{name}");
     let found = match found {
         Ok(found) => found,
@@ -139,6 +190,7 @@ fn cluster(name: &str, found: Result<ClusterProbe, Failure>) -> Vec<Probe> {
         let problem = format!("not granted; without it: {}", privilege.lost_without);
         probes.push(Probe::failed(&name, privilege.privilege, problem, advice));
     }
+    probes.extend(actions(&name, policy, &found.actions));
     probes
 }
 

@@ -1,4 +1,5 @@
-//! Tables of README.md that are made from the code: the watching rules with their defaults, and what each kind of provider carries. A test
+//! Tables of README.md that are made from the code: the watching rules with their defaults, what each kind of provider carries, and the privileges
+//! that actions need. A test
 //! fails when one is out of date; this writes them anew:
 //!
 //! ```sh
@@ -6,11 +7,14 @@
 //! ```
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+use contract::approvals::ActionClass;
 use contract::chat::ChatRequest;
 use contract::direct::{DirectBody, DirectKind};
 use contract::monitor::{LevelSettings, RuleInfo};
 use contract::provider::CallBody;
+use contract::tools::Risk;
 use provider_pool::formats::{Encode, Format, ModelSettings, by_kind, direct};
+use proxmox_poller::actions::{ACTION_PRIVILEGES, ACTION_TOOLS, ActionTool, NeededOn};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -20,7 +24,7 @@ use std::rc::Rc;
 /// A table: the name of its markers, and what makes it.
 type Generated = (&'static str, fn() -> String);
 
-const TABLES: [Generated; 2] = [("rules", rules), ("providers", providers)];
+const TABLES: [Generated; 3] = [("actions", actions), ("rules", rules), ("providers", providers)];
 
 fn readme() -> (PathBuf, String) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -76,6 +80,53 @@ fn metrics_that_are_named_exist() {
 fn write_the_tables() {
     let (path, text) = readme();
     std::fs::write(path, renewed(text)).expect("written");
+}
+
+/// Each class of actions: its tool, and what a token needs for it; and the commands for all of them.
+fn actions() -> String {
+    let mut table =
+        "| class | tool | on the guest (`/vms/<vmid>` or its pool) | on the storage |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+    let mut all: Vec<&str> = Vec::new();
+    for tool in sorted(ACTION_TOOLS) {
+        let names = |on: NeededOn| {
+            let needed = ACTION_PRIVILEGES.iter().filter(|one| one.class == tool.class && one.on == on);
+            let names: Vec<String> = needed.map(|one| format!("`{}`", one.name)).collect();
+            if names.is_empty() { "–".to_owned() } else { names.join(", ") }
+        };
+        let destructive = if tool.risk == Risk::Destructive { " (destructive)" } else { "" };
+        let (guest, storage) = (names(NeededOn::Guest), names(NeededOn::Storage));
+        writeln!(table, "| `{}`{destructive} | `{}` | {guest} | {storage} |", tool.class.as_str(), tool.name)
+            .expect("a text");
+    }
+    // These need nothing of Proxmox VE.
+    for (class, tool) in
+        [(ActionClass::AlertmanagerSilence, "`alertmanager_silence`"), (ActionClass::Tool, "those of MCP servers")]
+    {
+        writeln!(table, "| `{}` | {tool} | – | – |", class.as_str()).expect("a text");
+    }
+    for one in ACTION_PRIVILEGES {
+        if !all.contains(&one.name) {
+            all.push(one.name);
+        }
+    }
+    let privileges = all.join(" ");
+    writeln!(
+        table,
+        "\nFor all of them, on any node as root (leave out the privileges of classes that you do not want):\n\n```sh\n\
+         pveum role add HAIAActions --privs '{privileges}'\n\
+         pveum acl modify / --users 'haia@pve' --roles HAIAActions\n\
+         pveum acl modify / --tokens 'haia@pve!monitor' --roles HAIAActions\n```"
+    )
+    .expect("a text");
+    table
+}
+
+/// In the order of the classes.
+fn sorted(tools: &[ActionTool]) -> Vec<&ActionTool> {
+    let mut tools: Vec<&ActionTool> = tools.iter().collect();
+    tools.sort_by_key(|tool| tool.class);
+    tools
 }
 
 /// Every rule: what raises it, and its levels.

@@ -283,6 +283,7 @@ pub const KEYS: &[Key] = &[
     secret("prometheus.token"),
     open("alertmanager.url"),
     secret("alertmanager.token"),
+    open("alertmanager.allow_actions"),
 ];
 
 /// The sections, and single keys, that this version takes without using them yet.

@@ -228,7 +228,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         let ports = approvals::Ports {
             clock: Arc::clone(&clock),
             timezone: TimeZone::system(),
-            load: store.port(Lane::Interactive),
+            load: books.port(Lane::Interactive),
             commit: books.port(Lane::Interactive),
             read: store.port(Lane::Interactive),
             deliver: watching::messages(&watching.notifier, nowhere.as_ref()),
@@ -237,6 +237,11 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                     name: "proxmox-poller",
                     plan: poller.port(Lane::Interactive),
                     run: poller.port(Lane::Interactive),
+                },
+                ActionOwner {
+                    name: "prometheus",
+                    plan: watching.prometheus.port(Lane::Interactive),
+                    run: watching.prometheus.port(Lane::Interactive),
                 },
                 ActionOwner { name: toolbox::mcp::OWNER, plan: plan_tool, run: run_tool },
             ],
@@ -287,7 +292,10 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                 owner("approvals-desk", &approvals),
                 owner("alert-desk", &watching.desk),
                 owner("scheduler", &watching.scheduler),
-                owner("prometheus", &watching.prometheus),
+                Owner {
+                    plan: Some(watching.prometheus.port(Lane::Interactive)),
+                    ..owner("prometheus", &watching.prometheus)
+                },
                 Owner { plan: Some(mcp.port(Lane::Interactive)), ..owner(toolbox::mcp::OWNER, &mcp) },
             ],
             catalogue: Arc::clone(&catalogue),

@@ -1,14 +1,15 @@
 //! What stands in for the store, and for whoever hears of incidents, in a daemon that answers one command: the real one may run beside it
 //! on the same store, and must neither be told twice nor find its books changed.
 //!
-//! It takes everything that would be written, says that all is well, and keeps nothing.
+//! It takes everything that would be written, says that all is well, and keeps nothing. Proposals alone it refuses, and knows of none: what is on
+//! no record is not done, and what the real daemon holds is decided there.
 
 use contract::alerts::ReportFindings;
 use contract::message::{Lane, Msg};
 use contract::notify::Deliver;
 use contract::store::{
     AddToOutbox, CommitAlerts, CommitProposals, InterruptRuns, KeepDeliveries, KeepHistory, KeepRun, KeepStates,
-    LoadOutbox, StoreError,
+    LoadOutbox, LoadProposals, StoreError,
 };
 use runtime::{Context, Handle, Mailbox, Port, Reply, Service};
 use store::Store;
@@ -36,7 +37,6 @@ macro_rules! forget {
 forget!(
     AddToOutbox,
     CommitAlerts,
-    CommitProposals,
     Deliver,
     InterruptRuns,
     KeepDeliveries,
@@ -44,8 +44,16 @@ forget!(
     KeepRun,
     KeepStates,
     LoadOutbox,
+    LoadProposals,
     ReportFindings,
 );
+
+impl Handle<CommitProposals> for Nowhere {
+    fn handle(&mut self, _: CommitProposals, _: &Context<Self>) -> Reply<Result<(), StoreError>> {
+        let why = "HAIA answers only this one command now, and keeps no record; start the daemon for it (haia serve)";
+        Reply::Now(Err(StoreError(why.to_owned())))
+    }
+}
 
 /// Where an actor writes.
 #[derive(Clone, Copy)]

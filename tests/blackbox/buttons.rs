@@ -26,7 +26,7 @@ fn fire(daemon: &Daemon, name: &str) {
 }
 
 /// Waits for a message that holds `text`.
-fn until_said(telegram: &Server<Telegram>, text: &str) -> TelegramMessage {
+pub fn until_said(telegram: &Server<Telegram>, text: &str) -> TelegramMessage {
     eventually(&format!("a message with {text:?}"), || {
         let sim = telegram.sim();
         sim.receiver.messages.iter().find(|message| message.text.contains(text)).cloned()
@@ -34,7 +34,7 @@ fn until_said(telegram: &Server<Telegram>, text: &str) -> TelegramMessage {
 }
 
 /// The code of the button whose face begins so.
-fn code(message: &TelegramMessage, label: &str) -> String {
+pub fn code(message: &TelegramMessage, label: &str) -> String {
     let rows = message.keyboard["inline_keyboard"].as_array().cloned().unwrap_or_default();
     let buttons = rows.iter().filter_map(Value::as_array).flatten();
     let button = buttons.into_iter().find(|button| button["text"].as_str().is_some_and(|text| text.starts_with(label)));
@@ -44,7 +44,7 @@ fn code(message: &TelegramMessage, label: &str) -> String {
         .to_owned()
 }
 
-fn until_heard(telegram: &Server<Telegram>) {
+pub fn until_heard(telegram: &Server<Telegram>) {
     eventually("every update to be confirmed", || (telegram.sim().receiver.unconfirmed() == 0).then_some(()));
 }
 

@@ -95,6 +95,32 @@ fn a_check_says_what_each_cluster_lets_haia_see() {
         assert!(told(&output).contains(expected), "no {expected} in {}", told(&output));
     }
 
+    // A token for some classes of actions is sound where no rule asks for more, and named where one does.
+    let limited = simulated(SimConfig {
+        access: Access::auditor().with("/vms/101", &["VM.PowerMgmt", "VM.Audit"]),
+        ..SimConfig::default()
+    });
+    let check = |more: &str| Setup::new().config(&format!("{}{more}", section(&limited, &[]))).run(&["check"]);
+    let output = check("allow_actions = true\n");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(
+        told(&output)
+            .contains("start, shutdown, stop, reboot, suspend, resume; the token may not: migrate (lacks VM.Migrate)"),
+        "{}",
+        told(&output)
+    );
+    let rules = |classes: &str| format!("allow_actions = true\n[[approvals.allow]]\nclasses = [{classes}]\n");
+    let output = check(&rules("\"start\", \"stop\""));
+    assert!(output.status.code() == Some(0) && told(&output).contains("start, stop"), "{}", told(&output));
+    let output = check(&rules("\"start\", \"backup\""));
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    for expected in [
+        "may be proposed but not done: backup (lacks VM.Backup, Datastore.AllocateSpace); can be done: start",
+        "--privs 'VM.Backup Datastore.AllocateSpace'",
+    ] {
+        assert!(told(&output).contains(expected), "no {expected} in {}", told(&output));
+    }
+
     let wrong = format!("\"{}\"", ["AA"; 32].join(":"));
     let output = Setup::new().config(&section(&sound, &[("fingerprint", &wrong)])).run(&["check"]);
     assert_eq!(output.status.code(), Some(1));

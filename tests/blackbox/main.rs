@@ -12,6 +12,8 @@
 )]
 
 mod accounts;
+mod actions;
+mod adversaries;
 mod agent;
 mod audit;
 mod buttons;

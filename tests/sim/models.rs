@@ -4,11 +4,12 @@ use super::answer::{Answer, Step};
 use super::beside;
 use super::encode::{Call, Said, encode};
 use super::fixture::Fixture;
+use super::obedient;
 use super::request::{Format, Request, as_text};
 use serde_json::{Value, json};
 
 /// The names, as the lists of models show them. `fixture-ID` is known beside them: it replays that recorded exchange.
-pub const MODELS: [&str; 25] = [
+pub const MODELS: [&str; 26] = [
     "text",
     "long",
     "thinking",
@@ -19,7 +20,8 @@ pub const MODELS: [&str; 25] = [
     "mixed",
     "caller",
     "parallel",
-    "explain", // who calls which tools
+    "explain",
+    "obedient", // who calls which tools
     "status-400",
     "status-401",
     "status-403",
@@ -71,6 +73,7 @@ pub fn by_model(request: &Request) -> Answer {
         "agent" | "agent-thinking" | "mixed" | "caller" | "parallel" | "explain" => {
             encode(request, &conversation(&model, request))
         }
+        "obedient" => encode(request, &obedient::answer(request)),
         "context-length" => refuse(format, 400, Some("context")),
         "error-mid" => {
             let error = refusal(format, "overloaded_error", None, &complaint());
@@ -92,6 +95,11 @@ pub fn by_model(request: &Request) -> Answer {
 /// What the model `text` says, whatever model was asked.
 pub fn hello(request: &Request) -> Answer {
     encode(request, &Said::text("Hello from the simulated model."))
+}
+
+/// These words, whatever model was asked.
+pub fn says(request: &Request, text: &str) -> Answer {
+    encode(request, &Said::text(text))
 }
 
 /// The scripted conversations: what is said depends on how many rounds of tools have come back.

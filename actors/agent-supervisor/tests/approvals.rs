@@ -1,7 +1,7 @@
 //! The approvals desk in a simulated world: its store, its owner and the people it tells are scripted; time and crashes are real.
 #![allow(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
-use agent_supervisor::approvals::{ActionOwner, ApprovalsDesk, Config, Never, Ports};
+use agent_supervisor::approvals::{ActionOwner, ApprovalsDesk, Config, Ports};
 use arc_swap::ArcSwap;
 use contract::alerts::Labels;
 use contract::approvals::{
@@ -220,7 +220,7 @@ impl Bench {
     async fn decide(&self, id: u64, approve: bool) -> Result<Decided, Failure> {
         let caller = Caller { name: "anna".into(), scope: Scope::Admin, origin: Origin::Chat };
         let by = Approver::caller(&caller, ApprovalChannel::Api);
-        let asked = DecideProposal { id, approve, by, request_id: RequestId::new("r-2") };
+        let asked = DecideProposal { id, tag: None, approve, by, request_id: RequestId::new("r-2") };
         self.desk.port::<DecideProposal>(Lane::Interactive).ask(asked, 30 * SECOND).await.expect("answered")
     }
 
@@ -429,7 +429,7 @@ fn a_reload_and_the_end_of_haia_are_obeyed() {
         bench.decide(id, true).await.expect("decided");
         tokio::time::sleep(7 * SECOND).await;
         let reconfigure = bench.desk.port::<Reconfigure<Config>>(Lane::Control);
-        let nothing = Config { deny: vec![Never::default()], ..Config::default() };
+        let nothing: Config = toml::from_str("[[deny]]").expect("a rule that forbids everything");
         reconfigure.ask(Reconfigure(Arc::new(nothing)), SECOND).await.expect("taken over");
         assert_eq!(bench.try_propose(plan("pve1")).await.expect_err("forbidden now").class, FailureClass::Permission);
         let begun = world.clock.monotonic();

@@ -2,6 +2,7 @@
 //!
 //! The guests, nodes and storages themselves are not here: they are read through the poller's tools.
 
+use crate::approvals::ActionClass;
 use crate::failure::Failure;
 use crate::message::Msg;
 use jiff::Timestamp;
@@ -95,10 +96,21 @@ impl Msg for ProbeCluster {
 pub struct ClusterProbe {
     /// Each endpoint, in the order of the configuration.
     pub endpoints: Vec<EndpointProbe>,
-    /// Each privilege that HAIA uses; empty when no endpoint let the token in.
+    /// Each privilege that HAIA's reading uses; empty when no endpoint let the token in.
     pub privileges: Vec<PrivilegeProbe>,
-    /// The command that grants what is missing; `None` when nothing is.
+    /// The command that grants what is missing of these; `None` when nothing is.
     pub grant: Option<String>,
+    /// Each class of actions on guests; empty where the cluster takes none, or no endpoint let the token in.
+    pub actions: Vec<ActionProbe>,
+}
+
+/// Whether the token may do a class of actions somewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActionProbe {
+    /// The class.
+    pub class: ActionClass,
+    /// The privileges that it needs and the token holds nowhere.
+    pub missing: Vec<&'static str>,
 }
 
 /// Asks the poller to look now instead of at its own pace, and to judge what it finds: for jobs.

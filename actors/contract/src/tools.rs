@@ -96,16 +96,18 @@ pub struct ToolResult {
     /// The result as MCP writes it (JSON: `content`, `structuredContent`), where it holds more than the text: images, sounds,
     /// resources, structured content. For callers who speak MCP; `None` where the text is all.
     pub mcp: Option<Arc<str>>,
+    /// What HAIA itself tells whoever asked, whatever a model makes of the result: that something was proposed. `None` for most.
+    pub told: Option<Arc<str>>,
 }
 
 impl ToolResult {
     /// A good result.
     pub fn ok(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: false, mcp: None }
+        Self { text: text.into(), is_error: false, mcp: None, told: None }
     }
 
     /// A failure that the model should know of.
     pub fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: true, mcp: None }
+        Self { text: text.into(), is_error: true, mcp: None, told: None }
     }
 }

@@ -1,11 +1,14 @@
-//! The actor: offers the tools of the servers that are configured, and runs their calls beside itself.
+//! The actor: offers the tools of the servers that are configured, and runs their calls beside itself; and a silence in Alertmanager, from a
+//! person's approval.
 
 use crate::client::Server;
 use crate::config::Config;
+use crate::silence::{self, Wish};
 use crate::tools::{Of, ReadTool, Surroundings, TOOLS, told};
 use arc_swap::ArcSwap;
+use contract::approvals::{ActionOutcome, ActionPlan, PlanAction, RunAction};
 use contract::clock::SharedClock;
-use contract::failure::Failure;
+use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Msg, Reconfigure};
 use contract::tools::{CallTool, ListTools, Tool, ToolResult};
 use runtime::{Context, Handle, Reply, Service};
@@ -31,6 +34,8 @@ pub struct Prometheus {
     ports: Ports,
     prometheus: Option<Server>,
     alertmanager: Option<Server>,
+    /// Whether silences may be proposed.
+    takes_actions: bool,
     calls: u64,
 }
 
@@ -38,7 +43,8 @@ impl Prometheus {
     /// What supervision builds the actor with.
     pub fn factory(config: SharedConfig, ports: Ports) -> impl Fn() -> Self + Send + 'static {
         move || {
-            let mut actor = Self { ports: ports.clone(), prometheus: None, alertmanager: None, calls: 0 };
+            let mut actor =
+                Self { ports: ports.clone(), prometheus: None, alertmanager: None, takes_actions: false, calls: 0 };
             actor.take_over(&config.load());
             actor
         }
@@ -46,9 +52,20 @@ impl Prometheus {
 
     fn take_over(&mut self, config: &Config) {
         let clock = &self.ports.clock;
-        let server = |name, config| Server::new(name, config, Arc::clone(clock));
+        let server = |name, config: &crate::config::ServerConfig| Server::new(name, config, Arc::clone(clock));
         self.prometheus = config.prometheus.as_ref().map(|config| server("Prometheus", config));
-        self.alertmanager = config.alertmanager.as_ref().map(|config| server("Alertmanager", config));
+        let alertmanager = config.alertmanager.as_ref();
+        self.alertmanager = alertmanager.map(|config| server("Alertmanager", &config.server()));
+        self.takes_actions = alertmanager.is_some_and(|config| config.allow_actions);
+    }
+
+    /// Where silences are made, if they may be.
+    fn silences(&self) -> Result<Server, Failure> {
+        let server = self.alertmanager.clone().filter(|_| self.takes_actions);
+        server.ok_or_else(|| {
+            let message = "silences in Alertmanager are not allowed (allow_actions in [alertmanager] of haia.toml). Nothing was done.";
+            Failure::new(FailureClass::Permission, message)
+        })
     }
 
     fn server(&self, of: Of) -> Option<&Server> {
@@ -82,13 +99,18 @@ impl Service for Prometheus {
 
 impl Handle<ListTools> for Prometheus {
     fn handle(&mut self, _: ListTools, _: &Context<Self>) -> Reply<Vec<Tool>> {
-        Reply::Now(self.offered().map(ReadTool::offer).collect())
+        let silence = self.silences().ok().map(|_| silence::offer());
+        Reply::Now(self.offered().map(ReadTool::offer).chain(silence).collect())
     }
 }
 
 impl Handle<CallTool> for Prometheus {
     fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
         self.calls += 1;
+        if &*call.name == silence::NAME {
+            let said = "alertmanager_silence changes something, so it is never called: it has to be proposed, and approved by a person. Nothing was done.";
+            return Reply::Now(Ok(ToolResult::error(said)));
+        }
         let found = self.offered().find(|tool| tool.name == &*call.name);
         let Some((tool, server)) = found.and_then(|tool| Some((tool, self.server(tool.of)?))) else {
             let said = format!("{} is not offered now: its server is not configured", call.name);
@@ -100,6 +122,36 @@ impl Handle<CallTool> for Prometheus {
             Ok(begun) => Reply::later(async move { Ok(told(begun.await)) }),
             Err(said) => Reply::Now(Ok(ToolResult::error(said))),
         }
+    }
+}
+
+impl Handle<PlanAction> for Prometheus {
+    /// Looks and changes nothing.
+    fn handle(&mut self, PlanAction { call }: PlanAction, _: &Context<Self>) -> Reply<Result<ActionPlan, Failure>> {
+        let asked = self.silences().and_then(|server| {
+            Wish::read(&call.name, &call.arguments)
+                .map(|wish| (server, wish))
+                .map_err(|said| Failure::new(FailureClass::InvalidRequest, said))
+        });
+        match asked {
+            Ok((server, wish)) => {
+                let within = call.timeout.checked_sub(MARGIN).unwrap_or(call.timeout);
+                Reply::later(async move { silence::plan(&server, &wish, within).await })
+            }
+            Err(failure) => Reply::Now(Err(failure)),
+        }
+    }
+}
+
+impl Handle<RunAction> for Prometheus {
+    /// Makes an approved silence, once.
+    fn handle(&mut self, asked: RunAction, _: &Context<Self>) -> Reply<Result<ActionOutcome, Failure>> {
+        let server = match self.silences() {
+            Ok(server) => server,
+            Err(failure) => return Reply::Now(Err(failure)),
+        };
+        let clock = Arc::clone(&self.ports.clock);
+        Reply::later(async move { silence::run(&server, &clock, asked).await })
     }
 }
 

@@ -9,7 +9,28 @@ pub struct Config {
     /// `[prometheus]`.
     pub prometheus: Option<ServerConfig>,
     /// `[alertmanager]`.
-    pub alertmanager: Option<ServerConfig>,
+    pub alertmanager: Option<AlertmanagerConfig>,
+}
+
+/// Alertmanager.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertmanagerConfig {
+    /// Its address, with the path it is served under, if any.
+    pub url: String,
+    /// A bearer token, where a proxy in front of it wants one.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// Whether silences may be proposed; each is made only when a person has approved it.
+    #[serde(default)]
+    pub allow_actions: bool,
+}
+
+impl AlertmanagerConfig {
+    /// Where it is.
+    pub fn server(&self) -> ServerConfig {
+        ServerConfig { url: self.url.clone(), token: self.token.clone() }
+    }
 }
 
 /// One server.
@@ -54,10 +75,11 @@ impl ServerConfig {
 impl Config {
     /// What is wrong beyond types: key and message.
     pub fn validate(&self) -> Vec<(String, String)> {
-        let servers = [("prometheus", &self.prometheus), ("alertmanager", &self.alertmanager)];
+        let alertmanager = self.alertmanager.as_ref().map(AlertmanagerConfig::server);
+        let servers = [("prometheus", self.prometheus.clone()), ("alertmanager", alertmanager)];
         servers
             .into_iter()
-            .filter_map(|(name, server)| server.as_ref().map(|server| (name, server)))
+            .filter_map(|(name, server)| server.map(|server| (name, server)))
             .flat_map(|(name, server)| {
                 server.problems().into_iter().map(move |(key, why)| (format!("{name}.{key}"), why))
             })

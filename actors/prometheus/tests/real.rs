@@ -7,7 +7,7 @@ use contract::caller::{Caller, Origin, Scope};
 use contract::ids::RequestId;
 use contract::message::Lane;
 use contract::tools::CallTool;
-use prometheus::{Config, Ports, Prometheus, ServerConfig};
+use prometheus::{AlertmanagerConfig, Config, Ports, Prometheus, ServerConfig};
 use runtime::{Policy, Supervision, SystemClock};
 use serde_json::json;
 use std::sync::Arc;
@@ -19,10 +19,18 @@ fn server(variable: &str) -> Option<ServerConfig> {
     Some(ServerConfig { url: std::env::var(variable).unwrap_or_else(|_| panic!("set {variable}")), token: None })
 }
 
+fn alertmanager() -> Option<AlertmanagerConfig> {
+    server("ALERTMANAGER_URL").map(|server| AlertmanagerConfig {
+        url: server.url,
+        token: server.token,
+        allow_actions: true,
+    })
+}
+
 #[test]
 #[ignore = "needs servers: .ci/alertmanager starts them"]
 fn every_tool_reads_the_real_servers() {
-    let config = Config { prometheus: server("PROMETHEUS_URL"), alertmanager: server("ALERTMANAGER_URL") };
+    let config = Config { prometheus: server("PROMETHEUS_URL"), alertmanager: alertmanager() };
     actix_rt::System::new().block_on(async move {
         let supervision = Supervision::new(|event| panic!("{event:?}"));
         let ports = Ports { clock: Arc::new(SystemClock::real()) };

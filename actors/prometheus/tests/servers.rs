@@ -6,7 +6,7 @@ use contract::caller::{Caller, Origin, Scope};
 use contract::ids::RequestId;
 use contract::message::Lane;
 use contract::tools::{CallTool, ListTools, ToolResult};
-use prometheus::{Config, Ports, ProbeServers, Prometheus, ServerConfig};
+use prometheus::{AlertmanagerConfig, Config, Ports, ProbeServers, Prometheus, ServerConfig};
 use runtime::{Mailbox, Policy, Supervision, SystemClock};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -44,6 +44,10 @@ fn server(answers: Vec<(u16, String)>) -> (ServerConfig, Receiver<String>) {
         drop(held);
     });
     (ServerConfig { url, token: Some(contract::secret::Secret::new("tok".to_owned())) }, requests)
+}
+
+fn silencing(server: ServerConfig, allow_actions: bool) -> AlertmanagerConfig {
+    AlertmanagerConfig { url: server.url, token: server.token, allow_actions }
 }
 
 fn with_actor(config: Config, test: impl AsyncFnOnce(Mailbox<Prometheus>)) {
@@ -127,7 +131,7 @@ fn what_goes_wrong_is_told_in_words() {
 fn a_server_that_is_gone_is_told_and_probed() {
     let gone = ServerConfig { url: "http://127.0.0.1:1".to_owned(), token: None };
     let (there, _requests) = server(vec![(200, json!({"versionInfo": {"version": "0.25.0"}}).to_string())]);
-    with_actor(Config { prometheus: Some(gone), alertmanager: Some(there) }, async |actor| {
+    with_actor(Config { prometheus: Some(gone), alertmanager: Some(silencing(there, false)) }, async |actor| {
         let found = actor.port(Lane::Interactive).ask(ProbeServers, PATIENCE).await.unwrap();
         assert_eq!(found[1], ("alertmanager", Ok("0.25.0".to_owned())));
         let (name, error) = (found[0].0, found[0].1.clone().unwrap_err());

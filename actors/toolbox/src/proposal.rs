@@ -62,6 +62,10 @@ fn unanswered(name: &str, fault: &Fault) -> (&'static str, String) {
 
 /// The answer to the model.
 pub(crate) fn result((outcome, said): (&'static str, String)) -> (&'static str, Result<ToolResult, Failure>) {
-    let result = if outcome == "proposed" { ToolResult::ok(said) } else { ToolResult::error(said) };
-    (outcome, Ok(result))
+    if outcome != "proposed" {
+        return (outcome, Ok(ToolResult::error(said)));
+    }
+    // The first line says what was proposed, and that nothing was done.
+    let told = said.lines().next().map(Arc::from);
+    (outcome, Ok(ToolResult { told, ..ToolResult::ok(said) }))
 }

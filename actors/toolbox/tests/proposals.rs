@@ -166,6 +166,7 @@ fn a_call_becomes_a_proposal_and_is_never_made() {
             let notes = Notes::default();
             let result = ask(world, &notes, is_wired, who, name, arguments).await;
             assert!(result.text.contains(said), "{}", result.text);
+            assert_eq!(result.told.as_deref(), (outcome == "proposed").then_some("Proposal 7 was made"));
             assert_eq!(result.is_error, outcome != "proposed");
             let rows = notes.rows.lock().expect("rows");
             assert_eq!(rows.iter().map(|row| &*row.outcome).collect::<Vec<_>>(), [outcome]);

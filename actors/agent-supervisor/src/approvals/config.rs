@@ -146,6 +146,28 @@ pub(crate) fn hours(text: &str) -> Option<(Time, Time)> {
 }
 
 impl Config {
+    /// The classes that the rules name for objects of a cluster; `None` where there are no rules, so that every class may be proposed. A class that
+    /// is denied everywhere is not among them.
+    pub fn named_classes(&self, cluster: &str) -> Option<Vec<ActionClass>> {
+        if self.allow.is_empty() {
+            return None;
+        }
+        let is_elsewhere = |rule: &&Rule| {
+            let only = rule.objects.as_ref().and_then(|objects| objects.cluster.as_deref());
+            only.is_some_and(|pattern| !matches_pattern(pattern, cluster))
+        };
+        let is_denied = |class: &ActionClass| {
+            let everywhere = |never: &&Never| never.objects.is_none() && never.tools.is_empty();
+            let fits = |never: &Never| never.classes.is_empty() || never.classes.contains(class);
+            self.deny.iter().filter(everywhere).any(fits)
+        };
+        let named = self.allow.iter().filter(|rule| !is_elsewhere(rule)).flat_map(|rule| rule.classes.iter().copied());
+        let mut named: Vec<ActionClass> = named.filter(|class| !is_denied(class)).collect();
+        named.sort();
+        named.dedup();
+        Some(named)
+    }
+
     /// What is wrong with the values: the key, and a sentence that says what to do.
     pub fn validate(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -251,6 +273,28 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_classes_of_a_cluster_are_those_that_its_rules_name() {
+        assert_eq!(Config::default().named_classes("lab"), None);
+        let config = read(
+            r#"
+            [[allow]]
+            classes = ["stop", "start"]
+            [[allow]]
+            classes = ["backup", "start"]
+            match = { cluster = "home*", tag = "x" }
+            [[deny]]
+            classes = ["stop"]
+            [[deny]]
+            classes = ["start"]
+            match = { tag = "prod" }
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.named_classes("lab"), Some(vec![ActionClass::Start]));
+        assert_eq!(config.named_classes("homelab"), Some(vec![ActionClass::Start, ActionClass::Backup]));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Desk {
         policy::may_propose(&self.config, asked.caller.origin).map_err(forbidden)?;
         let permit = self.may_run(now, &asked.plan).map_err(forbidden)?;
         if !asked.plan.blockers.is_empty() {
-            let why = words::listed(&asked.plan.blockers);
+            let why = words::hindrances(&asked.plan.blockers);
             return Err(Failure::new(
                 FailureClass::InvalidRequest,
                 format!("it cannot be done now: {why}. Nothing was proposed."),
@@ -163,7 +163,8 @@ impl Desk {
             reference: None,
             result: None,
         };
-        Ok(Ok(Box::new(Proposal { view, scope: asked.caller.scope, told: None, changed: now, recorded_steps: 0 })))
+        let (scope, approvers) = (asked.caller.scope, permit.approvers);
+        Ok(Ok(Box::new(Proposal { view, scope, approvers, told: None, changed: now, recorded_steps: 0 })))
     }
 
     pub(super) fn decide(&mut self, now: Timestamp, ticket: u64, asked: &DecideProposal, effects: &mut Vec<Effect>) {
@@ -202,6 +203,11 @@ impl Desk {
     ) -> Result<Result<(Box<Proposal>, ActionAuditEntry), Box<Decided>>, Failure> {
         let known = self.proposals.get(&asked.id).filter(|_| !self.is_unborn(asked.id));
         let proposal = known.ok_or_else(|| unknown(asked.id))?;
+        if asked.tag.is_some_and(|tag| tag != proposal.view.tag()) {
+            let message =
+                format!("this button belongs to another proposal {}, of an earlier time. Nothing was done.", asked.id);
+            return Err(Failure::new(FailureClass::InvalidRequest, message));
+        }
         let plan = &proposal.view.plan;
         policy::may_decide(&self.config, &self.zone, now, plan, &asked.by).map_err(forbidden)?;
         let lost = |said: String| Ok(Err(Box::new(Decided { counted: false, said, proposal: proposal.view.clone() })));
@@ -213,8 +219,15 @@ impl Desk {
         }
         let identity = asked.by.identity();
         let mut next = Box::new(proposal.clone());
+        if asked.approve && !policy::is_among(&proposal.approvers, &identity) {
+            return Err(forbidden(format!(
+                "{identity} may not approve this: it was proposed when the policy named other people; propose it again"
+            )));
+        }
+        let mut approvers = Vec::new();
         if asked.approve {
             let permit = self.may_run(now, plan).map_err(forbidden)?;
+            approvers = permit.approvers;
             if proposal.view.decisions.iter().any(|decision| decision.approve && decision.identity == identity) {
                 return lost(format!(
                     "You have approved proposal {} already; another person must approve it too.",
@@ -226,7 +239,7 @@ impl Desk {
         next.decide(now, asked.approve, &asked.by);
         if !asked.approve {
             next.end(now, ProposalState::Denied, "a person said no; nothing was done");
-        } else if next.approvals() >= usize::from(next.view.approvals_needed) {
+        } else if next.approvals_among(&approvers) >= usize::from(next.view.approvals_needed) {
             next.view.state = ProposalState::Approved;
         }
         let word = if asked.approve { "approved" } else { "denied" };
@@ -253,12 +266,12 @@ impl Desk {
         let plan = match plan {
             Ok(plan) => *plan,
             Err(why) => {
-                let text = format!("it could not be planned again: {}", words::line(&why));
+                let text = format!("it could not be planned again: {}", words::result(&why));
                 return self.end(now, id, ProposalState::Stale, text);
             }
         };
         if !plan.blockers.is_empty() {
-            let text = format!("it cannot be done now: {}", words::listed(&plan.blockers));
+            let text = format!("it cannot be done now: {}", words::hindrances(&plan.blockers));
             return self.end(now, id, ProposalState::Stale, text);
         }
         let changes = words::changes(&proposal.view.plan, &plan);
@@ -266,8 +279,13 @@ impl Desk {
             let text = changes.join("; ");
             return self.ask_again(now, id, plan, &text);
         }
-        if let Err(why) = self.may_run(now, &plan) {
-            return self.end(now, id, ProposalState::Stale, why);
+        match self.may_run(now, &plan) {
+            Err(why) => return self.end(now, id, ProposalState::Stale, why),
+            Ok(permit) if proposal.approvals_among(&permit.approvers) < usize::from(permit.needed) => {
+                let text = "the policy has changed meanwhile and wants other approvals. Propose it again if it is still wanted";
+                return self.end(now, id, ProposalState::Stale, text.to_owned());
+            }
+            Ok(_) => {}
         }
         if self.is_draining {
             return self.end(now, id, ProposalState::Failed, "it was not begun: HAIA is shutting down".to_owned());
@@ -317,7 +335,8 @@ impl Desk {
         self.record(proposed_row(now, &view));
         self.facts.changed.insert(again);
         self.unborn.insert(again);
-        self.proposals.insert(again, Proposal { view, scope: old.scope, told: None, changed: now, recorded_steps: 0 });
+        let (scope, approvers) = (old.scope, permit.approvers);
+        self.proposals.insert(again, Proposal { view, scope, approvers, told: None, changed: now, recorded_steps: 0 });
     }
 
     /// What could not be stored when it was proposed never was; the store, which may have it all the same, is told so.
@@ -373,7 +392,7 @@ impl Desk {
             ActionEnd::Failed => ProposalState::Failed,
             ActionEnd::Unknown => ProposalState::Unknown,
         };
-        self.end(now, id, state, words::line(&outcome.text));
+        self.end(now, id, state, words::result(&outcome.text));
     }
 
     fn running(&mut self, id: u64) -> Option<&mut Proposal> {

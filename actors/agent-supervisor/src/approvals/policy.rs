@@ -12,10 +12,17 @@ use std::sync::LazyLock;
 pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A permission to propose or run an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Permit {
     /// How many people must approve.
     pub(super) needed: u8,
+    /// Who may, by their identities; empty: everybody who may at all.
+    pub(super) approvers: Vec<String>,
+}
+
+/// Whether somebody is among these; nobody named means everybody.
+pub(super) fn is_among(approvers: &[String], identity: &str) -> bool {
+    approvers.is_empty() || approvers.iter().any(|name| name == identity)
 }
 
 /// What may be proposed where `allow` says nothing: whatever its owner takes at all. Guests of a cluster are left alone until its
@@ -75,7 +82,7 @@ pub(super) fn may_run<'a>(
         SecondApproval::Destructive => plan.risk == Risk::Destructive,
         SecondApproval::Always => true,
     };
-    Ok(Permit { needed: if needs_second { 2 } else { 1 } })
+    Ok(Permit { needed: if needs_second { 2 } else { 1 }, approvers: rule.approvers.clone() })
 }
 
 fn is_open(rule: &Rule, zone: &TimeZone, now: Timestamp) -> bool {

@@ -1,5 +1,6 @@
 //! One proposal as the desk keeps it: its transitions, each of which can be taken once, and how it is packed for the store.
 
+use super::policy::is_among;
 use contract::approvals::{Approver, Decision, ProgressStep, ProposalState, ProposalView};
 use contract::caller::{Caller, Scope};
 use contract::ids::RequestId;
@@ -20,6 +21,9 @@ pub(super) struct Proposal {
     pub(super) view: ProposalView,
     /// What the proposer's key allows.
     pub(super) scope: Scope,
+    /// Who could approve it when it was proposed; empty: everybody who may at all. A later configuration narrows that and never widens it.
+    #[serde(default)]
+    pub(super) approvers: Vec<String>,
     /// What people were told last; `None`: nothing yet.
     pub(super) told: Option<String>,
     /// When it changed last.
@@ -58,7 +62,13 @@ impl Proposal {
 
     /// How many people have approved.
     pub(super) fn approvals(&self) -> usize {
-        self.view.decisions.iter().filter(|decision| decision.approve).count()
+        self.approvals_among(&[])
+    }
+
+    /// How many of these people have approved; of nobody means of everybody.
+    pub(super) fn approvals_among(&self, approvers: &[String]) -> usize {
+        let counts = |decision: &&Decision| decision.approve && is_among(approvers, &decision.identity);
+        self.view.decisions.iter().filter(counts).count()
     }
 
     /// Who approved last.

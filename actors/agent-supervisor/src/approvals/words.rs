@@ -9,19 +9,35 @@ use jiff::tz::TimeZone;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// The longest line that is taken over from a plan or an owner.
+/// The longest line that is taken over from a plan.
 const LINE: usize = 300;
+/// The longest result or hindrance: it may hold a command that mends it, and ends with what was done.
+const RESULT: usize = 1_000;
 /// The most entries of a list.
 const ENTRIES: usize = 10;
 
-/// A text of others on one line: no control characters, no marks that turn the writing direction, no Markdown, not long.
+/// A text of others on one line: no control characters, no marks that turn the writing direction, no Markdown, not long. Marks of Markdown become
+/// others that look like them: whoever approves a pattern must see its star.
 pub(super) fn line(text: &str) -> String {
-    let steers =
-        |c: char| matches!(c, '*' | '`' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let spaced: String =
-        text.chars().filter(|c| !steers(*c)).map(|c| if c.is_control() { ' ' } else { c }).take(LINE * 4).collect();
+    line_of(text, LINE)
+}
+
+/// How an action ended, or what stands in its way, on one line like any other.
+pub(super) fn result(text: &str) -> String {
+    line_of(text, RESULT)
+}
+
+fn line_of(text: &str, most: usize) -> String {
+    let steers = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let plain = |c: char| match c {
+        '*' => '\u{2217}',
+        '`' => '\'',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    let spaced: String = text.chars().filter(|c| !steers(*c)).map(plain).take(most * 4).collect();
     let mut whole = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = whole.char_indices().nth(LINE) {
+    if let Some((end, _)) = whole.char_indices().nth(most) {
         whole.truncate(end);
         whole.push('…');
     }
@@ -56,8 +72,17 @@ fn facts(facts: &[Fact]) -> String {
 }
 
 /// A list of texts of others on one line.
-pub(super) fn listed(texts: &[String]) -> String {
-    let mut shown: Vec<String> = texts.iter().take(ENTRIES).map(|text| line(text)).collect();
+fn listed(texts: &[String]) -> String {
+    listed_as(texts, line)
+}
+
+/// What stands in the way, on one line.
+pub(super) fn hindrances(texts: &[String]) -> String {
+    listed_as(texts, result)
+}
+
+fn listed_as(texts: &[String], shown: fn(&str) -> String) -> String {
+    let mut shown: Vec<String> = texts.iter().take(ENTRIES).map(|text| shown(text)).collect();
     if texts.len() > ENTRIES {
         shown.push(format!("and {} more", texts.len() - ENTRIES));
     }
@@ -95,7 +120,7 @@ pub(super) fn stands(view: &ProposalView, zone: &TimeZone) -> String {
     let last = view.decisions.iter().rev().find(|decision| decision.approve != (view.state == ProposalState::Denied));
     let by =
         last.map_or_else(|| "nobody".to_owned(), |decision| format!("{} at {}", who(decision), at(decision.at, zone)));
-    let result = view.result.as_deref().map(line).unwrap_or_default();
+    let result = view.result.as_deref().map(result).unwrap_or_default();
     match view.state {
         ProposalState::Proposed => format!("Proposal {id} waits for a decision until {}.", at(view.expires, zone)),
         ProposalState::Approved => format!("Proposal {id} was approved by {by}; it is about to begin."),
@@ -228,8 +253,8 @@ pub(super) fn notice(view: &ProposalView, mark: &str, now: Timestamp, zone: &Tim
         text: Some(if is_asked { details(view, zone) } else { stands(view, zone) }),
         buttons: if is_asked {
             vec![
-                button("Approve", AlertCommand::Approve { proposal: id }),
-                button("Deny", AlertCommand::Deny { proposal: id }),
+                button("Approve", AlertCommand::Approve { proposal: id, tag: Some(view.tag()) }),
+                button("Deny", AlertCommand::Deny { proposal: id, tag: Some(view.tag()) }),
             ]
         } else {
             Vec::new()
@@ -246,7 +271,7 @@ mod tests {
 
     #[test]
     fn texts_of_others_steer_nothing() {
-        assert_eq!(line("**web**\n`x`\u{1b}[2J\u{202e}y"), "web x [2Jy");
+        assert_eq!(line("**web**\n`x`\u{1b}[2J\u{202e}y"), "∗∗web∗∗ 'x' [2Jy");
         assert_eq!(line(&"ä".repeat(1000)).chars().count(), LINE + 1);
     }
 }

@@ -35,6 +35,7 @@ use round::{Round, RoundSink, Voice};
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tool_run::Beat;
 
@@ -69,6 +70,8 @@ pub(crate) struct Turn {
     call_ids: HashSet<String>,
     /// Notices told so far.
     notices: HashSet<String>,
+    /// What HAIA itself has to tell of the tools' work: what was proposed.
+    told: Vec<Arc<str>>,
 }
 
 /// What is under way.
@@ -142,6 +145,7 @@ impl Turn {
             own_rounds: Vec::new(),
             call_ids: HashSet::new(),
             notices: HashSet::new(),
+            told: Vec::new(),
         };
         turn.phase = match typed {
             Some(typed) => {
@@ -250,10 +254,7 @@ impl Turn {
 
     /// Tells once what was left out to suit the model; never inside an answer that must be JSON.
     fn tell_notices(&mut self, notices: &[String], sink: &mut dyn EventSink) -> bool {
-        let request = self.conversation.request();
-        let is_json =
-            matches!(request.response_format, Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. }));
-        if is_json || self.offer.is_none() {
+        if self.answers_in_json() || self.offer.is_none() {
             return false;
         }
         let mut told = false;
@@ -266,6 +267,23 @@ impl Turn {
             }
         }
         told
+    }
+
+    fn answers_in_json(&self) -> bool {
+        let request = self.conversation.request();
+        matches!(request.response_format, Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. }))
+    }
+
+    /// Tells in HAIA's own words what was proposed in this turn: whatever the model makes of it, the person sees what it is, and that nothing was
+    /// done.
+    fn tell_proposals(&mut self, sink: &mut dyn EventSink) {
+        if self.told.is_empty() || self.answers_in_json() {
+            return;
+        }
+        self.voice.next_round();
+        self.voice.before_text(sink);
+        let lines: Vec<String> = self.told.drain(..).map(|line| format!("*{line}*")).collect();
+        sink.event(Event::Text(&lines.join("\n\n")));
     }
 
     /// Ends the turn with a whole answer.

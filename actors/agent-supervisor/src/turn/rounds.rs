@@ -8,6 +8,7 @@ use contract::chat::{Event, EventSink, FinishReason, KeepRound, KeptRound, ToolC
 use contract::failure::{Failure, FailureClass};
 use contract::tools::ToolResult;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long AgentSupervisor may take to keep a round. Without it the caller's next request is answered all the same, only without
@@ -27,6 +28,7 @@ impl Turn {
         // What was cut off or filtered cannot be trusted to hold whole calls.
         let is_cut = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
         if is_cut || round.answer.calls.is_empty() || self.offer.is_none() {
+            self.tell_proposals(sink);
             return self.conclude(if is_cut { reason } else { FinishReason::Stop }, sink);
         }
         let said_nothing = round.answer.text.is_empty();
@@ -40,6 +42,7 @@ impl Turn {
                         "*The model has given no answer within its rounds of tool calls; ask for less at once.*",
                     ));
                 }
+                self.tell_proposals(sink);
                 self.conclude(FinishReason::Stop, sink)
             }
             (true, _) if !is_last => {
@@ -90,6 +93,11 @@ impl Turn {
 
     /// HAIA's own tools of a round are done: the next round, or the caller's part of this one.
     pub(super) fn tools_done(&mut self, round: MixedRound, results: Vec<ToolResult>) {
+        for told in results.iter().filter_map(|result| result.told.as_ref()) {
+            if !self.told.contains(told) {
+                self.told.push(Arc::clone(told));
+            }
+        }
         let results: Vec<String> = results.into_iter().map(written).collect();
         self.rounds += 1;
         if round.has_callers() {

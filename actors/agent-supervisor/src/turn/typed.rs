@@ -66,6 +66,7 @@ pub(super) async fn decide(port: Port<DecideProposal>, asker: Asker, typed: Type
     let channel = if asker.caller.origin == Origin::Cli { ApprovalChannel::Cli } else { ApprovalChannel::Chat };
     let decision = DecideProposal {
         id: typed.id,
+        tag: None,
         approve: typed.approve,
         by: Approver::caller(&asker.caller, channel),
         request_id: asker.request_id,

@@ -207,10 +207,16 @@ pub enum AlertCommand {
     Approve {
         /// The proposal's number.
         proposal: u64,
+        /// What tells it from another of this number: see [`ProposalView::tag`](crate::approvals::ProposalView::tag). Always there on a button.
+        #[serde(default)]
+        tag: Option<u32>,
     },
     /// Deny a proposal.
     Deny {
         /// The proposal's number.
         proposal: u64,
+        /// What tells it from another of this number: see [`ProposalView::tag`](crate::approvals::ProposalView::tag). Always there on a button.
+        #[serde(default)]
+        tag: Option<u32>,
     },
 }

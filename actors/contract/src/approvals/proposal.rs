@@ -127,6 +127,12 @@ impl Approver {
             (ApprovalChannel::Telegram, Some(user)) => format!("telegram:{user}").into(),
             (ApprovalChannel::Telegram, None) => "telegram:?".into(),
             (ApprovalChannel::Cli, _) => "cli".into(),
+            // A key of that name is not the command line, and a name is no number of Telegram's.
+            (ApprovalChannel::Api | ApprovalChannel::Chat, _)
+                if &*self.name == "cli" || self.name.starts_with("telegram:") =>
+            {
+                format!("key:{}", self.name).into()
+            }
             (ApprovalChannel::Api | ApprovalChannel::Chat, _) => Arc::clone(&self.name),
         }
     }
@@ -193,6 +199,16 @@ pub struct ProposalView {
     pub result: Option<String>,
 }
 
+impl ProposalView {
+    /// Tells this proposal from another that has its number: a button of a time before the store was made anew must not decide about what is
+    /// called so now.
+    pub fn tag(&self) -> u32 {
+        let parts = format!("{} {} {}", self.id, self.request_id, self.proposed);
+        // FNV-1a: it keeps apart what chance would mix up, and guards nothing.
+        parts.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+}
+
 /// Proposes an action. Answered once it is stored; a failure says why it may not be proposed.
 #[derive(Clone, Debug)]
 pub struct Propose {
@@ -225,6 +241,8 @@ pub struct Proposed {
 pub struct DecideProposal {
     /// The proposal's number. One that nobody knows is `NotFound`.
     pub id: u64,
+    /// Which of that number: for what is pressed long after it was shown. A wrong one is `InvalidRequest`.
+    pub tag: Option<u32>,
     /// Yes or no.
     pub approve: bool,
     /// Who. Somebody who may not is `Permission`.
@@ -293,6 +311,10 @@ mod tests {
         assert_eq!(of(ApprovalChannel::Api).identity(), of(ApprovalChannel::Chat).identity());
         let socket = Approver { name: "socket".into(), ..of(ApprovalChannel::Cli) };
         assert_eq!(&*socket.identity(), "cli");
+        for name in ["cli", "telegram:7"] {
+            let key = Approver { name: name.into(), ..of(ApprovalChannel::Api) };
+            assert_eq!(*key.identity(), *format!("key:{name}"));
+        }
         let phone = Approver { telegram_user: Some(7), ..of(ApprovalChannel::Telegram) };
         assert_eq!(&*phone.identity(), "telegram:7");
         assert_ne!(of(ApprovalChannel::Telegram).identity(), of(ApprovalChannel::Api).identity());

@@ -122,7 +122,7 @@ async fn decide(call: Call, approve: bool) -> Result<HttpResponse, Refusal> {
     let (id, caller) = (number(&call, "proposal")?, call.caller()?);
     let channel = if caller.origin == Origin::Cli { ApprovalChannel::Cli } else { ApprovalChannel::Api };
     let by = Approver::caller(caller, channel);
-    let asked = DecideProposal { id, approve, by, request_id: call.access.request_id.clone() };
+    let asked = DecideProposal { id, tag: None, approve, by, request_id: call.access.request_id.clone() };
     let what = format!("{} proposal {id}", if approve { "approve" } else { "deny" });
     let decided = ask(&call.ports().approvals.decide, asked).await.inspect_err(|_| record(&call, &what, "refused"))?;
     if !decided.counted {

@@ -71,8 +71,8 @@ pub fn code(command: AlertCommand) -> String {
         AlertCommand::Acknowledge { alert } => format!("a:{alert}"),
         AlertCommand::Silence { alert, minutes } => format!("s:{alert}:{minutes}"),
         AlertCommand::Expect { alert } => format!("e:{alert}"),
-        AlertCommand::Approve { proposal } => format!("y:{proposal}"),
-        AlertCommand::Deny { proposal } => format!("n:{proposal}"),
+        AlertCommand::Approve { proposal, tag } => format!("y:{proposal}:{:08x}", tag.unwrap_or_default()),
+        AlertCommand::Deny { proposal, tag } => format!("n:{proposal}:{:08x}", tag.unwrap_or_default()),
     }
 }
 
@@ -84,11 +84,17 @@ pub fn command(code: &str) -> Option<AlertCommand> {
         "a" => AlertCommand::Acknowledge { alert: number },
         "s" => AlertCommand::Silence { alert: number, minutes: parts.next()?.parse().ok()? },
         "e" => AlertCommand::Expect { alert: number },
-        "y" => AlertCommand::Approve { proposal: number },
-        "n" => AlertCommand::Deny { proposal: number },
+        "y" => AlertCommand::Approve { proposal: number, tag: Some(tag(parts.next()?)?) },
+        "n" => AlertCommand::Deny { proposal: number, tag: Some(tag(parts.next()?)?) },
         _ => return None,
     };
     parts.next().is_none().then_some(command)
+}
+
+/// Eight hexadecimal digits.
+fn tag(text: &str) -> Option<u32> {
+    let is_hex = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u32::from_str_radix(text, 16).ok().filter(|_| is_hex)
 }
 
 /// Escapes what HTML gives a meaning.

@@ -235,8 +235,8 @@ fn a_command_goes_there_and_back_and_nothing_else_is_one() {
         AlertCommand::Acknowledge { alert: u64::MAX },
         AlertCommand::Silence { alert: u64::MAX, minutes: u32::MAX },
         AlertCommand::Expect { alert: 1 },
-        AlertCommand::Approve { proposal: 2 },
-        AlertCommand::Deny { proposal: 3 },
+        AlertCommand::Approve { proposal: 2, tag: Some(0x00c0_ffee) },
+        AlertCommand::Deny { proposal: 3, tag: Some(u32::MAX) },
     ] {
         let code = telegram::code(command);
         assert!(code.len() <= 64, "{code}");

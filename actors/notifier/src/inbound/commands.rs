@@ -48,7 +48,7 @@ pub const HELP: &str = "**What you can write**\n\
 pub fn parse(text: &str, bot: Option<&str>) -> Option<Command> {
     let text = text.trim();
     let Some(rest) = text.strip_prefix('/') else {
-        return (!text.is_empty()).then(|| Command::Ask(text.to_owned()));
+        return (!text.is_empty()).then(|| decision(text).unwrap_or_else(|| Command::Ask(text.to_owned())));
     };
     let mut words = rest.split_whitespace();
     let name = words.next()?;
@@ -82,6 +82,20 @@ pub fn parse(text: &str, bot: Option<&str>) -> Option<Command> {
     })
 }
 
+/// `approve 7`, as in other chats: the line alone, with nothing around it.
+fn decision(text: &str) -> Option<Command> {
+    let mut words = text.split_ascii_whitespace();
+    let (word, number) = (words.next()?, words.next()?);
+    let digits = number.strip_prefix('#').unwrap_or(number).trim_end_matches(['.', '!']);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let proposal = digits.parse().ok().filter(|_| is_number && words.next().is_none())?;
+    match word.to_ascii_lowercase().as_str() {
+        "approve" => Some(Command::Approve(proposal)),
+        "deny" => Some(Command::Deny(proposal)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +109,12 @@ mod tests {
             ("/expected@haia_bot 4", Some(Command::Expected(4))),
             ("/approve 7", Some(Command::Approve(7))),
             ("/deny #7", Some(Command::Deny(7))),
+            ("Approve #7", Some(Command::Approve(7))),
+            ("deny 7.", Some(Command::Deny(7))),
+            ("approve 7 now", Some(Command::Ask("approve 7 now".to_owned()))),
+            ("approve seven", Some(Command::Ask("approve seven".to_owned()))),
+            ("approve -7", Some(Command::Ask("approve -7".to_owned()))),
+            ("\"approve 7\"", Some(Command::Ask("\"approve 7\"".to_owned()))),
             ("/proposals", Some(Command::Proposals)),
             ("/start", Some(Command::Help)),
             ("/alerts@other_bot", None),

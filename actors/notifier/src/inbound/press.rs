@@ -70,8 +70,10 @@ impl Inbox {
                 let duration = Duration::from_secs(u64::from(minutes) * 60);
                 self.silence(session, update, alert, duration, sender).await
             }
-            AlertCommand::Approve { proposal } => self.decide(session, update, proposal, true, sender).await,
-            AlertCommand::Deny { proposal } => self.decide(session, update, proposal, false, sender).await,
+            AlertCommand::Approve { proposal, tag } => {
+                self.decide(session, update, (proposal, tag), true, sender).await
+            }
+            AlertCommand::Deny { proposal, tag } => self.decide(session, update, (proposal, tag), false, sender).await,
         }
     }
 
@@ -81,7 +83,7 @@ impl Inbox {
         &self,
         session: &Session,
         update: i64,
-        proposal: u64,
+        (proposal, tag): (u64, Option<u32>),
         approve: bool,
         sender: &Sender,
     ) -> Result<Done, Failure> {
@@ -94,7 +96,7 @@ impl Inbox {
             is_named_telegram_user: true,
         };
         let request_id = RequestId::new(format!("telegram-{}-{update}", self.channel));
-        let decision = || DecideProposal { id: proposal, approve, by: by.clone(), request_id: request_id.clone() };
+        let decision = || DecideProposal { id: proposal, tag, approve, by: by.clone(), request_id: request_id.clone() };
         let decided = self.ask(&session.desk.decide, decision).await??;
         let word = if approve { "approved" } else { "denied" };
         match decided.counted {

@@ -41,8 +41,12 @@ impl Inbox {
             Command::Alerts => self.alerts(session).await,
             Command::Acknowledge(alert) => self.done(session, update, AlertCommand::Acknowledge { alert }, &said).await,
             Command::Proposals => self.proposals(session).await,
-            Command::Approve(proposal) => self.done(session, update, AlertCommand::Approve { proposal }, &said).await,
-            Command::Deny(proposal) => self.done(session, update, AlertCommand::Deny { proposal }, &said).await,
+            Command::Approve(proposal) => {
+                self.done(session, update, AlertCommand::Approve { proposal, tag: None }, &said).await
+            }
+            Command::Deny(proposal) => {
+                self.done(session, update, AlertCommand::Deny { proposal, tag: None }, &said).await
+            }
             Command::Expected(alert) => self.done(session, update, AlertCommand::Expect { alert }, &said).await,
             Command::Silence(alert, time) => {
                 self.silence(session, update, alert, time, &said.sender).await.map(|done| format!("{}.", done.text))

@@ -92,7 +92,7 @@ fn without_nulls(value: Value) -> Value {
 }
 
 /// Reads the arguments of a tool.
-fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(crate) fn arguments<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     serde_json::from_str(text).map_err(|error| {
         let said = error.to_string();

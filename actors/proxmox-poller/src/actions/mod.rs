@@ -18,10 +18,11 @@ mod tools;
 mod wish;
 mod words;
 
-pub use privileges::{ACTION_PRIVILEGE_NAMES, ACTION_PRIVILEGES, ActionPrivilege, NeededOn, action_grant_command};
+pub use privileges::{ACTION_PRIVILEGES, ActionPrivilege, NeededOn, action_grant_command};
 pub use timeouts::ActionTimeouts;
 pub use tools::{ACTION_TOOLS, ActionTool};
 
+pub(crate) use privileges::needed;
 pub(crate) use propose::{Ward, not_allowed, propose};
 pub(crate) use run::{Errand, Noted, run};
 pub(crate) use tools::find;

@@ -180,6 +180,10 @@ impl Transport for NetworkTransport {
         Box::pin(async move {
             // A body of known length: chunked ones are refused.
             let response = request.send_body(form).await.map_err(|error| match &error {
+                // The connection was there, and ended before the answer: the order may have been taken.
+                SendRequestError::Connect(ConnectError::Disconnected) => Unanswered::perhaps_arrived(
+                    TransportError::Dropped("the connection ended without an answer".to_owned()),
+                ),
                 SendRequestError::Connect(_) => Unanswered::not_sent(failed(&error, &writer)),
                 _ => Unanswered::perhaps_arrived(failed(&error, &writer)),
             })?;

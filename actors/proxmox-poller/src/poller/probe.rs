@@ -1,11 +1,12 @@
 //! Tries every endpoint of a cluster with its token: for `haia check`.
 
-use crate::actions::{ACTION_PRIVILEGE_NAMES, action_grant_command};
+use crate::actions::needed;
 use crate::client::{ApiClient, ErrorKind};
-use crate::decode;
+use crate::decode::{self, Permissions};
 use crate::model::{PRIVILEGES, grant_command};
+use contract::approvals::ActionClass;
 use contract::clock::SharedClock;
-use contract::cluster::{ClusterProbe, EndpointProbe, PrivilegeProbe};
+use contract::cluster::{ActionProbe, ClusterProbe, EndpointProbe, PrivilegeProbe};
 use futures_util::future::join_all;
 use runtime::http::fingerprint_text;
 
@@ -41,27 +42,20 @@ pub(super) async fn probe(client: &ApiClient, clock: &SharedClock, takes_actions
             })
         })
         .collect();
-    // Anywhere is enough: a token may be allowed to act on some guests only.
-    let acting = granted.iter().filter(|_| takes_actions).flat_map(|granted| {
-        ACTION_PRIVILEGE_NAMES.iter().map(move |(name, lost_without)| PrivilegeProbe {
-            privilege: name,
-            granted: granted.has_anywhere(name),
-            lost_without,
-        })
-    });
-    let acting: Vec<PrivilegeProbe> = acting.collect();
-    let grant = grant(client.token_id(), &reading, &acting);
-    ClusterProbe { endpoints, privileges: reading.into_iter().chain(acting).collect(), grant }
+    let grant = reading.iter().any(|one| !one.granted).then(|| grant_command(client.token_id()));
+    let actions = granted.iter().filter(|_| takes_actions).flat_map(acting).collect();
+    ClusterProbe { endpoints, privileges: reading, grant, actions }
 }
 
-/// The commands that grant what is missing.
-fn grant(token_id: &str, reading: &[PrivilegeProbe], acting: &[PrivilegeProbe]) -> Option<String> {
-    let missing = |privileges: &[PrivilegeProbe]| privileges.iter().any(|one| !one.granted);
-    let to_read = missing(reading).then(|| grant_command(token_id));
-    let lacking = acting.iter().filter(|one| !one.granted).map(|one| one.privilege);
-    let to_act = missing(acting).then(|| action_grant_command(token_id, lacking));
-    let commands: Vec<String> = to_read.into_iter().chain(to_act).collect();
-    (!commands.is_empty()).then(|| commands.join(" && "))
+/// What of each class of actions the token lacks. A privilege anywhere is enough: a token may be allowed to act on some guests only.
+fn acting(granted: &Permissions) -> Vec<ActionProbe> {
+    let of_guests = ActionClass::ALL.into_iter().filter(|class| needed(*class).next().is_some());
+    of_guests
+        .map(|class| {
+            let missing = needed(class).map(|one| one.name).filter(|name| !granted.has_anywhere(name));
+            ActionProbe { class, missing: missing.collect() }
+        })
+        .collect()
 }
 
 /// One endpoint, and whether it refused the token.

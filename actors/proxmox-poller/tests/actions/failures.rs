@@ -212,10 +212,12 @@ fn a_guest_that_does_not_react() {
 #[test]
 fn an_action_that_takes_longer_than_its_time() {
     World::run(async |world| {
-        let sim = SimConfig { access: Access::operator(), ..SimConfig::default() };
-        let stage =
-            Stage::with(world, sim, config(true, &json!({ "action_timeouts": { "start": "60s", "stop": "20s" } })))
-                .await;
+        let stage = Stage::with(
+            world,
+            SimConfig::acting(),
+            config(true, &json!({ "action_timeouts": { "start": "60s", "stop": "20s" } })),
+        )
+        .await;
         stage.sim.now(|cluster| cluster.task_rule(TaskRule::takes("qmstart", 5000)));
         let plan = stage.clear("start_guest", r#"{"guest":"win11-lab"}"#).await;
         assert_eq!(plan.timeout_s, 60);

@@ -11,7 +11,7 @@ use proxmox_poller::client::{NetworkTransport, Transport as _, open_network};
 use proxmox_poller::{ClusterConfig, ProxmoxPoller};
 use runtime::{Mailbox, Policy, Supervision, SystemClock};
 use serde_json::json;
-use sim_cluster::{Access, Fault, FaultRule, SimCluster, SimConfig, SimHandle};
+use sim_cluster::{Fault, FaultRule, SimCluster, SimConfig, SimHandle};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +21,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn simulated() -> (SimHandle, SharedClock) {
     let clock: SharedClock = Arc::new(SystemClock::accelerated(SystemClock::real().wall(), FACTOR));
-    let sim = SimCluster::start(SimConfig { access: Access::operator(), ..SimConfig::default() }, Arc::clone(&clock))
-        .unwrap();
+    let sim = SimCluster::start(SimConfig::acting(), Arc::clone(&clock)).unwrap();
     (sim, clock)
 }
 
@@ -80,18 +79,19 @@ fn orders_go_out_as_forms_and_are_followed() {
 
 #[test]
 fn a_connection_that_is_cut_after_the_order_loses_nothing() {
-    with_poller(async |sim, poller| {
-        let plan = poller.port::<PlanAction>(Lane::Interactive);
-        let plan = plan
-            .ask(PlanAction { call: call("shutdown_guest", r#"{"guest":"web-01"}"#) }, LONG)
-            .await
-            .unwrap()
-            .unwrap();
-        sim.fault_rule(FaultRule::always(Fault::DropMidBody).on_path("/nodes/pve1/qemu/101/status/shutdown").times(1));
-        let outcome = poller.port::<RunAction>(Lane::Interactive).ask(approved(plan), LONG).await.unwrap().unwrap();
-        assert_eq!(outcome.end, ActionEnd::Done, "{outcome:?}");
-        assert_eq!(sim.writes().len(), 1, "never sent again");
-    });
+    // In the middle of the answer, and before a word of it.
+    for fault in [Fault::DropMidBody, Fault::CloseAfter(0), Fault::NoAnswer] {
+        with_poller(async |sim, poller| {
+            let plan = poller.port::<PlanAction>(Lane::Interactive);
+            let call = call("shutdown_guest", r#"{"guest":"web-01"}"#);
+            let plan = plan.ask(PlanAction { call }, LONG).await.unwrap().unwrap();
+            let order = "/nodes/pve1/qemu/101/status/shutdown";
+            sim.fault_rule(FaultRule::always(fault.clone()).on_path(order).times(1));
+            let outcome = poller.port::<RunAction>(Lane::Interactive).ask(approved(plan), LONG).await.unwrap().unwrap();
+            assert_eq!(sim.writes().len(), 1, "{fault:?}: never sent again: {outcome:?}");
+            assert_eq!(outcome.end, ActionEnd::Done, "{fault:?}: {outcome:?}");
+        });
+    }
 }
 
 #[test]

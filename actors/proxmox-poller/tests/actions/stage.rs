@@ -16,7 +16,7 @@ use proxmox_poller::{ClusterConfig, Config, Ports, ProxmoxPoller, SharedConfig, 
 use runtime::world::{TestClock, World};
 use runtime::{Handle, Mailbox, Policy, Port};
 use serde_json::Value;
-use sim_cluster::{Access, Answer, Cluster, Incident, Request, SimConfig};
+use sim_cluster::{Answer, Cluster, Incident, Request, SimConfig};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -184,8 +184,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// A poller whose token may do everything, after its first look.
     pub(crate) async fn start(world: &World) -> Self {
-        Self::with(world, SimConfig { access: Access::operator(), ..SimConfig::default() }, config(true, &Value::Null))
-            .await
+        Self::with(world, SimConfig::acting(), config(true, &Value::Null)).await
     }
 
     pub(crate) async fn with(world: &World, sim: SimConfig, config: Config) -> Self {

@@ -18,8 +18,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
-/// The longest text of arguments that a person is shown, in characters.
+/// The longest text of a result that is kept, in characters.
 const SHOWN: usize = 600;
+/// The longest text of arguments that a person is shown, in characters: less than any channel cuts.
+const SHOWN_ARGUMENTS: usize = 250;
 
 impl Host {
     fn plan(&mut self, call: &CallTool) -> Result<ActionPlan, Failure> {
@@ -36,8 +38,13 @@ impl Host {
         let mut labels = Labels::default();
         labels.add("tool", name.as_str());
         labels.add("server", &*known.server);
-        let shown: String = arguments.chars().take(SHOWN).collect();
-        let cut = if shown.len() < arguments.len() { " …" } else { "" };
+        let shown: String = arguments.chars().take(SHOWN_ARGUMENTS).collect();
+        let is_cut = shown.len() < arguments.len();
+        // Nobody may approve what was cut off without knowing that there is more.
+        let warnings = is_cut.then(|| {
+            let all = arguments.chars().count();
+            format!("only {SHOWN_ARGUMENTS} of {all} characters of the arguments are shown here; `haia approvals show` has them all")
+        });
         Ok(ActionPlan {
             tool: call.name.clone(),
             class: ActionClass::Tool,
@@ -46,11 +53,11 @@ impl Host {
             subject: name,
             arguments,
             labels,
-            options: vec![fact("arguments", format!("{shown}{cut}"))],
+            options: vec![fact("arguments", if is_cut { format!("{shown} …") } else { shown })],
             reason: String::new(),
             effect: format!("What it does only its server knows. In the server's words: {described}"),
             dependents: Vec::new(),
-            warnings: Vec::new(),
+            warnings: warnings.into_iter().collect(),
             blockers: Vec::new(),
             state,
             state_digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -98,14 +105,17 @@ impl Handle<RunAction> for Host {
                 }
                 Ok(result) => (ActionEnd::Done, result.text),
                 // The server may have done it all the same.
-                Err(failure) if failure.class == FailureClass::Timeout => {
-                    (ActionEnd::Unknown, failure.message.to_string())
-                }
+                Err(failure) if may_have_begun(&failure) => (ActionEnd::Unknown, failure.message.to_string()),
                 Err(failure) => return Err(failure),
             };
             Ok(ActionOutcome { end, text: text.chars().take(SHOWN).collect(), reference: None })
         })
     }
+}
+
+/// Whether the server may have begun: there was no answer, or the connection ended in the middle.
+fn may_have_begun(failure: &Failure) -> bool {
+    matches!(failure.class, FailureClass::Timeout | FailureClass::Truncated)
 }
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ impl Host {
             }
             let answer = answer?;
             let text = held.borrow_mut().fit(answer.text, admitted.most, || short_id(ids.as_ref()), &call.caller, now);
-            Ok(ToolResult { text, is_error: answer.is_error, mcp: answer.original.map(Into::into) })
+            Ok(ToolResult { text, is_error: answer.is_error, mcp: answer.original.map(Into::into), told: None })
         })
     }
 }
@@ -341,12 +341,13 @@ fn told(tool: &str, server: &str, error: NoResult, masks: &super::environment::M
         NoResult::Call(CallError::TooLate(within)) => {
             (FailureClass::Timeout, format!("{tool} did not answer within {}", Span(within)))
         }
+        // What was under way may have been done: [`FailureClass::Truncated`] tells it from what never began.
         NoResult::Call(CallError::Closed) => (
-            FailureClass::Unreachable,
+            FailureClass::Truncated,
             format!("the MCP server {server} ended during the call; whether {tool} did its work is not known"),
         ),
         NoResult::Call(CallError::Broken(why)) => {
-            (FailureClass::Unreachable, format!("the MCP server {server} cannot be reached: {why}"))
+            (FailureClass::Truncated, format!("the MCP server {server} cannot be reached: {why}"))
         }
         NoResult::Call(CallError::Refused(why)) => {
             (FailureClass::ServerError, format!("{tool} was refused by its server: {why}"))

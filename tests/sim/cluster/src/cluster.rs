@@ -68,8 +68,8 @@ impl Cluster {
     pub fn new(config: SimConfig, start: Timestamp) -> Result<Self, SimError> {
         config.validate()?;
         let model = build::cluster(&config, start.as_second());
-        let access = config.access.clone();
-        Ok(Self { model, config, access, record: Record::default(), accepted: 0 })
+        let (access, record) = (config.access.clone(), Record::new(config.writes_allowed));
+        Ok(Self { model, config, access, record, accepted: 0 })
     }
 
     /// The cluster's time.
@@ -136,7 +136,7 @@ impl Cluster {
         };
         let plan = self.hear(endpoint, &heard);
         match plan.fault {
-            Some(Fault::Hang | Fault::Refuse | Fault::NotHttp | Fault::DropMidBody) => Answer::none(),
+            Some(Fault::Hang | Fault::Refuse | Fault::NotHttp | Fault::DropMidBody | Fault::NoAnswer) => Answer::none(),
             _ => plan.answer.unwrap_or_else(Answer::none),
         }
     }
@@ -195,6 +195,11 @@ impl Cluster {
     /// Every request that wanted to change something, whether it did or was refused.
     pub fn writes(&self) -> Vec<Request> {
         self.record.writes()
+    }
+
+    /// Fails when a writing request came that none may have come to: see [`SimConfig::writes_allowed`].
+    pub(crate) fn settle_record(&mut self) {
+        self.record.settle();
     }
 
     /// Does what became due at this very second.

@@ -45,6 +45,9 @@ pub struct SimConfig {
     pub ceph: bool,
     /// What the token may see.
     pub access: Access,
+    /// Whether requests that want to change something are part of the test. Where they are not, one that came fails the test when the
+    /// simulation is dropped, refused or not.
+    pub writes_allowed: bool,
     /// `user@realm!token`
     pub token_id: String,
     /// A UUID. It guards nothing but a simulation on loopback.
@@ -70,6 +73,7 @@ impl Default for SimConfig {
             version: Version::V9,
             ceph: true,
             access: Access::auditor(),
+            writes_allowed: false,
             token_id: "haia@pve!monitor".into(),
             token_secret: "5f0c7d2e-9a41-4c1b-8e57-2d6b1a90c3f4".into(),
             script: Script::quiet(),
@@ -81,9 +85,14 @@ impl Default for SimConfig {
 }
 
 impl SimConfig {
-    /// The homelab with the demo's script, and a backup that failed last night.
+    /// The homelab with the demo's script, and a backup that failed last night. It is no test: whoever writes to it is refused, and that is all.
     pub fn demo() -> Self {
-        Self { script: Script::demo(), failed_backup: Some(104), ..Self::default() }
+        Self { script: Script::demo(), failed_backup: Some(104), writes_allowed: true, ..Self::default() }
+    }
+
+    /// The homelab with a token that may act on guests, for tests of actions.
+    pub fn acting() -> Self {
+        Self { access: Access::operator(), writes_allowed: true, ..Self::default() }
     }
 
     /// A cluster of any size, such as 32 nodes and 2,000 guests. Its guests are named by number.

@@ -11,6 +11,8 @@ pub enum Fault {
     Refuse,
     /// A right head, half of the body, then the connection is cut without a TLS end. What the request asked for has happened.
     DropMidBody,
+    /// What the request asks for is done, and the connection ends in order, without a word of an answer.
+    NoAnswer,
     /// 595: pveproxy cannot reach the node that should answer.
     NoRoute,
     /// 596: the node that should answer broke off.

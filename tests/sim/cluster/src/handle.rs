@@ -152,5 +152,7 @@ impl Drop for SimHandle {
         if let Some(running) = self.running.take() {
             running.stop();
         }
+        // Here, in the test's own thread, where a failure is seen.
+        self.shared.state(Cluster::settle_record);
     }
 }

@@ -1,4 +1,6 @@
 //! What was asked: every request with what it got, the writing ones apart. It keeps no header and no secret.
+//!
+//! Where no writing request may come, one that came all the same fails its test at the end.
 
 use std::collections::VecDeque;
 
@@ -23,14 +25,40 @@ pub struct Request {
 }
 
 /// The newest requests, and every writing one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
     requests: VecDeque<Request>,
     writes: Vec<Request>,
     count: u64,
+    /// Whether a writing request fails the test.
+    is_guarded: bool,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.settle();
+    }
 }
 
 impl Record {
+    /// A record of a cluster that may be written to, or may not.
+    pub(crate) fn new(writes_allowed: bool) -> Self {
+        Self { requests: VecDeque::new(), writes: Vec::new(), count: 0, is_guarded: !writes_allowed }
+    }
+
+    /// Fails, once, when a writing request came that should not have.
+    pub(crate) fn settle(&mut self) {
+        let is_guarded = std::mem::take(&mut self.is_guarded);
+        // A test that fails already is told why it failed.
+        if is_guarded && !std::thread::panicking() {
+            assert!(
+                self.writes.is_empty(),
+                "writing requests reached a cluster that none may reach: {:?}",
+                self.writes
+            );
+        }
+    }
+
     pub(crate) fn note(&mut self, request: Request) {
         self.count += 1;
         let write = !matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");

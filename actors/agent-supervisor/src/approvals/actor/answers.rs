@@ -25,6 +25,13 @@ fn lost() -> Failure {
     )
 }
 
+/// It is open, and not this desk's: HAIA answers one command only, or could not read it.
+fn not_held(id: u64) -> Failure {
+    let message =
+        format!("this HAIA does not hold proposal {id}; decide about it where the daemon runs. Nothing was done.");
+    Failure::new(FailureClass::Overloaded, message)
+}
+
 /// Asks the store, in words for whoever waits.
 async fn stored(port: &Port<ReadProposals>, asked: ReadProposals) -> Result<Vec<ProposalView>, Failure> {
     let answer = port.ask(asked, STORE_DEADLINE).await;
@@ -87,6 +94,9 @@ impl Handle<DecideProposal> for ApprovalsDesk {
                 // What is over and forgotten here, the store knows: who decided then is said.
                 Ok(Answer::Decided(Err(failure))) if failure.class == FailureClass::NotFound && !is_known => {
                     let proposal = one(&port, id).await?;
+                    if proposal.state.is_open() {
+                        return Err(not_held(id));
+                    }
                     Ok(Decided { counted: false, said: words::stands(&proposal, &zone), proposal })
                 }
                 Ok(Answer::Decided(answer)) => answer,

@@ -22,7 +22,8 @@ fn an_action_is_proposed_approved_run_once_and_told() {
     }
     let (_, _, notice) = &story.told[0];
     let commands: Vec<AlertCommand> = notice.buttons.iter().map(|button| button.command).collect();
-    assert_eq!(commands, [AlertCommand::Approve { proposal: 1 }, AlertCommand::Deny { proposal: 1 }]);
+    let tag = Some(proposed.view.tag());
+    assert_eq!(commands, [AlertCommand::Approve { proposal: 1, tag }, AlertCommand::Deny { proposal: 1, tag }]);
     assert_eq!((&*notice.thread, notice.title.as_str()), ("approval/1", "Approve #1? shutdown web-101 (101) on pve1"));
     story.people_hear();
 

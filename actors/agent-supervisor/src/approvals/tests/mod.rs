@@ -3,6 +3,7 @@
 mod life;
 mod model;
 mod policy;
+mod reload;
 
 use super::config::Config;
 use super::desk::{Answer, Desk, Effect, Input};
@@ -204,6 +205,12 @@ impl Story {
         let kept: serde_json::Value = serde_json::from_str(&kept.data).expect("JSON");
         let needed = kept["view"]["approvals_needed"].as_u64().expect("a number");
         assert!(yes.len() as u64 >= needed, "{} of {needed} approvals are on record", yes.len());
+        // Whoever could not approve it when it was proposed does not count, whatever the configuration has become.
+        let approvers: Vec<String> = serde_json::from_value(kept["approvers"].clone()).expect("names");
+        let count = yes
+            .iter()
+            .filter(|identity| approvers.is_empty() || approvers.iter().any(|name| format!("{name:?}") == **identity));
+        assert!(count.count() as u64 >= needed, "{yes:?} of {approvers:?}");
     }
 
     fn answer_commit(&mut self, change: CommitProposals) {
@@ -233,6 +240,12 @@ impl Story {
         self.put(Input::Tick);
     }
 
+    /// Another configuration is taken over.
+    fn reload(&mut self, text: &str) {
+        self.config = Arc::new(config(text));
+        self.desk.reconfigure(Arc::clone(&self.config));
+    }
+
     fn wait(&mut self, seconds: i64) {
         self.now += SignedDuration::from_secs(seconds);
         self.put(Input::Tick);
@@ -260,7 +273,7 @@ impl Story {
     }
 
     fn decide(&mut self, id: u64, approve: bool, by: Approver) -> Result<Decided, Failure> {
-        let asked = DecideProposal { id, approve, by, request_id: RequestId::new("req-2") };
+        let asked = DecideProposal { id, tag: None, approve, by, request_id: RequestId::new("req-2") };
         let ticket = self.ask(|ticket| Input::Decide { ticket, asked });
         match self.answers.get(&ticket) {
             Some(Answer::Decided(answer)) => answer.clone(),

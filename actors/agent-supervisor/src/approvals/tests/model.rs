@@ -13,15 +13,17 @@ use contract::ids::RequestId;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-const POLICY: &str = "
-    expiry = \"10m\"
-    [[allow]]
-    classes = [\"start\"]
-    max_per_hour = 2
-    [[allow]]
-    classes = [\"stop\"]
-    second_approval = \"destructive\"
-";
+/// What the configuration may say, one after the other. Stopping a guest always needs two.
+const POLICIES: [&str; 4] = [
+    "[[allow]]\nclasses = [\"start\"]\nmax_per_hour = 2\n[[allow]]\nclasses = [\"stop\"]\nsecond_approval = \"destructive\"",
+    "[[allow]]\nclasses = [\"start\", \"stop\"]\napprovers = [\"anna\", \"telegram:7\"]\nsecond_approval = \"destructive\"",
+    "[[allow]]\nclasses = [\"start\", \"stop\"]\napprovers = [\"bob\", \"anna\"]\nsecond_approval = \"always\"",
+    "[[allow]]\nclasses = [\"stop\"]\nsecond_approval = \"destructive\"\n[[deny]]\nclasses = [\"start\"]",
+];
+
+fn policy(which: usize) -> String {
+    format!("expiry = \"10m\"\n{}", POLICIES[which])
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -57,6 +59,8 @@ enum Step {
     Clock(i64),
     Again,
     Restart,
+    /// Another configuration.
+    Reload(usize),
     Drain,
 }
 
@@ -76,6 +80,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => prop_oneof![-7200..7200_i64, Just(600), Just(-600)].prop_map(Step::Clock),
         4 => Just(Step::Again),
         2 => Just(Step::Restart),
+        3 => (0..POLICIES.len()).prop_map(Step::Reload),
         1 => Just(Step::Drain),
     ];
     proptest::collection::vec(step, 1..120)
@@ -96,7 +101,7 @@ fn take(story: &mut Story, step: Step) {
             story.ask(|ticket| Input::Propose { ticket, asked: Box::new(asked) });
         }
         Step::Decide { id, approve, who } => {
-            let asked = DecideProposal { id, approve, by: people(who), request_id: RequestId::new("r") };
+            let asked = DecideProposal { id, tag: None, approve, by: people(who), request_id: RequestId::new("r") };
             story.ask(|ticket| Input::Decide { ticket, asked });
         }
         Step::Plan { id, how } => {
@@ -124,6 +129,7 @@ fn take(story: &mut Story, step: Step) {
         Step::Clock(seconds) => story.wait(seconds),
         Step::Again => story.put(Input::Again),
         Step::Restart => story.restart(),
+        Step::Reload(which) => story.reload(&policy(which)),
         Step::Drain => story.put(Input::Drain),
     }
 }
@@ -158,7 +164,7 @@ proptest! {
 
     #[test]
     fn no_sequence_runs_an_action_twice_or_unapproved(steps in steps()) {
-        let mut story = Story::new(POLICY);
+        let mut story = Story::new(&policy(0));
         story.by_hand = Some(Vec::new());
         let mut asked_in_this_life = 0;
         for step in steps {

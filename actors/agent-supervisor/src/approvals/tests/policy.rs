@@ -105,7 +105,8 @@ fn only_those_decide_who_are_named_or_have_the_admin_scope() {
         (named, telegram(7, false), true),
         (named, telegram(8, true), false),
         // A name of a key or user gives nobody somebody else's right.
-        (named, admin("telegram:8"), false),
+        (named, admin("telegram:7"), false),
+        (named, admin("cli"), false),
         (named, Approver { name: "anna".into(), ..telegram(8, false) }, false),
         (named, Approver { telegram_user: None, name: "telegram:7".into(), ..telegram(8, false) }, false),
         // Where the policy no longer names the action, whoever has the admin scope may still say no.

@@ -162,6 +162,9 @@ fn config(guest: &Guest) -> Value {
     if let Some(lock) = &guest.lock {
         data["lock"] = json!(lock);
     }
+    if !guest.notes.is_empty() {
+        data["description"] = json!(guest.notes);
+    }
     if let Some(newest) = guest.snapshots.last() {
         data["parent"] = json!(newest.name);
     }

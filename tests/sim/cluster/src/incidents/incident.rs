@@ -68,6 +68,13 @@ pub enum Incident {
         /// Whether it is deaf.
         on: bool,
     },
+    /// Somebody writes into its notes, in place of what stood there.
+    GuestNotes {
+        /// Which guest.
+        vmid: u32,
+        /// What stands there then.
+        notes: String,
+    },
     /// The guest agent and the balloon driver answer, or stop to: then its memory is opaque.
     GuestAgent {
         /// Which guest.

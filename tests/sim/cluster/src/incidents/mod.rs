@@ -126,6 +126,7 @@ fn apply(cluster: &mut Cluster, incident: Incident) -> Result<(), SimError> {
         I::GuestRebooted { vmid, user } => guests::reboot(cluster, vmid, &user),
         I::GuestStatus { vmid, status } => guests::status(cluster, vmid, &status),
         I::GuestDeaf { vmid, on } => cluster.guest_mut(vmid).map(|guest| guest.deaf = on),
+        I::GuestNotes { vmid, notes } => cluster.guest_mut(vmid).map(|guest| guest.notes = notes),
         I::GuestAgent { vmid, on } => cluster.guest_mut(vmid).map(|guest| guest.agent = on),
         I::GuestLocked { vmid, lock } => cluster.guest_mut(vmid).map(|guest| guest.lock = lock),
         I::GuestBusy { vmid, cpu } => cluster.guest_mut(vmid).map(|guest| guest.load = cpu),

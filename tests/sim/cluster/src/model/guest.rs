@@ -87,6 +87,8 @@ pub(crate) struct Guest {
     /// Containers: how full the root file system is, from 0 to 1.
     pub(crate) disk_use: f64,
     pub(crate) lock: Option<String>,
+    /// What somebody wrote into its notes; empty: nothing.
+    pub(crate) notes: String,
     pub(crate) snapshots: Vec<Snapshot>,
     /// It does not react to a shutdown from outside.
     pub(crate) deaf: bool,
@@ -118,6 +120,7 @@ impl Guest {
             memory_use: 0.4,
             disk_use: 0.3,
             lock: None,
+            notes: String::new(),
             snapshots: Vec::new(),
             deaf: false,
             sampled_from: 0,

@@ -38,6 +38,7 @@ where
                 stream.write_all(b"\x16\x03\x01SSH-2.0-not-a-web-server\r\n").await?;
                 return stream.shutdown().await;
             }
+            Some(Fault::NoAnswer) => return stream.shutdown().await,
             Some(Fault::CloseAfter(requests)) if count > requests => return Ok(()),
             Some(Fault::Slow(by)) => shared.clock.pause(by).await,
             _ => {}

@@ -179,7 +179,7 @@ fn each_action_needs_its_own_privilege() {
         ("/nodes/pve1/vzdump".into(), "vmid=101&storage=pbs", "VM.Backup"),
     ];
     for (path, body, privilege) in actions {
-        let mut lab = Boxed::of(SimConfig { access: Access::operator().without(privilege), ..SimConfig::default() });
+        let mut lab = Boxed::of(SimConfig { access: Access::operator().without(privilege), ..SimConfig::acting() });
         let answer = lab.post(&path, body);
         let reason = format!("Permission check failed (/vms/101, {privilege})");
         assert_eq!((answer.status, answer.reason), (403, reason), "{path}");
@@ -191,7 +191,7 @@ fn each_action_needs_its_own_privilege() {
         assert_eq!(lab.post(&path, body).status, 200, "{path} with {privilege} alone");
     }
     let mut lab =
-        Boxed::of(SimConfig { access: Access::operator().without("Datastore.AllocateSpace"), ..SimConfig::default() });
+        Boxed::of(SimConfig { access: Access::operator().without("Datastore.AllocateSpace"), ..SimConfig::acting() });
     let answer = lab.post("/nodes/pve1/vzdump", "vmid=101&storage=pbs");
     assert_eq!(answer.reason, "Permission check failed (/storage/pbs, Datastore.AllocateSpace)");
     // By the pool of the guest.
@@ -346,7 +346,7 @@ fn an_answer_that_is_lost_leaves_the_task_and_one_that_hangs_does_not() {
 
 #[test]
 fn over_https_a_form_is_read_and_a_chunked_body_refused() {
-    let stage = Stage::of(SimConfig { access: Access::operator(), ..SimConfig::default() });
+    let stage = Stage::of(SimConfig::acting());
     let mut connection = stage.connect();
     connection.send("POST", "/nodes/pve1/qemu/101/status/stop", "Transfer-Encoding: chunked\r\n").expect("sent");
     let answer = connection.receive().expect("an answer");

@@ -1,7 +1,7 @@
 //! A cluster without sockets for the tests: time passes when they say so.
 
 use serde_json::Value;
-use sim_cluster::{Access, Answer, Cluster, HandClock, Incident, Request, SimConfig};
+use sim_cluster::{Answer, Cluster, HandClock, Incident, Request, SimConfig};
 use std::time::Duration;
 
 pub struct Boxed(pub Cluster);
@@ -13,7 +13,7 @@ impl Boxed {
 
     /// With every privilege that actions need.
     pub fn operated() -> Self {
-        Self::of(SimConfig { access: Access::operator(), ..SimConfig::default() })
+        Self::of(SimConfig::acting())
     }
 
     pub fn of(config: SimConfig) -> Self {

@@ -57,7 +57,7 @@ fn privileges_hold_by_path_and_can_change_while_it_runs() {
 
 #[test]
 fn writing_requests_are_refused_and_remembered() {
-    let stage = Stage::homelab();
+    let stage = Stage::of(SimConfig { writes_allowed: true, ..SimConfig::default() });
     stage.data("/version");
     stage.sim.assert_read_only();
     let mut connection = stage.connect();
@@ -69,6 +69,15 @@ fn writing_requests_are_refused_and_remembered() {
     assert_eq!(writes.len(), 1);
     assert_eq!((writes[0].method.as_str(), writes[0].status), ("POST", 403));
     assert_eq!(writes[0].target, "/api2/json/nodes/pve1/qemu/101/status/stop");
+}
+
+#[test]
+#[should_panic(expected = "writing requests reached a cluster that none may reach")]
+fn a_writing_request_fails_the_test_that_did_not_expect_one() {
+    let stage = Stage::homelab();
+    let mut connection = stage.connect();
+    connection.send("POST", "/nodes/pve1/qemu/101/status/stop", "Content-Length: 0\r\n").expect("sent");
+    assert_eq!(connection.receive().expect("an answer").status, 403, "refused as it is");
 }
 
 #[test]
