@@ -13,6 +13,7 @@
 
 mod accounts;
 mod agent;
+mod attached;
 mod audit;
 mod buttons;
 mod cancellation;
