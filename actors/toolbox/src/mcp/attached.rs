@@ -4,18 +4,19 @@
 
 use super::calls::{NoResult, reached, told};
 use super::host::Host;
-use super::link::{Bounds, CallError};
+use super::link::{Bounds, CallError, Link};
 use super::machine::Input;
 use super::names::{Named, assign};
-use super::server::Server;
+use super::server::{Figures, Server};
 use super::text::clean_line;
 use contract::caller::Caller;
 use contract::relay::{AskAttached, ListMcpOffers, McpMethod, McpOffers, McpRefusal};
 use runtime::{Context, Handle, Reply};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 fn name_of(prompt: &Value) -> Option<&str> {
     prompt.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
@@ -141,6 +142,45 @@ impl Host {
     }
 }
 
+/// The most resources that are subscribed to at one server.
+const SUBSCRIBED: usize = 1000;
+/// How long a server may take to take a subscription again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+impl Figures {
+    fn subscribed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_subscription(&self, method: McpMethod, uri: String) {
+        let mut subscribed = self.subscribed();
+        match method {
+            McpMethod::Subscribe if subscribed.len() < SUBSCRIBED => {
+                subscribed.insert(uri);
+            }
+            McpMethod::Unsubscribe => {
+                subscribed.remove(&uri);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Subscribes again over a new connection to what was subscribed to over an earlier one.
+pub(super) fn subscribe_again(link: Link, figures: &Figures) -> Option<impl Future<Output = ()> + 'static> {
+    let uris = figures.subscribed().clone();
+    let again = async move {
+        for uri in uris {
+            let params = Map::from_iter([("uri".to_owned(), uri.into())]);
+            let bounds = Bounds { silent: AGAIN, total: AGAIN };
+            if let Err(error) = link.ask("resources/subscribe", params, bounds, None).await {
+                tracing::debug!(?error, "an MCP server did not take a subscription again");
+            }
+        }
+    };
+    (!figures.subscribed().is_empty()).then_some(again)
+}
+
 impl Handle<ListMcpOffers> for Host {
     fn handle(&mut self, asked: ListMcpOffers, _: &Context<Self>) -> Reply<McpOffers> {
         Reply::Now(self.offers_for(&asked.caller))
@@ -154,6 +194,7 @@ impl Handle<AskAttached> for Host {
             return Reply::Now(Err(McpRefusal { code: None, message, data: None }));
         };
         let (name, reach) = (Arc::clone(&server.name), server.reach.subscribe());
+        let figures = Arc::clone(&server.figures);
         let masks = server.masks();
         let config = &self.settings.config;
         let own = server.entry().map(|entry| (entry.own.timeout, entry.own.max_timeout)).unwrap_or_default();
@@ -165,6 +206,7 @@ impl Handle<AskAttached> for Host {
         let clock = Arc::clone(&self.ports.clock);
         Reply::later(async move {
             let method = asked.method.as_str();
+            let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
             let answer = match reached(reach, silent, &clock).await {
                 Ok(link) => {
                     let answer = link.ask(method, params, Bounds { silent, total }, Some(&asked.from)).await;
@@ -172,6 +214,9 @@ impl Handle<AskAttached> for Host {
                 }
                 Err(error) => Err(error),
             };
+            if answer.is_ok() {
+                figures.note_subscription(asked.method, uri);
+            }
             match answer {
                 Ok(value) => RawValue::from_string(masks.apply(value.to_string())).map_err(|error| McpRefusal {
                     code: Some(-32603),

@@ -70,24 +70,30 @@ impl Drop for Expected {
 
 /// The calls that run over a connection, with their callers.
 #[derive(Clone, Default)]
-pub(crate) struct Running(Arc<Mutex<(u64, Vec<(u64, Option<McpCaller>)>)>>);
+pub(crate) struct Running(Arc<Mutex<Calls>>);
+
+#[derive(Default)]
+struct Calls {
+    last: u64,
+    running: Vec<(u64, Option<McpCaller>)>,
+}
 
 impl Running {
-    fn calls(&self) -> MutexGuard<'_, (u64, Vec<(u64, Option<McpCaller>)>)> {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn enter(&self, from: Option<&McpCaller>) -> RunningCall {
         let mut calls = self.calls();
-        calls.0 += 1;
-        let number = calls.0;
-        calls.1.push((number, from.cloned()));
+        calls.last += 1;
+        let number = calls.last;
+        calls.running.push((number, from.cloned()));
         RunningCall { running: self.clone(), number }
     }
 
     /// The caller of the only call that runs; `None` where there are several, or it does not speak MCP.
     fn only(&self) -> Option<McpCaller> {
-        match self.calls().1.as_slice() {
+        match self.calls().running.as_slice() {
             [(_, from)] => from.clone(),
             _ => None,
         }
@@ -102,7 +108,7 @@ pub(crate) struct RunningCall {
 
 impl Drop for RunningCall {
     fn drop(&mut self) {
-        self.running.calls().1.retain(|(number, _)| *number != self.number);
+        self.running.calls().running.retain(|(number, _)| *number != self.number);
     }
 }
 

@@ -45,7 +45,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// What a run reports.
 pub(crate) enum Report {
     /// It is connected; its list, or why there is none.
-    Up { link: Link, listing: Result<Listing, String>, peer: PeerFacts },
+    Up { link: Box<Link>, listing: Result<Listing, String>, peer: PeerFacts },
     /// Its list has changed.
     Listed(Result<Listing, String>),
     /// It is over.
@@ -288,7 +288,7 @@ impl Life {
             _ = &mut closed => return Err((Refusal::last("it closed the connection while its tools were listed".to_owned()), true)),
             listing = listing => listing,
         };
-        self.report(Report::Up { link: link.clone(), listing, peer: facts }).await;
+        self.report(Report::Up { link: Box::new(link.clone()), listing, peer: facts }).await;
         // The next one may start.
         place.take();
         let over = self.stay(&mut closed, &link, ears, stateless, exited).await;

@@ -40,11 +40,11 @@ pub(crate) struct Beside {
 /// Why there is none.
 pub(crate) async fn list(link: &Link, most: usize, within: Duration) -> Result<Listing, String> {
     let info = link.peer.peer_info();
-    let has = |which: fn(&ServerCapabilities) -> bool| info.as_ref().is_none_or(|info| which(&info.capabilities));
+    let has = |which: Has| info.as_ref().is_none_or(|info| which(&info.capabilities));
     let mut listing =
         if has(|told| told.tools.is_some()) { tools(link, most, within).await? } else { Listing::default() };
     let mut beside = Beside::default();
-    let wanted: [(_, fn(&ServerCapabilities) -> bool, _, _); 3] = [
+    let wanted: [(_, Has, _, _); 3] = [
         ("resources/list", |told| told.resources.is_some(), "resources", &mut beside.resources),
         ("resources/templates/list", |told| told.resources.is_some(), "resourceTemplates", &mut beside.templates),
         ("prompts/list", |told| told.prompts.is_some(), "prompts", &mut beside.prompts),
@@ -61,6 +61,9 @@ pub(crate) async fn list(link: &Link, most: usize, within: Duration) -> Result<L
     listing.beside = beside;
     Ok(listing)
 }
+
+/// Whether a server says that it has something.
+type Has = fn(&ServerCapabilities) -> bool;
 
 /// The most resources, templates or prompts of one server.
 const OTHERS: usize = 1000;

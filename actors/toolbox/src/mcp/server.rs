@@ -76,6 +76,8 @@ pub(crate) struct Figures {
     /// Whether the last call got no answer in time.
     pub(crate) is_silent: AtomicBool,
     pub(crate) latency: Histogram,
+    /// Resources that somebody subscribed to: a connection that is made anew knows of none.
+    pub(crate) subscribed: Mutex<BTreeSet<String>>,
     /// Tools that are held back, by the server's own names: a call that waited for the server's start must not slip through.
     pub(crate) withheld: Mutex<BTreeSet<String>>,
 }

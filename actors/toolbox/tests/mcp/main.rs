@@ -11,6 +11,7 @@ mod control;
 mod network;
 mod processes;
 mod real;
+mod relay;
 mod rig;
 mod safety;
 mod scale;
