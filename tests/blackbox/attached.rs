@@ -1,7 +1,7 @@
 //! Attached MCP servers through the whole binary: the agent calls their tools, what may change something waits for a person, servers that are
 //! killed come back, no process outlives its end, changed definitions are held back.
 
-use crate::daemon::{Daemon, Setup, eventually};
+use crate::daemon::{CONTROL, Call, Daemon, Setup, eventually};
 use crate::sim::Provider;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -137,6 +137,46 @@ fn the_agent_calls_tools_of_a_program_and_of_a_server_on_the_network() {
     assert_eq!(sim.violations(), [""; 0]);
 }
 
+/// The names of the tools that an MCP client is served.
+fn served(daemon: &Daemon, path: &str) -> Vec<String> {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let listed = Call::tcp(daemon.address, "POST", path)
+        .key(CONTROL)
+        .header("accept", "application/json")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/list")
+        .json(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": meta } }))
+        .send()
+        .json();
+    let tools = listed["result"]["tools"].as_array().unwrap_or_else(|| panic!("{listed}"));
+    tools.iter().filter_map(|tool| tool["name"].as_str()).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_mcp_client_is_served_everything_also_where_a_model_is_not_shown_it() {
+    let sim = Provider::start();
+    let servers = json!({ "pipe": program(&["good"]) });
+    let daemon = attaching(&sim, &servers).config("[tools]\nmax_listed = 8\n").start();
+    let has = |path: &str, name: &str| served(&daemon, path).iter().any(|tool| tool == name);
+    eventually("the server's tools to be served", || has("/mcp", "pipe__echo").then_some(()));
+    assert!(has("/mcp?mode=search", "tools_search") && !has("/mcp?mode=search", "pipe__echo"));
+    sim.forget();
+    let said = tell(&daemon, &[("tools_call", json!({ "name": "pipe__echo", "arguments": { "text": "found" } }))]);
+    assert_eq!(said, "found");
+    let shown = sim.chats()[0].request.tools();
+    assert!(!shown.iter().any(|tool| tool == "pipe__echo"), "{shown:?}");
+
+    let own = attaching(&sim, &servers).config("[mcp]\nserve_attached = false\n").start();
+    until_state(&own, "pipe", "ready");
+    let names = served(&own, "/mcp");
+    assert!(
+        names.iter().any(|tool| tool == "get_time") && !names.iter().any(|tool| tool.starts_with("pipe__")),
+        "{names:?}"
+    );
+}
+
 #[test]
 fn what_may_change_something_waits_for_a_person() {
     let sim = Provider::start();
@@ -263,4 +303,49 @@ fn a_changed_definition_is_held_back_told_once_and_released_by_a_person() {
     assert!(approved.status.success(), "{approved:?}");
     works("the released tool to work");
     assert_eq!(server(&daemon, "it")["withheld"], json!([]));
+}
+
+/// Seconds of processor time of a process, without its children.
+fn processor_time(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_ascii_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().expect("utime") + fields[12].parse::<f64>().expect("stime");
+    ticks / 100.0
+}
+
+#[test]
+#[ignore = "measures time and memory, for a quiet machine: .ci/mcp-scale runs it"]
+fn hundreds_of_servers_good_and_bad() {
+    const KINDS: [&str; 10] = ["good", "hang", "die", "endless", "odd", "noisy", "deaf", "no_list", "good", "good"];
+    for (count, programs) in [(100, 10), (300, 20)] {
+        let (sim, network) = (Provider::start(), Network::start("plain"));
+        let mut servers = serde_json::Map::new();
+        for at in 0..count {
+            let url = format!("http://127.0.0.1:{}/mcp/{at}", network.1);
+            let entry = if at < programs { program(&[KINDS[at % 10]]) } else { json!({ "url": url }) };
+            servers.insert(format!("s{at:03}"), entry);
+        }
+        let setup = attaching(&sim, &Value::Object(servers));
+        let begun = Instant::now();
+        let mut daemon = setup.start();
+        let healthy = |at: usize| at >= programs || [0, 8, 9].contains(&(at % 10));
+        eventually("every healthy server to be ready", || {
+            let servers = daemon.get("/api/mcp").json()["servers"].as_array().cloned().unwrap_or_default();
+            let mut wanted = servers.iter().enumerate().filter(|(at, _)| healthy(*at));
+            (servers.len() == count && wanted.all(|(_, server)| server["state"] == "ready")).then_some(())
+        });
+        let ready = begun.elapsed();
+        let before = processor_time(daemon.pid());
+        std::thread::sleep(Duration::from_secs(10));
+        let idle = (processor_time(daemon.pid()) - before) * 10.0;
+        let memory = crate::mcp::resident(daemon.pid());
+        let ending = Instant::now();
+        daemon.signal("TERM");
+        assert!(daemon.wait().success());
+        let ended = ending.elapsed();
+        println!(
+            "{count} servers ({programs} programs): healthy {ready:?} after exec, {memory} KiB, idle {idle:.1} % CPU, ended in {ended:?}"
+        );
+        assert!(memory < 120 << 10, "{memory} KiB");
+    }
 }

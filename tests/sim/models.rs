@@ -121,7 +121,7 @@ fn conversation(model: &str, request: &Request) -> Said {
             let person = request.messages().into_iter().rfind(|message| message["role"] == "user").unwrap_or_default();
             let said = as_text(&person["content"]);
             let lines = said.lines().filter_map(|line| line.strip_prefix("call ")?.split_once(' '));
-            let arguments = |text: &str| serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let arguments = |text: &str| serde_json::from_str(text).unwrap_or_default();
             lines.enumerate().map(|(at, (name, text))| call(at, name, arguments(text))).collect()
         }
         _ => Vec::new(),
