@@ -157,8 +157,9 @@ impl Host {
 pub(super) fn read_arguments(text: &str, tool: &ServerTool) -> Result<Option<serde_json::Map<String, Value>>, String> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     crate::arguments::check_object(text)?;
-    let arguments: Value =
+    let mut arguments: Value =
         serde_json::from_str(text).map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
+    check::leave_out_nulls(tool.definition.schema(), &mut arguments);
     if let Some(problem) = check::problem(tool.definition.schema(), &arguments) {
         return Err(format!("the arguments are wrong: {problem}"));
     }
