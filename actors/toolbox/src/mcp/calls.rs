@@ -228,21 +228,16 @@ impl Host {
             let answer = match outcome {
                 // Who speaks MCP is told what the server asks or refuses in the protocol's own form.
                 Ok((_, value)) if from.is_some() && result::asks(&value) => {
-                    return Ok(ToolResult {
-                        text: "it asks for input".to_owned(),
-                        is_error: false,
-                        mcp: Some(masks.apply(value.to_string()).into()),
-                    });
+                    let mcp = Some(masks.apply(value.to_string()).into());
+                    return Ok(ToolResult { mcp, ..ToolResult::ok("it asks for input") });
                 }
                 Err((_, NoResult::Call(CallError::Refused(refused)))) if from.is_some() && refused.code.is_some() => {
                     figures.errors.fetch_add(1, Relaxed);
                     let told =
                         json!({ "error": { "code": refused.code, "message": refused.message, "data": refused.data } });
-                    return Ok(ToolResult {
-                        text: clean_line(&masks.apply(refused.message), 600),
-                        is_error: true,
-                        mcp: Some(masks.apply(told.to_string()).into()),
-                    });
+                    let mcp = Some(masks.apply(told.to_string()).into());
+                    let said = clean_line(&masks.apply(refused.message), 600);
+                    return Ok(ToolResult { mcp, ..ToolResult::error(said) });
                 }
                 Ok((_, value)) => {
                     result::show(&value).map_err(|said| failure(FailureClass::ServerError, format!("{shown}: {said}")))
