@@ -273,6 +273,7 @@ pub const KEYS: &[Key] = &[
     key("mcp.max_tools", "1000"),
     key("mcp.concurrent_calls", "8"),
     key("mcp.serve", "true"),
+    key("mcp.serve_attached", "true"),
     key("mcp.allowed_hosts", "[]"),
     key("mcp.session_timeout", "\"30m\""),
     open("home_assistant.url"),

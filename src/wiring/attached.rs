@@ -9,6 +9,7 @@ use contract::clock::SharedClock;
 use contract::ids::SharedIds;
 use contract::mcp::McpTrouble;
 use contract::message::Lane;
+use contract::relay::ResourceUpdates;
 use contract::store::{KeepStates, LoadStates};
 use contract::tools::SharedCatalogue;
 use http_gateway::McpPorts;
@@ -37,19 +38,22 @@ pub struct Parts<'a> {
     pub catalogue: SharedCatalogue,
     /// Takes findings about servers: the alert desk.
     pub report: Port<ReportFindings>,
+    /// Where updates of subscribed resources are counted.
+    pub updates: Arc<ResourceUpdates>,
     /// Filled in once the toolbox runs.
     pub refresh: Arc<OnceLock<Port<RefreshCatalogue>>>,
 }
 
 /// Starts it. It is not required: HAIA's own tools go on without.
 pub fn start(parts: Parts<'_>) -> Mailbox<Host> {
-    let Parts { settings, clock, ids, supervision, thread, store, catalogue, report, refresh } = parts;
+    let Parts { settings, clock, ids, supervision, thread, store, catalogue, report, updates, refresh } = parts;
     let states = Kept { load: store.port(Lane::Background), keep: store.port(Lane::Background) };
     let ports = Ports {
         states: Arc::new(states),
         alarm: Arc::new(move |trouble| tell(&report, trouble)),
         refresh,
         catalogue,
+        updates,
         guardian: Guardian { program: PathBuf::from("/proc/self/exe"), arguments: vec![OsString::from(GUARDIAN)] },
         clock,
         ids,

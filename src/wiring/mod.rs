@@ -25,6 +25,7 @@ use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
 use contract::ids::SharedIds;
 use contract::message::Lane;
 use contract::provider::{BUILTIN_OFFLINE, ListModels, ListProviders, ProbeProvider, ProviderState, RouteReadiness};
+use contract::relay::ResourceUpdates;
 use contract::status::Gauges;
 use contract::store::{
     AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
@@ -269,7 +270,8 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         mcp: mcp_status,
     });
 
-    let catalogue: SharedCatalogue = Arc::default();
+    let (catalogue, everything, own): (SharedCatalogue, SharedCatalogue, SharedCatalogue) = Default::default();
+    let updates: Arc<ResourceUpdates> = Arc::default();
     let refresh: Arc<OnceLock<Port<RefreshCatalogue>>> = Arc::default();
     let mcp = attached::start(attached::Parts {
         settings: Arc::clone(&live.mcp),
@@ -280,6 +282,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         store: &store,
         catalogue: Arc::clone(&catalogue),
         report: watching.desk.port(Lane::Background),
+        updates: Arc::clone(&updates),
         refresh: Arc::clone(&refresh),
     });
     mcp_answers.connect(mcp.port(Lane::Control));
@@ -296,9 +299,15 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
                     plan: Some(watching.prometheus.port(Lane::Interactive)),
                     ..owner("prometheus", &watching.prometheus)
                 },
-                Owner { plan: Some(mcp.port(Lane::Interactive)), ..owner(toolbox::mcp::OWNER, &mcp) },
+                Owner {
+                    call_for_mcp: Some(mcp.port(Lane::Interactive)),
+                    plan: Some(mcp.port(Lane::Interactive)),
+                    ..owner(toolbox::mcp::OWNER, &mcp)
+                },
             ],
             catalogue: Arc::clone(&catalogue),
+            everything: Arc::clone(&everything),
+            own: Arc::clone(&own),
             audit: audit.clone(),
             clock: Arc::clone(&clock),
             timezone: TimeZone::system(),
@@ -365,9 +374,14 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         probe: pool.port::<ProbeProvider>(Lane::Interactive),
         watch: watching.gateway_ports(),
         tools: ToolPorts {
-            everything: Arc::clone(&catalogue),
+            everything,
+            own,
             shown: catalogue,
             call: toolbox.port(Lane::Interactive),
+            call_for_mcp: toolbox.port(Lane::Interactive),
+            offers: mcp.port(Lane::Interactive),
+            ask_attached: mcp.port(Lane::Interactive),
+            updates,
         },
         mcp: attached::gateway_ports(&mcp),
         approvals: ApprovalPorts {
@@ -420,7 +434,13 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
 }
 
 fn owner<A: Handle<ListTools> + Handle<CallTool>>(name: &'static str, mailbox: &Mailbox<A>) -> Owner {
-    Owner { name, list: mailbox.port(Lane::Interactive), call: mailbox.port(Lane::Interactive), plan: None }
+    Owner {
+        name,
+        list: mailbox.port(Lane::Interactive),
+        call: mailbox.port(Lane::Interactive),
+        call_for_mcp: None,
+        plan: None,
+    }
 }
 
 impl Actors {

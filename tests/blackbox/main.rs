@@ -15,6 +15,7 @@ mod accounts;
 mod actions;
 mod adversaries;
 mod agent;
+mod attached;
 mod audit;
 mod buttons;
 mod cancellation;

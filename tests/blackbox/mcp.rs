@@ -308,7 +308,7 @@ fn the_bridge_passes_both_eras_on_and_outlives_the_daemon() {
 }
 
 /// The resident memory of a process, in KiB.
-fn resident(pid: u32) -> u64 {
+pub fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
     line.split_whitespace().nth(1).and_then(|count| count.parse().ok()).expect("a number")

@@ -9,7 +9,7 @@ use super::request::{Format, Request, as_text};
 use serde_json::{Value, json};
 
 /// The names, as the lists of models show them. `fixture-ID` is known beside them: it replays that recorded exchange.
-pub const MODELS: [&str; 26] = [
+pub const MODELS: [&str; 27] = [
     "text",
     "long",
     "thinking",
@@ -21,7 +21,8 @@ pub const MODELS: [&str; 26] = [
     "caller",
     "parallel",
     "explain",
-    "obedient", // who calls which tools
+    "obedient",
+    "told", // who calls which tools
     "status-400",
     "status-401",
     "status-403",
@@ -70,7 +71,7 @@ pub fn by_model(request: &Request) -> Answer {
         }
         "length" => encode(request, &Said { cut_by_limit: true, ..Said::text("This was cut by") }),
         "echo" => encode(request, &Said { text: vec![echo(request)], ..Said::default() }),
-        "agent" | "agent-thinking" | "mixed" | "caller" | "parallel" | "explain" => {
+        "agent" | "agent-thinking" | "mixed" | "caller" | "parallel" | "explain" | "told" => {
             encode(request, &conversation(&model, request))
         }
         "obedient" => encode(request, &obedient::answer(request)),
@@ -123,8 +124,19 @@ fn conversation(model: &str, request: &Request) -> Said {
         }
         // What a model does that was asked "why did web-01 stop?".
         ("explain", 0) => vec![call(0, "explain_guest_stop", json!({ "guest": "web-01", "cluster": null }))],
+        // The person's lines `call NAME ARGUMENTS` are done as they stand.
+        ("told", 0) => {
+            let person = request.messages().into_iter().rfind(|message| message["role"] == "user").unwrap_or_default();
+            let said = as_text(&person["content"]);
+            let lines = said.lines().filter_map(|line| line.strip_prefix("call ")?.split_once(' '));
+            let arguments = |text: &str| serde_json::from_str(text).unwrap_or_default();
+            lines.enumerate().map(|(at, (name, text))| call(at, name, arguments(text))).collect()
+        }
         _ => Vec::new(),
     };
+    if calls.is_empty() && model == "told" {
+        return Said::text(&request.results().join("\n"));
+    }
     if calls.is_empty() && model == "explain" {
         let result: Value =
             request.results().last().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

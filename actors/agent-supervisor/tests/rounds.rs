@@ -120,6 +120,17 @@ fn every_fault_of_a_tool_becomes_a_result() {
 }
 
 #[test]
+fn a_tool_that_shows_progress_may_take_longer_than_its_time() {
+    World::run(async |world| {
+        let first = vec![Say::Call("a", "long", "{}")];
+        let bench = bench(world, config(), vec![says(first, CALLS), says(vec![Say::Text("ok")], STOP)]);
+        bench.answer(asks("look")).await;
+        assert_eq!(bench.sent(1)[3], "tool a long");
+        bench.assert_idle(world).await;
+    });
+}
+
+#[test]
 fn thinking_and_refusals_of_two_rounds_do_not_run_together() {
     World::run(async |world| {
         let first =

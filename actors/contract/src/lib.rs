@@ -2,7 +2,7 @@
 //!
 //! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] and [`direct`] (provider-pool), [`tools`] (toolbox and every owner of a
 //! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`] (alert-desk), [`notify`] (notifier), [`jobs`] (scheduler), [`approvals`],
-//! [`usage`] (provider-pool and store), [`mcp`] (toolbox's host of MCP servers). Around them stand the ports to the outside world: [`clock`], [`ids`].
+//! [`usage`] (provider-pool and store), [`mcp`] and [`relay`] (toolbox's host of MCP servers). Around them stand the ports to the outside world: [`clock`], [`ids`].
 //!
 //! This crate does no I/O, starts no task, and knows neither actix nor any actor.
 
@@ -21,6 +21,7 @@ pub mod message;
 pub mod monitor;
 pub mod notify;
 pub mod provider;
+pub mod relay;
 pub mod secret;
 pub mod status;
 pub mod store;

@@ -66,6 +66,10 @@ impl Msg for ListTools {
     const NAME: &'static str = "ListTools";
 }
 
+/// The longest that any call may take, whatever its progress. Who calls waits this long (and a little) for the toolbox: the deadline within it
+/// is the toolbox's, which knows of progress.
+pub const MAX_CALL: Duration = Duration::from_secs(3600);
+
 /// Calls a tool. Dropping the answer's future cancels the call.
 #[derive(Clone, Debug)]
 pub struct CallTool {
@@ -77,7 +81,7 @@ pub struct CallTool {
     pub name: Arc<str>,
     /// The arguments as JSON text; empty for none.
     pub arguments: String,
-    /// How long it may take.
+    /// How long it may take without a sign of progress; one that shows progress may take up to [`MAX_CALL`].
     pub timeout: Duration,
 }
 

@@ -15,6 +15,7 @@ use contract::mcp::{ApproveMcpServer, ListMcpServers, ReadMcpLogs, ToggleMcpServ
 use contract::message::Fault;
 use contract::notify::{ListChannels, ListDeadLetters, TestChannel};
 use contract::provider::{ListModels, Models, ProbeProvider, RouteReadiness};
+use contract::relay::{AskAttached, CallForMcp, ListMcpOffers, ResourceUpdates};
 use contract::status::{Gauges, StatusSource};
 use contract::store::{AddKey, ListKeys, ReadActionAudit, ReadAudit, RevokeKey, SharedAudit, VerifyActionAudit};
 use contract::tools::{CallTool, SharedCatalogue};
@@ -83,10 +84,20 @@ pub struct ApprovalPorts {
 pub struct ToolPorts {
     /// Every tool there is.
     pub everything: SharedCatalogue,
+    /// The part of it that is HAIA's own: without the tools of attached servers.
+    pub own: SharedCatalogue,
     /// What a model is shown: the same, or fewer and a search for the rest.
     pub shown: SharedCatalogue,
     /// Calls one.
     pub call: Port<CallTool>,
+    /// Calls one for a client who can hear of progress and be asked.
+    pub call_for_mcp: Port<CallForMcp>,
+    /// Lists what attached servers offer beside tools.
+    pub offers: Port<ListMcpOffers>,
+    /// Asks the attached server whose resource or prompt it is.
+    pub ask_attached: Port<AskAttached>,
+    /// How often subscribed resources of theirs were updated.
+    pub updates: Arc<ResourceUpdates>,
 }
 
 /// The MCP servers that HAIA attaches.

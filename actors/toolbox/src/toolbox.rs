@@ -14,6 +14,7 @@ use contract::approvals::{PlanAction, Propose};
 use contract::clock::SharedClock;
 use contract::failure::Failure;
 use contract::message::{Fault, Lane, Msg, Reconfigure};
+use contract::relay::{CallForMcp, McpCaller};
 use contract::status::StatusSource;
 use contract::store::SharedAudit;
 use contract::tools::{CallTool, Catalogue, ListTools, Risk, SharedCatalogue, Tool, ToolResult};
@@ -42,6 +43,8 @@ pub struct Owner {
     pub list: Port<ListTools>,
     /// Calls one of them.
     pub call: Port<CallTool>,
+    /// Calls one for a caller who speaks MCP; `None`: it is called as for any other.
+    pub call_for_mcp: Option<Port<CallForMcp>>,
     /// Plans those that change something; `None`: they are refused.
     pub plan: Option<Port<PlanAction>>,
 }
@@ -52,8 +55,12 @@ pub struct Ports {
     /// Who offers tools beside the toolbox, in order of precedence: of two tools with one name the earlier owner's stays, and the
     /// toolbox's own come first.
     pub owners: Vec<Owner>,
-    /// Where the merged catalogue is published.
+    /// Where the catalogue is published as a model is shown it: everything, or a part and a search for the rest.
     pub catalogue: SharedCatalogue,
+    /// Where everything is published, for those who have room for it.
+    pub everything: SharedCatalogue,
+    /// Where the part of it is published that is HAIA's own: without the tools of attached servers.
+    pub own: SharedCatalogue,
     /// Takes one row per call.
     pub audit: SharedAudit,
     /// The time.
@@ -146,6 +153,10 @@ impl Toolbox {
             shown.tools.extend(search::offers(hidden).into_iter().filter(|tool| !self.config.disables(&tool.name)));
             shown.tools.sort_by(|a, b| a.name.cmp(&b.name));
         }
+        let is_own = |tool: &&Tool| merged.runners.get(&tool.name).is_some_and(|runner| !is_searchable(*runner));
+        let own = merged.catalogue.tools.iter().filter(is_own).cloned().collect();
+        self.ports.own.store(Arc::new(Catalogue { tools: own }));
+        self.ports.everything.store(Arc::new(merged.catalogue.clone()));
         self.ports.catalogue.store(Arc::new(shown));
         self.hidden = hidden;
         self.merged = merged;
@@ -234,9 +245,13 @@ async fn call_own(at: usize, surroundings: Surroundings, arguments: String) -> E
     }
 }
 
-async fn call_owner(owner: Owner, call: CallTool, timeout: Duration) -> Ended {
+async fn call_owner(owner: Owner, call: CallTool, from: Option<McpCaller>, timeout: Duration) -> Ended {
     let name = Arc::clone(&call.name);
-    match owner.call.ask(call, timeout).await {
+    let answer = match (&owner.call_for_mcp, from) {
+        (Some(port), Some(from)) => port.ask(CallForMcp { call, from }, timeout).await,
+        _ => owner.call.ask(call, timeout).await,
+    };
+    match answer {
         Ok(Ok(result)) => of_tool(result),
         Ok(Err(failure)) => (failure.class.as_str(), Err(failure)),
         Err(Fault::Expired { .. }) => too_late(&name, timeout),
@@ -258,7 +273,19 @@ fn find(how: Find, catalogue: &Catalogue, arguments: &str) -> Ended {
 }
 
 impl Handle<CallTool> for Toolbox {
-    fn handle(&mut self, mut call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+    fn handle(&mut self, call: CallTool, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        self.call(call, None)
+    }
+}
+
+impl Handle<CallForMcp> for Toolbox {
+    fn handle(&mut self, asked: CallForMcp, _: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        self.call(asked.call, Some(asked.from))
+    }
+}
+
+impl Toolbox {
+    fn call(&mut self, mut call: CallTool, from: Option<McpCaller>) -> Reply<Result<ToolResult, Failure>> {
         // From here on the call is the one that is meant: its own name in the audit trail, its own risk.
         if self.hidden > 0 && &*call.name == search::CALL && !self.config.disables(search::CALL) {
             match search::unwrap_call(&call.arguments) {
@@ -290,7 +317,7 @@ impl Handle<CallTool> for Toolbox {
                 Box::pin(std::future::ready(find(how, &self.merged.catalogue, &call.arguments)))
             }
             (None, Runner::Owner(at)) => match self.ports.owners.get(at) {
-                Some(owner) => Box::pin(call_owner(owner.clone(), call, timeout)),
+                Some(owner) => Box::pin(call_owner(owner.clone(), call, from, timeout)),
                 None => Box::pin(std::future::ready(failed("unknown_tool", format!("there is no tool named {name}")))),
             },
         };

@@ -145,6 +145,7 @@ async fn bench(world: &World) -> Bench {
         name: "domain",
         list: domain.port(Lane::Interactive),
         call: domain.port(Lane::Interactive),
+        call_for_mcp: None,
         plan: None,
     };
     bench_with(world, vec![owner], dropped).await
@@ -157,6 +158,8 @@ async fn bench_with(world: &World, owners: Vec<Owner>, dropped: Arc<Mutex<Vec<&'
     let ports = Ports {
         owners,
         catalogue: Arc::clone(&catalogue),
+        everything: SharedCatalogue::default(),
+        own: SharedCatalogue::default(),
         audit: rows.clone(),
         clock: world.clock.clone(),
         timezone: jiff::tz::TimeZone::get("Europe/Paris").expect("a zone"),
@@ -351,6 +354,7 @@ fn an_owner_that_comes_up_late_is_asked_again() {
             name: "late",
             list: late.port(Lane::Interactive),
             call: Port::scripted("late", |_| Ok(ToolResult::ok("here"))),
+            call_for_mcp: None,
             plan: None,
         };
         let bench = bench_with(world, vec![owner], Arc::default()).await;
@@ -404,6 +408,7 @@ fn too_many_tools_are_found_instead_of_listed_and_keep_their_risk() {
             name: toolbox::mcp::OWNER,
             list: many.port(Lane::Interactive),
             call: many.port(Lane::Interactive),
+            call_for_mcp: None,
             plan: None,
         };
         let bench = bench_with(world, vec![owner], Arc::default()).await;

@@ -112,11 +112,14 @@ async fn ask(world: &World, notes: &Notes, is_wired: bool, who: &str, name: &str
             *called.lock().expect("count") += 1;
             Ok(ToolResult::ok("looked"))
         }),
+        call_for_mcp: None,
         plan: is_wired.then(|| Port::scripted("machine", |asked: PlanAction| planned(&asked))),
     };
     let ports = Ports {
         owners: vec![owner],
         catalogue: SharedCatalogue::default(),
+        everything: SharedCatalogue::default(),
+        own: SharedCatalogue::default(),
         audit: Arc::new(notes.clone()),
         clock: world.clock.clone(),
         timezone: jiff::tz::TimeZone::UTC,

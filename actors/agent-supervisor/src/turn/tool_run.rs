@@ -7,8 +7,7 @@ use crate::turns::TurnPorts;
 use contract::chat::{Event, EventSink, TurnLimits};
 use contract::clock::SharedClock;
 use contract::message::Fault;
-use contract::tools::{CallTool, ToolResult};
-use contract::units::Span;
+use contract::tools::{CallTool, MAX_CALL, ToolResult};
 use contract::{BoxFuture, LocalBoxFuture};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use std::time::Duration;
 const CALLS: usize = 32;
 /// How long nothing may be heard of a connection that waits.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Toolbox keeps the deadline itself; this is for a Toolbox that cannot.
+/// Toolbox keeps the deadline itself, and puts it off while a tool shows progress; this is for a Toolbox that cannot.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A call to be made.
@@ -141,10 +140,10 @@ async fn run(port: runtime::Port<CallTool>, asker: Asker, limits: TurnLimits, ca
     let timeout = limits.tool_timeout;
     let message =
         CallTool { request_id: asker.request_id, caller: asker.caller, name: Arc::clone(&name), arguments, timeout };
-    let mut result = match port.ask(message, timeout.saturating_add(GRACE)).await {
+    let mut result = match port.ask(message, MAX_CALL.saturating_add(GRACE)).await {
         Ok(Ok(result)) => result,
         Ok(Err(failure)) => ToolResult::error(failure.message),
-        Err(Fault::Expired { .. }) => ToolResult::error(format!("{name} did not answer within {}", Span(timeout))),
+        Err(Fault::Expired { .. }) => ToolResult::error(format!("{name} did not answer in time")),
         Err(Fault::Panicked { .. }) => ToolResult::error(format!("{name} crashed on this call")),
         Err(fault) => ToolResult::error(format!("{name} cannot be called now: {fault}")),
     };

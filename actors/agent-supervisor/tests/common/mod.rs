@@ -201,7 +201,16 @@ impl Handle<CallTool> for Tools {
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     Ok(ToolResult::ok("slow"))
                 }
-                "hang" => std::future::pending().await,
+                // The toolbox keeps the deadline.
+                "hang" => {
+                    tokio::time::sleep(call.timeout + Duration::from_secs(1)).await;
+                    Ok(ToolResult::error(format!("hang did not answer within {}s", call.timeout.as_secs())))
+                }
+                // It shows progress all the time, so the toolbox puts the deadline off.
+                "long" => {
+                    tokio::time::sleep(call.timeout * 4).await;
+                    Ok(ToolResult::ok("long"))
+                }
                 "crash" => panic!("a tool's panic"),
                 "large" => Ok(ToolResult::ok("x".repeat(100_000))),
                 "get_time" => Ok(ToolResult::ok(include_str!("../../../toolbox/tests/samples/get_time.json"))),

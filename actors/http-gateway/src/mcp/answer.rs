@@ -4,6 +4,7 @@
 
 use super::era::Era;
 use super::error::{INTERNAL_ERROR, RpcError, SERVER_ERROR};
+use super::line::News;
 use super::methods::Reply;
 use super::sessions::Sessions;
 use crate::access_log::{Access, Outcome};
@@ -68,8 +69,10 @@ pub(crate) struct Form {
     pub(crate) events: bool,
     /// The token for progress, as JSON, if the client wants to hear of it.
     pub(crate) progress: Option<String>,
-    /// What is told as progress.
-    pub(crate) title: String,
+    /// What is told as progress; `None` where whoever works tells it.
+    pub(crate) title: Option<String>,
+    /// What is to be sent before the answer.
+    pub(crate) news: Option<News>,
     pub(crate) clock: SharedClock,
     pub(crate) shared: Arc<Shared>,
     pub(crate) access: Rc<Access>,
@@ -99,14 +102,36 @@ pub(crate) fn guarded(work: Work, place: Option<Place>) -> Result<Work, RpcError
 }
 
 /// Waits for the answer for a moment, and sends it, or begins to send signs of life.
-pub(crate) async fn respond(mut work: Work, form: Form, open: impl FnOnce() -> GaugeGuard) -> HttpResponse {
+pub(crate) async fn respond(mut work: Work, mut form: Form, open: impl FnOnce() -> GaugeGuard) -> HttpResponse {
+    let mut first_news = None;
     if form.json {
         let first = if form.progress.is_some() { FIRST_PROGRESS } else { SILENCE };
         let moment = form.clock.pause(first);
         let answer = if form.events {
-            match select(work.as_mut(), moment).await {
-                Either::Left((answer, _)) => Some(answer),
-                Either::Right(_) => None,
+            let first = {
+                let news = Box::pin(next(&mut form.news));
+                match select(work.as_mut(), select(news, moment)).await {
+                    Either::Left((answer, _)) => First::Answer(answer),
+                    Either::Right((Either::Left((news, _)), _)) => First::News(news),
+                    Either::Right((Either::Right(_), _)) => First::Nothing,
+                }
+            };
+            match first {
+                First::Answer(answer) => {
+                    // What was told before the answer goes out before it.
+                    first_news = form.news.as_mut().and_then(|news| news.try_recv().ok());
+                    if first_news.is_none() {
+                        Some(answer)
+                    } else {
+                        work = Box::pin(std::future::ready(answer));
+                        None
+                    }
+                }
+                First::News(news) => {
+                    first_news = Some(news);
+                    None
+                }
+                First::Nothing => None,
             }
         } else {
             Some(work.as_mut().await)
@@ -115,8 +140,37 @@ pub(crate) async fn respond(mut work: Work, form: Form, open: impl FnOnce() -> G
             return whole(&form.id, form.era, &answer);
         }
     }
-    let body = AnswerBody { work: Some(work), beat: None, beats: 0, form, ended: false, _open: open() };
+    let body = AnswerBody {
+        work: Some(work),
+        answer: None,
+        first_news,
+        beat: None,
+        beats: 0,
+        form,
+        ended: false,
+        _open: open(),
+    };
     stream(body)
+}
+
+/// What there is first of an answer.
+enum First {
+    /// All of it.
+    Answer(Result<Reply, RpcError>),
+    /// Something that goes before it.
+    News(Bytes),
+    /// Nothing yet.
+    Nothing,
+}
+
+/// The next message that is to be sent before the answer; never, where there is none to come.
+async fn next(news: &mut Option<News>) -> Bytes {
+    if let Some(news) = news
+        && let Some(message) = news.recv().await
+    {
+        return message;
+    }
+    std::future::pending().await
 }
 
 /// An answer in one piece.
@@ -153,6 +207,9 @@ pub(crate) const ALIVE: Bytes = Bytes::from_static(b": alive\n\n");
 
 struct AnswerBody {
     work: Option<Work>,
+    /// The answer, while there is something to be sent before it.
+    answer: Option<Result<Reply, RpcError>>,
+    first_news: Option<Bytes>,
     beat: Option<BoxFuture<'static, ()>>,
     beats: u64,
     form: Form,
@@ -163,11 +220,11 @@ struct AnswerBody {
 impl AnswerBody {
     fn sign_of_life(&mut self) -> Bytes {
         self.beats += 1;
-        match &self.form.progress {
-            None => ALIVE,
-            Some(token) => {
+        match (&self.form.progress, &self.form.title) {
+            (None, _) | (_, None) => ALIVE,
+            (Some(token), Some(title)) => {
                 // How much is left nobody knows: what counts is that it goes on.
-                let title = serde_json::Value::from(self.form.title.as_str());
+                let title = serde_json::Value::from(title.as_str());
                 event(&format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{token},"progress":{},"message":{title}}}}}"#,
                     self.beats
@@ -188,8 +245,25 @@ impl AnswerBody {
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Some(work) = &mut self.work else { return Poll::Ready(None) };
-        if let Poll::Ready(answer) = work.as_mut().poll(context) {
+        if let Some(news) = self.first_news.take() {
+            return Poll::Ready(Some(news));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.answer.is_none()
+            && let Some(work) = &mut self.work
+            && let Poll::Ready(answer) = work.as_mut().poll(context)
+        {
+            self.answer = Some(answer);
+        }
+        // What was told before the answer goes out before it.
+        if let Some(news) = &mut self.form.news
+            && let Poll::Ready(Some(news)) = news.poll_recv(context)
+        {
+            return Poll::Ready(Some(news));
+        }
+        if let Some(answer) = self.answer.take() {
             return Poll::Ready(Some(self.end(&answer)));
         }
         let clock = &self.form.clock;

@@ -2,18 +2,20 @@
 //! it, keeps its deadline and writes its row of the audit trail; what needs a person's approval is answered with a proposal there.
 
 use super::error::{INVALID_PARAMS, RpcError};
-use super::methods::Asked;
+use super::methods::{Asked, Reply};
+use super::passed;
 use contract::message::Fault;
-use contract::tools::{CallTool, ToolResult};
-use contract::units::Span;
+use contract::relay::CallForMcp;
+use contract::tools::{CallTool, MAX_CALL, ToolResult};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a call may take.
+/// How long a call may take without a sign of progress.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// The toolbox keeps the deadline itself; this is for one that cannot.
+/// The toolbox keeps the deadline itself, and puts it off while a tool shows progress; this is for one that cannot.
 const GRACE: Duration = Duration::from_secs(2);
 /// The most bytes of a result's text.
 const RESULT_BYTES: usize = 256 << 10;
@@ -28,11 +30,12 @@ pub(crate) struct CallParams {
     arguments: Option<Box<RawValue>>,
 }
 
-/// Calls a tool; the answer as a JSON object.
+/// Calls a tool.
 ///
 /// # Errors
-/// There is no such tool. Whatever else goes wrong is the call's result, so that a model reads it.
-pub(crate) async fn call(asked: &Asked, params: CallParams) -> Result<String, RpcError> {
+/// There is no such tool, or an attached server refuses in the protocol's own form. Whatever else goes wrong is the call's result, so that a
+/// model reads it.
+pub(crate) async fn call(asked: &Asked, params: CallParams) -> Result<Reply, RpcError> {
     let is_known = asked.tool(&params.name).is_some();
     let arguments = params.arguments.map_or_else(String::new, |arguments| match arguments.get() {
         "null" => String::new(),
@@ -40,10 +43,40 @@ pub(crate) async fn call(asked: &Asked, params: CallParams) -> Result<String, Rp
     });
     // The toolbox refuses what it does not know, in words that help, and notes it.
     let result = run(asked, &params.name, arguments).await;
+    if let Some(told) = result.mcp.as_deref().and_then(|told| serde_json::from_str::<Passed>(told).ok()) {
+        match told {
+            Passed { error: Some(error), .. } => {
+                return Err(passed::refused(asked.era, error.code, error.message, error.data));
+            }
+            Passed { kind: Some(kind), rest, .. } if kind == "input_required" => {
+                let mut body = rest;
+                body.insert("resultType".to_owned(), kind.into());
+                return Ok(Reply::passed_on(body, None));
+            }
+            Passed { .. } => {}
+        }
+    }
     if !is_known && result.is_error {
         return Err(RpcError::new(INVALID_PARAMS, result.text));
     }
-    Ok(printed(&result))
+    Ok(Reply::new(printed(&result)))
+}
+
+/// What an attached server said that is no result yet.
+#[derive(Deserialize)]
+struct Passed {
+    error: Option<PassedError>,
+    #[serde(rename = "resultType")]
+    kind: Option<String>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct PassedError {
+    code: i32,
+    message: String,
+    data: Option<Value>,
 }
 
 /// Calls a tool.
@@ -55,11 +88,16 @@ pub(crate) async fn run(asked: &Asked, name: &str, arguments: String) -> ToolRes
         arguments,
         timeout: TIMEOUT,
     };
-    let port = &asked.thread.gateway.ports.tools.call;
-    let mut result = match port.ask(message, TIMEOUT.saturating_add(GRACE)).await {
+    let tools = &asked.thread.gateway.ports.tools;
+    let patience = MAX_CALL.saturating_add(GRACE);
+    let answer = match asked.from.clone().filter(|_| tools.own.load().get(name).is_none()) {
+        Some(from) => tools.call_for_mcp.ask(CallForMcp { call: message, from }, patience).await,
+        None => tools.call.ask(message, patience).await,
+    };
+    let mut result = match answer {
         Ok(Ok(result)) => result,
         Ok(Err(failure)) => ToolResult::error(failure.message),
-        Err(Fault::Expired { .. }) => ToolResult::error(format!("it did not answer within {}", Span(TIMEOUT))),
+        Err(Fault::Expired { .. }) => ToolResult::error("it did not answer in time"),
         Err(Fault::Panicked { .. }) => ToolResult::error("it crashed on this call"),
         Err(fault) => ToolResult::error(format!("it cannot be called now: {fault}")),
     };

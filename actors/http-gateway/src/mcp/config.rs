@@ -12,13 +12,15 @@ use std::time::Duration;
 pub struct McpConfig {
     /// Whether HAIA's tools are served at `/mcp`. Default true.
     pub serve: bool,
+    /// Whether the tools of attached servers are served there, too. Default true.
+    pub serve_attached: bool,
     /// How long a session may rest before it is forgotten. Default 30m; from 1s to 1d.
     pub session_timeout: Span,
 }
 
 impl Default for McpConfig {
     fn default() -> Self {
-        Self { serve: true, session_timeout: Span::seconds(30 * 60) }
+        Self { serve: true, serve_attached: true, session_timeout: Span::seconds(30 * 60) }
     }
 }
 

@@ -3,12 +3,15 @@
 //! The gateway's entry has checked key and origin before. Here the `Host` is checked once more, also for those with a key: an MCP client on
 //! somebody's machine may be tricked by a web page that makes its own name point there.
 
+use super::Choice;
 use super::answer::{Form, Place, guarded, refusal, respond, stream};
 use super::era::{Era, SESSION_HEADER, header, is_modern_head, judge};
 use super::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError, SERVER_ERROR};
+use super::line::{self, Desk};
 use super::listen::{For, ListenBody, ListenParams, Seat};
 use super::message::{Message, Request};
 use super::methods::{self, Asked};
+use super::sessions::Told;
 use crate::audit::record;
 use crate::openai::error::Refusal;
 use crate::routes::{About, Endpoint, Verb};
@@ -20,6 +23,7 @@ use contract::caller::{Origin, Scope};
 use contract::status::Gauge;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -143,7 +147,12 @@ async fn post(call: Call) -> Result<HttpResponse, Refusal> {
     }
     match Message::read(&call.body) {
         Err(error) => Ok(refusal(&error, "null")),
-        Ok(Message::Answer) => Ok(HttpResponse::new(StatusCode::ACCEPTED)),
+        Ok(Message::Answer(answer)) => {
+            if let (Ok(Some(session)), Some(caller)) = (session(&call), &call.known) {
+                call.shared().mcp().sessions.answer(&session, &caller.name, &answer.id, answer.result);
+            }
+            Ok(HttpResponse::new(StatusCode::ACCEPTED))
+        }
         Ok(Message::Notification(notification)) => Ok(notified(&call, &notification)),
         Ok(Message::Request(request)) => {
             let id = request.id.clone();
@@ -194,15 +203,44 @@ async fn requested(call: Call, request: Request, takes: Accepted) -> Result<Http
         );
         return Err(RpcError::new(SERVER_ERROR, said).with_status(403));
     }
-    let is_searching = call.http.query_string().split('&').any(|part| part == "mode=search");
+    let choice = Choice::of(&call.shared().now().config.mcp, call.http.query_string());
+    if choice == Choice::Own && request.method == "tools/call" {
+        let name = request.text("name").unwrap_or_default();
+        let tools = &call.thread.gateway.ports.tools;
+        if tools.own.load().get(&name).is_none() && tools.everything.load().get(&name).is_some() {
+            record(&call, &format!("mcp call {name}"), "forbidden");
+            return Err(RpcError::params(
+                "tools of attached servers are not served here: [mcp] serve_attached is false",
+            ));
+        }
+    }
     if era == Era::Modern && request.method == "subscriptions/listen" {
-        return listening(call, For::Subscription(request.id.clone(), request.params::<ListenParams>()?), is_searching);
+        return listening(call, For::Subscription(request.id.clone(), request.params::<ListenParams>()?), choice);
     }
     let (thread, access) = (Rc::clone(&call.thread), Rc::clone(&call.access));
     let gateway = &call.thread.gateway;
-    let asked = Asked { thread, caller: caller.clone(), access: Rc::clone(&access), era, is_searching };
+    let (from, news) = if PASSED_ON.contains(&request.method.as_str()) {
+        let desk = session.clone().map(|session| Desk { shared: Arc::clone(&gateway.shared), session });
+        let (from, news) = line::open(&request, era, desk, takes.events);
+        (Some(from), Some(news))
+    } else {
+        (None, None)
+    };
+    let asked = Asked {
+        thread,
+        caller: caller.clone(),
+        access: Rc::clone(&access),
+        era,
+        choice,
+        session: session.clone(),
+        from,
+    };
+    // Attached servers tell of their own progress.
     let title = match request.method.as_str() {
-        "tools/call" => request.text("name").and_then(|name| asked.tool(&name)).map(|tool| tool.title.to_string()),
+        "tools/call" => {
+            let name = request.text("name").unwrap_or_default();
+            gateway.ports.tools.own.load().get(&name).map(|tool| tool.title.to_string())
+        }
         _ => None,
     };
     let form = Form {
@@ -211,41 +249,66 @@ async fn requested(call: Call, request: Request, takes: Accepted) -> Result<Http
         json: takes.json,
         events: takes.events,
         progress: request.meta.progress_token(),
-        title: title.unwrap_or_else(|| "Working".to_owned()),
+        title,
+        news,
         clock: Arc::clone(&gateway.ports.clock),
         shared: Arc::clone(&gateway.shared),
         access,
     };
     let place =
         session.map(|session| Place { shared: Arc::clone(&gateway.shared), session, request: request.id.clone() });
+    let capabilities = if is_opening { request.params::<Opening>().ok() } else { None };
     let work = guarded(Box::pin(async move { methods::answer(&asked, &request).await }), place)?;
     let gauges = Arc::clone(&gateway.ports.gauges);
     let mut response = respond(work, form, || Gauge::enter(&gauges, |gauges| &gauges.streams_open)).await;
     if is_opening && response.status() == StatusCode::OK {
-        open(&call, &caller.name, &mut response);
+        open(&call, &caller.name, capabilities.and_then(|told| told.capabilities), &mut response);
     }
     Ok(response)
 }
 
+/// What an attached server may have to answer.
+const PASSED_ON: [&str; 6] = [
+    "tools/call",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "prompts/get",
+    "completion/complete",
+];
+/// The least level of log messages that a client hears that named none.
+const DEFAULT_LEVEL: &str = "info";
+/// The largest description of a client's abilities that is kept.
+const CAPABILITIES_BYTES: usize = 4096;
+
+/// What `initialize` tells of the client.
+#[derive(Deserialize)]
+struct Opening {
+    capabilities: Option<Box<RawValue>>,
+}
+
 /// Opens a session and names it in the answer.
-fn open(call: &Call, owner: &Arc<str>, response: &mut HttpResponse) {
+fn open(call: &Call, owner: &Arc<str>, capabilities: Option<Box<RawValue>>, response: &mut HttpResponse) {
     let gateway = &call.thread.gateway;
     let mut secret = [0; 16];
     gateway.ports.ids.secret(&mut secret);
     let id = crate::auth::to_hex(&secret);
     let timeout = gateway.shared.now().config.mcp.session_timeout.0;
     gateway.shared.mcp().sessions.open(&id, owner, gateway.ports.clock.monotonic(), timeout);
+    let capabilities = capabilities.filter(|told| told.get().len() <= CAPABILITIES_BYTES).map(Arc::from);
+    let log_level = Some(DEFAULT_LEVEL.into());
+    gateway.shared.mcp().sessions.tell(&id, |told| *told = Told { capabilities, log_level });
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HeaderName::from_static(SESSION_HEADER), value);
     }
 }
 
-fn listening(call: Call, whom: For, is_searching: bool) -> Result<HttpResponse, RpcError> {
+fn listening(call: Call, whom: For, choice: Choice) -> Result<HttpResponse, RpcError> {
     let Some(seat) = Seat::take(&call.shared().mcp().listening) else {
         return Err(RpcError::new(SERVER_ERROR, "too many clients listen already").with_status(429));
     };
     let Some(caller) = call.known else { return Err(no_session()) };
-    Ok(stream(ListenBody::new(call.thread, caller, call.access, whom, is_searching, seat)))
+    Ok(stream(ListenBody::new(call.thread, caller, call.access, whom, choice, seat)))
 }
 
 fn only_posts() -> HttpResponse {
@@ -267,8 +330,8 @@ async fn get(call: Call) -> Result<HttpResponse, Refusal> {
         return Ok(refusal(&error, "null"));
     }
     let session = session(&call).and_then(|named| in_session(&call, named));
-    let is_searching = call.http.query_string().split('&').any(|part| part == "mode=search");
-    let opened = session.and_then(|session| listening(call, For::Session(session), is_searching));
+    let choice = Choice::of(&call.shared().now().config.mcp, call.http.query_string());
+    let opened = session.and_then(|session| listening(call, For::Session(session), choice));
     Ok(opened.unwrap_or_else(|error| refusal(&error, "null")))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It looks at the published catalogue once a second, which costs a pointer's comparison: nobody has to know who listens.
 
+use super::Choice;
 use super::answer::{ALIVE, event};
 use super::methods::software;
 use crate::access_log::{Access, Outcome};
@@ -72,7 +73,7 @@ pub(crate) struct ListenBody {
     caller: Caller,
     access: Rc<Access>,
     whom: For,
-    is_searching: bool,
+    choice: Choice,
     fingerprint: u64,
     silent: u32,
     waiting: VecDeque<Bytes>,
@@ -87,7 +88,7 @@ impl ListenBody {
         caller: Caller,
         access: Rc<Access>,
         whom: For,
-        is_searching: bool,
+        choice: Choice,
         seat: Seat,
     ) -> Self {
         let look = thread.gateway.ports.clock.pause(LOOK);
@@ -106,7 +107,7 @@ impl ListenBody {
             caller,
             access,
             whom,
-            is_searching,
+            choice,
             fingerprint: 0,
             silent: 0,
             waiting,
@@ -120,7 +121,7 @@ impl ListenBody {
 
     fn newest(&self) -> u64 {
         let gateway = &self.thread.gateway;
-        let listing = gateway.shared.mcp().listing(&gateway.ports.tools, self.is_searching);
+        let listing = gateway.shared.mcp().listing(&gateway.ports.tools, self.choice);
         listing.view(self.caller.scope).fingerprint
     }
 
@@ -148,6 +149,7 @@ impl ListenBody {
             }
             return;
         }
+        self.tell_updates();
         let newest = self.newest();
         if newest != self.fingerprint {
             self.fingerprint = newest;
@@ -161,6 +163,18 @@ impl ListenBody {
         if self.silent >= SILENT_LOOKS {
             self.silent = 0;
             self.waiting.push_back(ALIVE);
+        }
+    }
+
+    /// Tells of resources that were updated.
+    fn tell_updates(&mut self) {
+        let For::Session(id) = &self.whom else { return };
+        let gateway = &self.thread.gateway;
+        let updates = &gateway.ports.tools.updates;
+        for uri in gateway.shared.mcp().sessions.updated(id, |uri| updates.count(uri)) {
+            let params = json!({ "uri": uri });
+            let message = json!({ "jsonrpc": "2.0", "method": "notifications/resources/updated", "params": params });
+            self.waiting.push_back(event(&message.to_string()));
         }
     }
 

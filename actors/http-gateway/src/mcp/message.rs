@@ -18,8 +18,17 @@ pub(crate) enum Message {
     Request(Request),
     /// It wants none.
     Notification(Request),
-    /// An answer to something that HAIA never asked: taken and forgotten.
-    Answer,
+    /// An answer to a question of an attached server, or to something that nobody asked.
+    Answer(Answer),
+}
+
+/// An answer of a client.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The id of what it answers, as it came; empty where it has none.
+    pub(crate) id: String,
+    /// The answer; `None`: a refusal.
+    pub(crate) result: Option<Box<RawValue>>,
 }
 
 /// A request or notification.
@@ -44,6 +53,9 @@ pub(crate) struct Meta {
     /// What the client can do (2026-07-28).
     #[serde(rename = "io.modelcontextprotocol/clientCapabilities")]
     pub(crate) capabilities: Option<Value>,
+    /// The least level of log messages that it wants to hear of this request (2026-07-28).
+    #[serde(rename = "io.modelcontextprotocol/logLevel")]
+    pub(crate) log_level: Option<Value>,
     /// The token by which the client knows notifications of progress.
     #[serde(rename = "progressToken")]
     pub(crate) progress_token: Option<Value>,
@@ -108,7 +120,8 @@ impl Message {
         }
         let Some(method) = wire.method else {
             if wire.result.is_some() || wire.error.is_some() {
-                return Ok(Self::Answer);
+                let id = wire.id.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+                return Ok(Self::Answer(Answer { id, result: wire.result }));
             }
             return Err(refuse(INVALID_REQUEST, "\"method\" is missing".to_owned()));
         };
@@ -155,6 +168,16 @@ impl Request {
         })
     }
 
+    /// The parameters as they came, without `_meta` and without what belongs to the rounds of questions.
+    pub(crate) fn plain_params(&self) -> serde_json::Map<String, Value> {
+        let params = self.params.as_deref().and_then(|params| serde_json::from_str(params.get()).ok());
+        let mut params: serde_json::Map<String, Value> = params.unwrap_or_default();
+        for member in ["_meta", "inputResponses", "requestState"] {
+            params.remove(member);
+        }
+        params
+    }
+
     /// A member of the parameters that is a text.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         let params: serde_json::Map<String, Value> = serde_json::from_str(self.params.as_deref()?.get()).ok()?;
@@ -177,7 +200,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(matches!(read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), Message::Notification(_)));
-        assert!(matches!(read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Message::Answer));
+        assert!(matches!(read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Message::Answer(_)));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! What HAIA answers to each method of the protocol. Methods that listen are not here: they have no single answer.
 
+use super::Choice;
 use super::call::{self, CallParams};
 use super::era::{Era, LEGACY, versions};
 use super::error::RpcError;
+use super::line::LEVELS;
 use super::message::Request;
+use super::passed;
 use super::prompts::{self, GetPrompt};
 use super::resources;
 use crate::access_log::Access;
 use crate::thread::Thread;
 use contract::caller::Caller;
+use contract::relay::{McpCaller, McpMethod};
 use contract::tools::{Catalogue, Tool};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,8 +36,12 @@ pub(crate) struct Asked {
     pub(crate) access: Rc<Access>,
     /// In which era it speaks.
     pub(crate) era: Era,
-    /// Whether it wants the short list of tools, with a search for the rest.
-    pub(crate) is_searching: bool,
+    /// Which tools it is served.
+    pub(crate) choice: Choice,
+    /// The session that the request belongs to, if it belongs to one.
+    pub(crate) session: Option<String>,
+    /// The client as an attached server sees it, for what one may answer.
+    pub(crate) from: Option<McpCaller>,
 }
 
 impl Asked {
@@ -46,7 +54,12 @@ impl Asked {
     pub(crate) fn tool(&self, name: &str) -> Option<Tool> {
         let ports = &self.thread.gateway.ports.tools;
         let found = |catalogue: &Catalogue| catalogue.get(name).cloned();
-        found(&ports.everything.load()).or_else(|| found(&ports.shown.load()))
+        match self.choice {
+            Choice::Own => found(&ports.own.load()),
+            Choice::Everything | Choice::Shown => {
+                found(&ports.everything.load()).or_else(|| found(&ports.shown.load()))
+            }
+        }
     }
 }
 
@@ -54,15 +67,27 @@ impl Asked {
 pub(crate) struct Reply {
     body: String,
     ttl_ms: Option<u32>,
+    /// `complete`, or what an attached server says.
+    kind: &'static str,
 }
 
 impl Reply {
-    fn new(body: String) -> Self {
-        Self { body, ttl_ms: None }
+    pub(super) fn new(body: String) -> Self {
+        Self { body, ttl_ms: None, kind: "complete" }
     }
 
-    fn cacheable(body: String, ttl_ms: u32) -> Self {
-        Self { body, ttl_ms: Some(ttl_ms) }
+    pub(super) fn cacheable(body: String, ttl_ms: u32) -> Self {
+        Self { body, ttl_ms: Some(ttl_ms), kind: "complete" }
+    }
+
+    /// What an attached server answered: what it says of itself and of keeping the answer is left out.
+    pub(super) fn passed_on(mut body: serde_json::Map<String, Value>, ttl_ms: Option<u32>) -> Self {
+        let asks = body.remove("resultType").is_some_and(|kind| kind == "input_required");
+        for member in ["_meta", "ttlMs", "cacheScope"] {
+            body.remove(member);
+        }
+        let kind = if asks { "input_required" } else { "complete" };
+        Self { body: Value::Object(body).to_string(), ttl_ms: ttl_ms.filter(|_| !asks), kind }
     }
 
     /// The message to the client.
@@ -75,7 +100,8 @@ impl Reply {
                 let rest = self.body.strip_prefix('{').unwrap_or("}");
                 let comma = if rest.starts_with('}') { "" } else { "," };
                 format!(
-                    r#"{{{cache}"resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{}}}{comma}{rest}"#,
+                    r#"{{{cache}"resultType":"{}","_meta":{{"io.modelcontextprotocol/serverInfo":{}}}{comma}{rest}"#,
+                    self.kind,
                     software()
                 )
             }
@@ -90,8 +116,10 @@ pub(crate) fn software() -> Value {
 }
 
 fn capabilities(era: Era) -> Value {
-    let mut capabilities = json!({ "tools": { "listChanged": true }, "resources": {}, "prompts": {} });
+    let mut capabilities =
+        json!({ "tools": { "listChanged": true }, "resources": {}, "prompts": {}, "completions": {} });
     if era == Era::Legacy {
+        capabilities["resources"]["subscribe"] = true.into();
         capabilities["logging"] = json!({});
     }
     capabilities
@@ -102,35 +130,52 @@ pub(crate) async fn answer(asked: &Asked, request: &Request) -> Result<Reply, Rp
     let method = request.method.as_str();
     match (method, asked.era) {
         ("tools/list", _) => tools(asked, request),
-        ("tools/call", _) => Ok(Reply::new(call::call(asked, request.params::<CallParams>()?).await?)),
+        ("tools/call", _) => call::call(asked, request.params::<CallParams>()?).await,
         ("resources/list", _) => {
             one_page(request)?;
-            Ok(Reply::cacheable(
-                json!({ "resources": resources::listed(&asked.everything()) }).to_string(),
-                LIST_TTL_MS,
-            ))
+            let own = resources::listed(&asked.everything());
+            let resources = passed::joined("resources", own, &passed::offers(asked).await.resources);
+            Ok(Reply::cacheable(resources, LIST_TTL_MS))
         }
         ("resources/templates/list", _) => {
             one_page(request)?;
-            let templates = json!({ "resourceTemplates": resources::templates(&asked.everything()) });
-            Ok(Reply::cacheable(templates.to_string(), LIST_TTL_MS))
+            let own = resources::templates(&asked.everything());
+            let templates = passed::joined("resourceTemplates", own, &passed::offers(asked).await.templates);
+            Ok(Reply::cacheable(templates, LIST_TTL_MS))
         }
         ("resources/read", _) => {
             let ReadParams { uri } = request.params()?;
+            if let Some(answer) = passed::ask(asked, request, McpMethod::ReadResource, &uri).await {
+                return Ok(Reply::passed_on(answer?, Some(0)));
+            }
             Ok(Reply::cacheable(resources::read(asked, &uri).await?.to_string(), 0))
         }
         ("prompts/list", _) => {
             one_page(request)?;
-            Ok(Reply::cacheable(json!({ "prompts": prompts::listed() }).to_string(), LIST_TTL_MS))
+            let prompts = passed::joined("prompts", prompts::listed(), &passed::offers(asked).await.prompts);
+            Ok(Reply::cacheable(prompts, LIST_TTL_MS))
         }
-        ("prompts/get", _) => Ok(Reply::new(prompts::get(&request.params::<GetPrompt>()?)?.to_string())),
+        ("prompts/get", _) => {
+            let name = request.text("name").unwrap_or_default();
+            if let Some(answer) = passed::ask(asked, request, McpMethod::GetPrompt, &name).await {
+                return Ok(Reply::passed_on(answer?, None));
+            }
+            Ok(Reply::new(prompts::get(&request.params::<GetPrompt>()?)?.to_string()))
+        }
+        ("completion/complete", _) => passed::complete(asked, request).await,
+        ("resources/subscribe", Era::Legacy) => passed::subscribe(asked, request).await,
+        ("resources/unsubscribe", Era::Legacy) => passed::unsubscribe(asked, request).await,
         ("initialize", Era::Legacy) => initialize(request),
         ("ping", Era::Legacy) => Ok(Reply::new("{}".to_owned())),
-        // HAIA sends no log messages: any level is right.
         ("logging/setLevel", Era::Legacy) => {
             let LevelParams { level } = request.params()?;
             if !LEVELS.contains(&level.as_str()) {
                 return Err(RpcError::params(format!("\"level\" must be one of {}", LEVELS.join(", "))));
+            }
+            // HAIA itself sends no log messages; those of attached servers are passed on.
+            if let Some(session) = &asked.session {
+                let sessions = &asked.thread.gateway.shared.mcp().sessions;
+                sessions.tell(session, |told| told.log_level = Some(level.as_str().into()));
             }
             Ok(Reply::new("{}".to_owned()))
         }
@@ -138,8 +183,6 @@ pub(crate) async fn answer(asked: &Asked, request: &Request) -> Result<Reply, Rp
         _ => Err(RpcError::method(method, asked.era == Era::Modern)),
     }
 }
-
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 #[derive(Deserialize)]
 struct LevelParams {
@@ -169,7 +212,7 @@ fn one_page(request: &Request) -> Result<(), RpcError> {
 
 fn tools(asked: &Asked, request: &Request) -> Result<Reply, RpcError> {
     let PageParams { cursor } = request.params()?;
-    let listing = asked.thread.gateway.shared.mcp().listing(&asked.thread.gateway.ports.tools, asked.is_searching);
+    let listing = asked.thread.gateway.shared.mcp().listing(&asked.thread.gateway.ports.tools, asked.choice);
     let (page, next) = listing.view(asked.caller.scope).page(cursor.as_deref()).ok_or_else(wrong_cursor)?;
     let next = next.map_or_else(String::new, |next| format!(r#","nextCursor":"{next}""#));
     Ok(Reply::cacheable(format!(r#"{{"tools":[{page}]{next}}}"#), LIST_TTL_MS))
@@ -209,7 +252,7 @@ mod tests {
     #[test]
     fn answers_of_the_newer_era_say_more() {
         let print = |body: &str, ttl: Option<u32>, era| {
-            let text = Reply { body: body.to_owned(), ttl_ms: ttl }.print("7", era);
+            let text = Reply { body: body.to_owned(), ttl_ms: ttl, kind: "complete" }.print("7", era);
             serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
         };
         assert_eq!(print("{}", Some(5), Era::Legacy), json!({ "jsonrpc": "2.0", "id": 7, "result": {} }));

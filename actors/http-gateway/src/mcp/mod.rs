@@ -9,10 +9,12 @@ mod config;
 mod door;
 mod era;
 mod error;
+mod line;
 mod listen;
 mod listing;
 mod message;
 mod methods;
+mod passed;
 mod prompts;
 mod resources;
 mod schema;
@@ -27,6 +29,28 @@ use sessions::Sessions;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+/// Which tools a client is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// All.
+    Everything,
+    /// The short list with a search for the rest: what a model is shown.
+    Shown,
+    /// HAIA's own.
+    Own,
+}
+
+impl Choice {
+    /// What the configuration lets a client have of what its address asks for (`/mcp?mode=search`).
+    fn of(config: &McpConfig, query: &str) -> Self {
+        match (config.serve_attached, query.split('&').any(|part| part == "mode=search")) {
+            (false, _) => Choice::Own,
+            (true, true) => Choice::Shown,
+            (true, false) => Choice::Everything,
+        }
+    }
+}
+
 /// What all worker threads share of MCP.
 #[derive(Default)]
 pub(crate) struct McpState {
@@ -35,13 +59,18 @@ pub(crate) struct McpState {
     /// Streams on which clients listen.
     pub(crate) listening: Arc<AtomicUsize>,
     everything: Listings,
+    own: Listings,
     shown: Listings,
 }
 
 impl McpState {
-    /// The list of tools as it is now: all, or the short one with a search for the rest.
-    pub(crate) fn listing(&self, tools: &ToolPorts, is_short: bool) -> Arc<Listing> {
-        if is_short { self.shown.of(&tools.shown) } else { self.everything.of(&tools.everything) }
+    /// The list of tools as it is now.
+    pub(crate) fn listing(&self, tools: &ToolPorts, choice: Choice) -> Arc<Listing> {
+        match choice {
+            Choice::Everything => self.everything.of(&tools.everything),
+            Choice::Shown => self.shown.of(&tools.shown),
+            Choice::Own => self.own.of(&tools.own),
+        }
     }
 }
 

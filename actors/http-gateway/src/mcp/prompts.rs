@@ -66,6 +66,11 @@ const PROMPTS: &[Prompt] = &[
     },
 ];
 
+/// Whether a prompt is HAIA's own.
+pub(crate) fn is_own(name: &str) -> bool {
+    PROMPTS.iter().any(|prompt| prompt.name == name)
+}
+
 /// The inside of the list of prompts.
 pub(crate) fn listed() -> Value {
     let argument = |(name, what): (&str, &str)| json!([{ "name": name, "description": what, "required": true }]);

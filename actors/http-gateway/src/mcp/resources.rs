@@ -100,6 +100,11 @@ const ALERT: &str = "haia://alerts/";
 /// The beginning of the addresses of single guests, and the tool that tells of one.
 const GUEST: (&str, &str) = ("haia://guests/", "get_vm_status");
 
+/// Whether an address is one of HAIA's own.
+pub(crate) fn is_own(uri: &str) -> bool {
+    uri.starts_with("haia:")
+}
+
 /// The list of resources: those whose tool there is.
 pub(crate) fn listed(catalogue: &Catalogue) -> Value {
     let is_there = |resource: &&Resource| match resource.source {

@@ -3,13 +3,18 @@
 //! A session is an entry of a table and nothing more: no task, no channel. So an abandoned one costs a few hundred bytes until it expires.
 
 use futures_util::future::AbortHandle;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot::{Receiver, Sender, channel};
 
 /// The most sessions at once; beyond, the one that rests longest gives way.
 pub(crate) const SESSIONS: usize = 8192;
-/// The most calls of one session at once.
+/// The most resources that one session hears of.
+const SUBSCRIPTIONS: usize = 256;
+/// The most calls of one session at once, and the most questions.
 pub(crate) const CALLS: usize = 64;
 
 struct Session {
@@ -18,6 +23,28 @@ struct Session {
     last_used: Duration,
     /// What runs: the request's id and how to end it.
     calls: Vec<(Box<str>, AbortHandle)>,
+    told: Told,
+    /// Questions of attached servers that wait for an answer.
+    questions: Vec<(String, Sender<Option<Box<RawValue>>>)>,
+    /// Resources of attached servers that it wants to hear of, and how often they were updated when it heard last.
+    subscriptions: Vec<(Box<str>, u64)>,
+}
+
+/// What a client told of itself.
+#[derive(Clone, Default)]
+pub(crate) struct Told {
+    /// What it can do.
+    pub(crate) capabilities: Option<Arc<RawValue>>,
+    /// The least level of log messages that it wants to hear.
+    pub(crate) log_level: Option<Arc<str>>,
+}
+
+/// A question that was put down.
+pub(crate) struct Question {
+    /// Its id.
+    pub(crate) id: String,
+    /// The answer; `None`: a refusal.
+    pub(crate) answer: Receiver<Option<Box<RawValue>>>,
 }
 
 impl Session {
@@ -31,6 +58,7 @@ impl Session {
 /// Every session of this daemon, whichever worker thread it was opened on.
 #[derive(Default)]
 pub(crate) struct Sessions {
+    questions: AtomicU64,
     table: Mutex<HashMap<Box<str>, Session>>,
 }
 
@@ -49,7 +77,94 @@ impl Sessions {
                 session.end();
             }
         }
-        table.insert(id.into(), Session { owner: Arc::clone(owner), last_used: now, calls: Vec::new() });
+        let session = Session {
+            owner: Arc::clone(owner),
+            last_used: now,
+            calls: Vec::new(),
+            told: Told::default(),
+            questions: Vec::new(),
+            subscriptions: Vec::new(),
+        };
+        table.insert(id.into(), session);
+    }
+
+    /// What the client of a session told of itself.
+    pub(crate) fn told(&self, id: &str) -> Told {
+        self.table().get(id).map(|session| session.told.clone()).unwrap_or_default()
+    }
+
+    /// Notes what the client of a session tells of itself.
+    pub(crate) fn tell(&self, id: &str, change: impl FnOnce(&mut Told)) {
+        if let Some(session) = self.table().get_mut(id) {
+            change(&mut session.told);
+        }
+    }
+
+    /// Puts a question to the client of a session; `None` where there is no such session or too many questions wait.
+    pub(crate) fn question(&self, id: &str) -> Option<Question> {
+        let number = self.questions.fetch_add(1, Ordering::Relaxed);
+        let mut table = self.table();
+        let session = table.get_mut(id).filter(|session| session.questions.len() < CALLS)?;
+        let (sender, answer) = channel();
+        let id = format!("haia-{number}");
+        session.questions.push((id.clone(), sender));
+        Some(Question { id, answer })
+    }
+
+    /// Gives a question up.
+    pub(crate) fn forget_question(&self, id: &str, question: &str) {
+        if let Some(session) = self.table().get_mut(id) {
+            session.questions.retain(|(waiting, _)| waiting != question);
+        }
+    }
+
+    /// Takes the answer to a question. One that nobody waits for is forgotten.
+    pub(crate) fn answer(&self, id: &str, owner: &str, question: &str, answer: Option<Box<RawValue>>) {
+        let mut table = self.table();
+        let Some(session) = table.get_mut(id).filter(|session| *session.owner == *owner) else { return };
+        if let Some(at) = session.questions.iter().position(|(waiting, _)| waiting == question) {
+            let (_, sender) = session.questions.swap_remove(at);
+            // Whoever asked may have given up meanwhile.
+            let _ = sender.send(answer);
+        }
+    }
+
+    /// Notes that a client wants to hear of a resource, updated so often so far; `false` where it wants to hear of too many.
+    pub(crate) fn subscribe(&self, id: &str, uri: &str, count: u64) -> bool {
+        let mut table = self.table();
+        let Some(session) = table.get_mut(id) else { return false };
+        if session.subscriptions.iter().any(|(known, _)| **known == *uri) {
+            return true;
+        }
+        if session.subscriptions.len() >= SUBSCRIPTIONS {
+            return false;
+        }
+        session.subscriptions.push((uri.into(), count));
+        true
+    }
+
+    /// Notes that a client does not want to hear of a resource any more; `true` if nobody does.
+    pub(crate) fn unsubscribe(&self, id: &str, uri: &str) -> bool {
+        let mut table = self.table();
+        if let Some(session) = table.get_mut(id) {
+            session.subscriptions.retain(|(known, _)| **known != *uri);
+        }
+        !table.values().any(|session| session.subscriptions.iter().any(|(known, _)| **known == *uri))
+    }
+
+    /// The resources that were updated since a client heard of them last.
+    pub(crate) fn updated(&self, id: &str, count: impl Fn(&str) -> u64) -> Vec<Box<str>> {
+        let mut table = self.table();
+        let Some(session) = table.get_mut(id) else { return Vec::new() };
+        let mut updated = Vec::new();
+        for (uri, seen) in &mut session.subscriptions {
+            let now = count(uri);
+            if now != *seen {
+                *seen = now;
+                updated.push(uri.clone());
+            }
+        }
+        updated
     }
 
     /// Uses a session; `false` where there is none of that id for this owner, any more.

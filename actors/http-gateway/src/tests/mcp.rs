@@ -1,5 +1,6 @@
 //! `/mcp` and `/api/mcp` among scripted neighbours: both eras of the protocol, what each scope sees, sessions, what is wrong.
 
+mod passed;
 mod streams;
 
 use super::stage::{Props, Reply, Stage, get, post};
@@ -13,6 +14,7 @@ use contract::mcp::{
     ToggleMcpTool,
 };
 use contract::provider::Quantiles;
+use contract::relay::{AskAttached, CallForMcp, ListMcpOffers, McpOffers, McpRefusal};
 use contract::secret::Secret;
 use contract::tools::{CallTool, Catalogue, Risk, SharedCatalogue, Tool, ToolResult};
 use contract::units::Span;
@@ -50,7 +52,23 @@ pub(super) fn tools(_: &Arc<Props>) -> ToolPorts {
             name => ToolResult::error(format!("there is no tool named \"{name}\"")),
         })
     });
-    ToolPorts { everything, shown, call }
+    ToolPorts {
+        own: Arc::clone(&everything),
+        everything,
+        shown,
+        call,
+        call_for_mcp: Port::scripted("toolbox", |asked: CallForMcp| {
+            Ok(match &*asked.call.name {
+                "tools_search" => ToolResult::ok("found"),
+                name => ToolResult::error(format!("there is no tool named \"{name}\"")),
+            })
+        }),
+        offers: Port::scripted("mcp-host", |_: ListMcpOffers| McpOffers::default()),
+        ask_attached: Port::scripted("mcp-host", |_: AskAttached| {
+            Err(McpRefusal { code: None, message: "nobody has it".to_owned(), data: None })
+        }),
+        updates: Arc::default(),
+    }
 }
 
 fn server() -> McpServerStatus {

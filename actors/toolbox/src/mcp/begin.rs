@@ -42,7 +42,8 @@ pub(super) fn beginnings(entry: &Entry, era: Option<&str>) -> Vec<Begin> {
         (Way::Stdio { .. }, None) if is_stateless => vec![Begin::Stateless, Begin::Handshake],
         (Way::Stdio { .. }, None) => vec![Begin::Handshake, Begin::Stateless],
         (Way::Http { .. }, None) if era.is_some() && !is_stateless => vec![Begin::Handshake, Begin::Ask],
-        (Way::Http { .. }, None) => vec![Begin::Ask],
+        // Some servers answer a question that they do not know with nonsense instead of an error.
+        (Way::Http { .. }, None) => vec![Begin::Ask, Begin::Handshake],
     }
 }
 
@@ -61,6 +62,8 @@ impl Refusal {
     }
 }
 
+const NO_ANSWER: &str = "it did not answer as an MCP server does";
+
 /// Why a connection was not made, and what else may do. The second: it closed meanwhile.
 pub(super) fn refusal(error: &ClientInitializeError) -> (Refusal, bool) {
     let why = match error {
@@ -71,7 +74,7 @@ pub(super) fn refusal(error: &ClientInitializeError) -> (Refusal, bool) {
             "it speaks no revision of the protocol that HAIA knows".to_owned()
         }
         ClientInitializeError::ConnectionClosed(why) => clean_line(why, 300),
-        _ => "it did not answer as an MCP server does".to_owned(),
+        _ => NO_ANSWER.to_owned(),
     };
     let try_other = matches!(
         error,
@@ -79,7 +82,7 @@ pub(super) fn refusal(error: &ClientInitializeError) -> (Refusal, bool) {
             | ClientInitializeError::NoCompatibleProtocolVersion { .. }
             | ClientInitializeError::UncorrelatedErrorResponse { .. }
             | ClientInitializeError::LegacyFallbackFailed { .. }
-    );
+    ) || why == NO_ANSWER;
     let is_old = ["404", "405", "400 ", "Not Found", "Method Not Allowed"].iter().any(|part| why.contains(part));
     let is_closed = matches!(error, ClientInitializeError::ConnectionClosed(_));
     (Refusal { why: clean_line(&why, 400), try_other, try_events: is_old }, is_closed)

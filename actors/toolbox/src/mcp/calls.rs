@@ -11,12 +11,13 @@ use super::server::{Figures, Reach, Server, ServerTool};
 use super::text::clean_line;
 use contract::failure::{Failure, FailureClass};
 use contract::message::Lane;
+use contract::relay::{CallForMcp, McpCaller};
 use contract::tools::{CallTool, ListTools, Risk, Tool, ToolResult};
 use contract::units::Span;
 use runtime::{Context, Handle, Port, Reply};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -96,7 +97,7 @@ impl Host {
         call: CallTool,
         context: &Context<Self>,
     ) -> Reply<Result<ToolResult, Failure>> {
-        self.call(call, true, context)
+        self.call(call, None, true, context)
     }
 
     fn admit(&mut self, call: &CallTool, is_approved: bool) -> Result<Admitted, Failure> {
@@ -156,8 +157,9 @@ impl Host {
 pub(super) fn read_arguments(text: &str, tool: &ServerTool) -> Result<Option<serde_json::Map<String, Value>>, String> {
     let text = if text.trim().is_empty() { "{}" } else { text };
     crate::arguments::check_object(text)?;
-    let arguments: Value =
+    let mut arguments: Value =
         serde_json::from_str(text).map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
+    check::leave_out_nulls(tool.definition.schema(), &mut arguments);
     if let Some(problem) = check::problem(tool.definition.schema(), &arguments) {
         return Err(format!("the arguments are wrong: {problem}"));
     }
@@ -177,7 +179,13 @@ impl Handle<ListTools> for Host {
 
 impl Handle<CallTool> for Host {
     fn handle(&mut self, call: CallTool, context: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
-        self.call(call, false, context)
+        self.call(call, None, false, context)
+    }
+}
+
+impl Handle<CallForMcp> for Host {
+    fn handle(&mut self, asked: CallForMcp, context: &Context<Self>) -> Reply<Result<ToolResult, Failure>> {
+        self.call(asked.call, Some(asked.from), false, context)
     }
 }
 
@@ -185,6 +193,7 @@ impl Host {
     fn call(
         &mut self,
         call: CallTool,
+        from: Option<McpCaller>,
         is_approved: bool,
         context: &Context<Self>,
     ) -> Reply<Result<ToolResult, Failure>> {
@@ -207,7 +216,7 @@ impl Host {
             let shown = clean_line(&call.name, 64);
             let begun = clock.monotonic();
             let active = Active::enter(&admitted.figures);
-            let outcome = admitted.call(&clock).await;
+            let outcome = admitted.call(&clock, from.as_ref()).await;
             let now = clock.monotonic();
             drop(active);
             let figures = &admitted.figures;
@@ -217,6 +226,19 @@ impl Host {
             admitted.tell(&outcome, &happened);
             let masks = admitted.entry.masks();
             let answer = match outcome {
+                // Who speaks MCP is told what the server asks or refuses in the protocol's own form.
+                Ok((_, value)) if from.is_some() && result::asks(&value) => {
+                    let mcp = Some(masks.apply(value.to_string()).into());
+                    return Ok(ToolResult { mcp, ..ToolResult::ok("it asks for input") });
+                }
+                Err((_, NoResult::Call(CallError::Refused(refused)))) if from.is_some() && refused.code.is_some() => {
+                    figures.errors.fetch_add(1, Relaxed);
+                    let told =
+                        json!({ "error": { "code": refused.code, "message": refused.message, "data": refused.data } });
+                    let mcp = Some(masks.apply(told.to_string()).into());
+                    let said = clean_line(&masks.apply(refused.message), 600);
+                    return Ok(ToolResult { mcp, ..ToolResult::error(said) });
+                }
                 Ok((_, value)) => {
                     result::show(&value).map_err(|said| failure(FailureClass::ServerError, format!("{shown}: {said}")))
                 }
@@ -257,7 +279,7 @@ impl Drop for Active {
 type Outcome = Result<(u64, Value), (Option<u64>, NoResult)>;
 
 /// Why there is no result.
-enum NoResult {
+pub(super) enum NoResult {
     /// The server cannot be called now.
     Down(Arc<str>),
     /// It did not come up in time.
@@ -269,12 +291,12 @@ enum NoResult {
 }
 
 impl Admitted {
-    async fn call(&self, clock: &contract::clock::SharedClock) -> Outcome {
+    async fn call(&self, clock: &contract::clock::SharedClock, from: Option<&McpCaller>) -> Outcome {
         let link = self.link(clock).await.map_err(|error| (None, error))?;
         if self.figures.withholds(&self.tool.definition.name) {
             return Err((None, NoResult::Withheld));
         }
-        let result = link.call(&self.tool.definition.name, self.arguments.clone(), self.bounds).await;
+        let result = link.call(&self.tool.definition.name, self.arguments.clone(), self.bounds, from).await;
         match result {
             Ok(value) => Ok((link.generation, value)),
             Err(error) => Err((Some(link.generation), NoResult::Call(error))),
@@ -283,24 +305,7 @@ impl Admitted {
 
     /// The connection, once there is one.
     async fn link(&self, clock: &contract::clock::SharedClock) -> Result<Link, NoResult> {
-        let mut reach = self.reach.clone();
-        let mut deadline = clock.pause(self.bounds.silent);
-        loop {
-            let now = reach.borrow_and_update().clone();
-            match now {
-                // A connection that has just ended is replaced in a moment: the host hears of it, too.
-                Reach::Up(link) if link.peer.is_transport_closed() => {}
-                Reach::Up(link) => return Ok(link),
-                Reach::Down(why) => return Err(NoResult::Down(why)),
-                Reach::Coming => {}
-            }
-            tokio::select! {
-                changed = reach.changed() => if changed.is_err() {
-                    return Err(NoResult::Down("it was removed".into()));
-                },
-                () = &mut deadline => return Err(NoResult::NotUp(self.bounds.silent)),
-            }
-        }
+        reached(self.reach.clone(), self.bounds.silent, clock).await
     }
 
     /// Tells the server's machine what it must know of.
@@ -326,7 +331,32 @@ impl Admitted {
     }
 }
 
-fn told(tool: &str, server: &str, error: NoResult, masks: &super::environment::Masks) -> Failure {
+/// The connection of a server, once there is one.
+pub(super) async fn reached(
+    mut reach: watch::Receiver<Reach>,
+    within: Duration,
+    clock: &contract::clock::SharedClock,
+) -> Result<Link, NoResult> {
+    let mut deadline = clock.pause(within);
+    loop {
+        let now = reach.borrow_and_update().clone();
+        match now {
+            // A connection that has just ended is replaced in a moment: the host hears of it, too.
+            Reach::Up(link) if link.peer.is_transport_closed() => {}
+            Reach::Up(link) => return Ok(link),
+            Reach::Down(why) => return Err(NoResult::Down(why)),
+            Reach::Coming => {}
+        }
+        tokio::select! {
+            changed = reach.changed() => if changed.is_err() {
+                return Err(NoResult::Down("it was removed".into()));
+            },
+            () = &mut deadline => return Err(NoResult::NotUp(within)),
+        }
+    }
+}
+
+pub(super) fn told(tool: &str, server: &str, error: NoResult, masks: &super::environment::Masks) -> Failure {
     let (class, said) = match error {
         NoResult::Down(why) => (FailureClass::Unreachable, format!("the MCP server {server} cannot be called: {why}")),
         NoResult::NotUp(within) => {
@@ -349,8 +379,11 @@ fn told(tool: &str, server: &str, error: NoResult, masks: &super::environment::M
         NoResult::Call(CallError::Broken(why)) => {
             (FailureClass::Truncated, format!("the MCP server {server} cannot be reached: {why}"))
         }
-        NoResult::Call(CallError::Refused(why)) => {
-            (FailureClass::ServerError, format!("{tool} was refused by its server: {why}"))
+        NoResult::Call(CallError::Refused(refused)) => {
+            (FailureClass::ServerError, format!("{tool} was refused by its server: {}", refused.message))
+        }
+        NoResult::Call(CallError::Invalid(why)) => {
+            (FailureClass::InvalidRequest, format!("{tool} cannot be called so: {why}"))
         }
     };
     failure(class, clean_line(&masks.apply(said), 600))

@@ -11,6 +11,19 @@ pub(crate) fn problem(schema: &Value, arguments: &Value) -> Option<String> {
     Check { root: schema }.value(schema, arguments, "", 0)
 }
 
+/// Leaves out members that are null where they may be left out and may not be null: models that must name every member write those that they do
+/// not mean so.
+pub(crate) fn leave_out_nulls(schema: &Value, arguments: &mut Value) {
+    let Some(members) = arguments.as_object_mut() else { return };
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_null_wrong = |name: &str| {
+        let own = schema.get("properties").and_then(|properties| properties.get(name));
+        !required.contains(&name) && own.is_some_and(|own| problem(own, &Value::Null).is_some())
+    };
+    members.retain(|name, value| !value.is_null() || !is_null_wrong(name));
+}
+
 struct Check<'a> {
     root: &'a Value,
 }
@@ -181,6 +194,18 @@ mod tests {
                 (found, _) => panic!("{arguments}: {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn nulls_that_mean_nothing_are_left_out() {
+        let schema = json!({
+            "type": "object",
+            "properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}, "c": {"type": "string"}, "d": {}},
+            "required": ["c"],
+        });
+        let mut arguments = json!({"a": null, "b": null, "c": null, "d": null, "e": null});
+        leave_out_nulls(&schema, &mut arguments);
+        assert_eq!(arguments, json!({"b": null, "c": null, "d": null, "e": null}));
     }
 
     #[test]

@@ -35,7 +35,10 @@ impl Entry {
 
     /// Whether a change of entry needs the connection to be made anew; the rest of HAIA's own keys takes effect without.
     pub(crate) fn reaches_the_same(&self, other: &Entry) -> bool {
-        self.way == other.way && self.own.protocol == other.own.protocol && self.own.concurrent == other.own.concurrent
+        self.way == other.way
+            && self.own.protocol == other.own.protocol
+            && self.own.concurrent == other.own.concurrent
+            && self.own.ask_back == other.own.ask_back
     }
 }
 

@@ -15,6 +15,7 @@ use contract::clock::SharedClock;
 use contract::ids::SharedIds;
 use contract::mcp::McpTrouble;
 use contract::message::{Lane, Msg, Reconfigure};
+use contract::relay::ResourceUpdates;
 use contract::tools::SharedCatalogue;
 use runtime::{Context, Handle, Port, Reply, Service};
 use serde::Serialize;
@@ -42,6 +43,8 @@ pub struct Ports {
     pub refresh: Arc<OnceLock<Port<RefreshCatalogue>>>,
     /// The published catalogue: names in it that are not the host's are taken.
     pub catalogue: SharedCatalogue,
+    /// Where updates of subscribed resources are counted.
+    pub updates: Arc<ResourceUpdates>,
     /// How to start HAIA's own binary as a guardian of a program.
     pub guardian: Guardian,
     /// The time.

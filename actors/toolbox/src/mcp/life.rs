@@ -2,10 +2,11 @@
 //! reports to the host by message; whoever drops it ends both.
 
 use super::begin::{Begin, Refusal, beginnings, refusal};
+use super::ears::{Ears, Progress, Running};
 use super::entry::{Dialect, Entry, Way};
 use super::environment::{Environment, Masks};
 use super::events::EventsTransport;
-use super::link::{Ears, Link, Progress};
+use super::link::Link;
 use super::listing::{self, Listing};
 use super::logs::Log;
 use super::net::{self, Net};
@@ -13,6 +14,7 @@ use super::stdio::{self, Guardian};
 use super::text::clean_line;
 use contract::clock::SharedClock;
 use contract::message::{Fault, Msg};
+use contract::relay::ResourceUpdates;
 use contract::units::Span;
 use futures_util::FutureExt as _;
 use rmcp::model::{ProtocolVersion, SubscriptionFilter};
@@ -43,7 +45,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// What a run reports.
 pub(crate) enum Report {
     /// It is connected; its list, or why there is none.
-    Up { link: Link, listing: Result<Listing, String>, peer: PeerFacts },
+    Up { link: Box<Link>, listing: Result<Listing, String>, peer: PeerFacts },
     /// Its list has changed.
     Listed(Result<Listing, String>),
     /// It is over.
@@ -90,6 +92,7 @@ pub(crate) struct Life {
     pub(crate) start_timeout: Duration,
     pub(crate) max_tools: usize,
     pub(crate) concurrent: usize,
+    pub(crate) updates: Arc<ResourceUpdates>,
     pub(crate) reports: Port<Reported>,
     /// Told, or dropped, when it must end.
     pub(crate) stop: oneshot::Receiver<()>,
@@ -167,6 +170,9 @@ impl Life {
     async fn live(&mut self, begin: Begin, events: bool, masks: &Masks, place: &Place) -> Result<String, Refusal> {
         let ears = Ears {
             progress: Progress::default(),
+            running: Running::default(),
+            ask_back: self.entry.own.ask_back.as_slice().into(),
+            updates: Arc::clone(&self.updates),
             changed: Arc::new(Notify::new()),
             log: self.log.clone(),
             masks: masks.clone(),
@@ -270,15 +276,11 @@ impl Life {
             permits: Arc::new(Semaphore::new(self.concurrent)),
             generation: self.generation,
             clock: Arc::clone(&self.clock),
+            running: ears.running.clone(),
+            is_stateless: stateless,
+            ask_back: Arc::clone(&ears.ask_back),
         };
-        let has_tools = peer.peer_info().is_none_or(|peer| peer.capabilities.tools.is_some());
-        let listing = async {
-            if has_tools {
-                listing::list(&link, self.max_tools, self.start_timeout).await
-            } else {
-                Ok(Listing::default())
-            }
-        };
+        let listing = listing::list(&link, self.max_tools, self.start_timeout);
         let listing = tokio::select! {
             biased;
             _ = &mut self.stop => return Ok(Over::Told),
@@ -286,10 +288,10 @@ impl Life {
             _ = &mut closed => return Err((Refusal::last("it closed the connection while its tools were listed".to_owned()), true)),
             listing = listing => listing,
         };
-        self.report(Report::Up { link: link.clone(), listing, peer: facts }).await;
+        self.report(Report::Up { link: Box::new(link.clone()), listing, peer: facts }).await;
         // The next one may start.
         place.take();
-        let over = self.stay(&mut closed, &link, ears, stateless && has_tools, exited).await;
+        let over = self.stay(&mut closed, &link, ears, stateless, exited).await;
         if matches!(over, Over::Told) {
             let every = u32::try_from(self.concurrent).unwrap_or(u32::MAX);
             tokio::select! {
@@ -359,12 +361,25 @@ enum Over {
 }
 
 async fn follow(peer: &rmcp::Peer<RoleClient>, changed: &Notify) {
-    let wants = peer.peer_info().and_then(|peer| peer.capabilities.tools.as_ref().and_then(|tools| tools.list_changed));
-    if wants != Some(true) {
+    let Some(info) = peer.peer_info() else { return };
+    let told = &info.capabilities;
+    let tools = told.tools.as_ref().and_then(|tools| tools.list_changed) == Some(true);
+    let resources = told.resources.as_ref().and_then(|resources| resources.list_changed) == Some(true);
+    let prompts = told.prompts.as_ref().and_then(|prompts| prompts.list_changed) == Some(true);
+    if !tools && !resources && !prompts {
         return;
     }
-    let filter = SubscriptionFilter::builder().tools_list_changed().build();
-    let Ok(mut subscription) = peer.listen(filter).await else { return };
+    let mut filter = SubscriptionFilter::builder();
+    if tools {
+        filter = filter.tools_list_changed();
+    }
+    if resources {
+        filter = filter.resources_list_changed();
+    }
+    if prompts {
+        filter = filter.prompts_list_changed();
+    }
+    let Ok(mut subscription) = peer.listen(filter.build()).await else { return };
     while let Ok(Some(_)) = subscription.next().await {
         changed.notify_one();
     }

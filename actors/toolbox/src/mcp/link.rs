@@ -1,96 +1,23 @@
 //! A connection to a server as calls use it: one request at a time through rmcp's peer, with own deadlines, progress and cancellation.
 
-use super::environment::Masks;
-use super::logs::Log;
+use super::ears::{Progress, Running};
+use super::own::Ability;
+use super::questions::{self, Round};
 use contract::clock::SharedClock;
+use contract::relay::McpCaller;
 use futures_util::FutureExt as _;
-use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam, ClientCapabilities,
-    ClientConfig, ClientRequest, Implementation, InputResponses, NumberOrString, ProgressNotificationParam,
-    ProtocolVersion, RequestId,
-};
-use rmcp::service::{NotificationContext, Peer, PeerRequestOptions, ServiceError};
+use rmcp::RoleClient;
+use rmcp::model::{CancelledNotification, CancelledNotificationParam, ClientRequest, RequestId};
+use rmcp::service::{Peer, PeerRequestOptions, ServiceError};
 use rmcp::transport::streamable_http_client::StreamableHttpError;
-use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 
-/// Rounds in which a server may ask back before it answers; HAIA declines each time.
-const ROUNDS: usize = 4;
-
-/// Who waits for a sign of progress, by the token of its request.
-#[derive(Clone, Default)]
-pub(crate) struct Progress(Arc<Mutex<HashMap<NumberOrString, Arc<Notify>>>>);
-
-impl Progress {
-    fn expect(&self, token: NumberOrString) -> Expected {
-        let notify = Arc::new(Notify::new());
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), Arc::clone(&notify));
-        Expected { progress: self.clone(), token, notify }
-    }
-
-    fn happened(&self, token: &NumberOrString) {
-        if let Some(notify) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(token) {
-            notify.notify_one();
-        }
-    }
-}
-
-struct Expected {
-    progress: Progress,
-    token: NumberOrString,
-    notify: Arc<Notify>,
-}
-
-impl Drop for Expected {
-    fn drop(&mut self) {
-        self.progress.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.token);
-    }
-}
-
-/// What HAIA hears from a server. Requests of the server get rmcp's defaults: no sampling, no roots, every elicitation declined.
-#[derive(Clone)]
-pub(crate) struct Ears {
-    pub(crate) progress: Progress,
-    /// The list of tools has changed.
-    pub(crate) changed: Arc<Notify>,
-    pub(crate) log: Log,
-    pub(crate) masks: Masks,
-}
-
-impl ClientHandler for Ears {
-    fn get_info(&self) -> ClientConfig {
-        let this = Implementation::new("haia", env!("CARGO_PKG_VERSION"));
-        // The newest revision that has a handshake; the stateless one is negotiated without it.
-        ClientConfig::new(ClientCapabilities::default(), this)
-            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
-    }
-
-    async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
-        self.progress.happened(&params.progress_token.0);
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.changed.notify_one();
-    }
-
-    #[expect(deprecated, reason = "servers of the revision before still send them")]
-    async fn on_logging_message(
-        &self,
-        params: rmcp::model::LoggingMessageNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        let said = match &params.data {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        self.log.add("message", &said, &self.masks);
-    }
-}
+/// Rounds in which a server may ask back before it answers.
+const ROUNDS: usize = 6;
 
 /// Why a call brought no result.
 #[derive(Debug)]
@@ -102,7 +29,24 @@ pub(crate) enum CallError {
     /// The request could not be brought to the server.
     Broken(String),
     /// The server refused, in its own words.
-    Refused(String),
+    Refused(Refused),
+    /// The request cannot be written as the protocol wants it.
+    Invalid(String),
+}
+
+/// A refusal of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// The protocol's code; `None` where HAIA says it for the server.
+    pub(crate) code: Option<i32>,
+    /// The server's words.
+    pub(crate) message: String,
+    /// More for programs.
+    pub(crate) data: Option<Value>,
+}
+
+fn refused(message: impl Into<String>) -> CallError {
+    CallError::Refused(Refused { code: None, message: message.into(), data: None })
 }
 
 /// How long a call may take.
@@ -123,6 +67,12 @@ pub(crate) struct Link {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) generation: u64,
     pub(crate) clock: SharedClock,
+    /// What runs over it.
+    pub(crate) running: Running,
+    /// Whether it is one without sessions.
+    pub(crate) is_stateless: bool,
+    /// What the server may ask of a caller.
+    pub(crate) ask_back: Arc<[Ability]>,
 }
 
 impl Link {
@@ -135,24 +85,51 @@ impl Link {
         tool: &str,
         arguments: Option<Map<String, Value>>,
         bounds: Bounds,
+        from: Option<&McpCaller>,
+    ) -> Result<Value, CallError> {
+        let mut params = Map::new();
+        params.insert("name".to_owned(), tool.into());
+        params.insert("arguments".to_owned(), Value::Object(arguments.unwrap_or_default()));
+        self.ask("tools/call", params, bounds, from).await
+    }
+
+    /// Makes a request that a server may answer with questions. A caller who takes those gets them; one who can be asked is asked; for every
+    /// other they are declined.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        mut params: Map<String, Value>,
+        bounds: Bounds,
+        from: Option<&McpCaller>,
     ) -> Result<Value, CallError> {
         let mut deadline = self.clock.pause(bounds.total);
         let _permit = tokio::select! {
             permit = self.permits.acquire() => permit.map_err(|_| CallError::Closed)?,
             () = self.clock.pause(bounds.silent) => return Err(CallError::TooLate(bounds.silent)),
         };
-        let mut params = CallToolRequestParams::new(tool.to_owned());
-        params.arguments = arguments;
-        for _ in 0..ROUNDS {
-            let request = ClientRequest::CallToolRequest(CallToolRequest::new(params.clone()));
-            let result = self.request(request, bounds, &mut deadline).await?;
-            if result.get("resultType").is_none_or(|kind| kind != "input_required") {
-                return Ok(result);
-            }
-            params.input_responses = Some(declined(&result));
-            params.request_state = result.get("requestState").and_then(Value::as_str).map(str::to_owned);
+        let _running = self.running.enter(from);
+        if let Some(from) = from {
+            questions::put_answers(&mut params, from);
         }
-        Err(CallError::Refused("it keeps asking for input that HAIA does not give".to_owned()))
+        for _ in 0..ROUNDS {
+            let request = json!({ "method": method, "params": params });
+            let request: ClientRequest =
+                serde_json::from_value(request).map_err(|error| CallError::Invalid(error.to_string()))?;
+            let result = self.request_for(request, bounds, &mut deadline, from).await?;
+            let asked = match questions::judge(result, from, &self.ask_back) {
+                Round::Done(result) => return Ok(result),
+                Round::Asked(asked) => asked,
+            };
+            let answers = tokio::select! {
+                answers = asked.answers(from) => answers,
+                () = &mut deadline => return Err(CallError::TooLate(bounds.total)),
+            };
+            answers.put(&mut params);
+        }
+        Err(refused("it keeps asking for input that it is not given"))
     }
 
     /// Sends a request and waits for its result.
@@ -162,9 +139,26 @@ impl Link {
         bounds: Bounds,
         deadline: &mut (impl Future<Output = ()> + Unpin),
     ) -> Result<Value, CallError> {
-        let sent = self.peer.send_request_with_option(request, PeerRequestOptions::no_options()).await;
+        self.request_for(request, bounds, deadline, None).await
+    }
+
+    async fn request_for(
+        &self,
+        request: ClientRequest,
+        bounds: Bounds,
+        deadline: &mut (impl Future<Output = ()> + Unpin),
+        from: Option<&McpCaller>,
+    ) -> Result<Value, CallError> {
+        let mut options = PeerRequestOptions::no_options();
+        // On a connection without sessions each request says what its caller can do; on any other that was said at its beginning.
+        if self.is_stateless
+            && let Some(from) = from
+        {
+            options = options.with_meta(questions::meta(from, &self.ask_back));
+        }
+        let sent = self.peer.send_request_with_option(request, options).await;
         let mut handle = sent.map_err(|error| failure(&error))?;
-        let expected = self.progress.expect(handle.progress_token.0.clone());
+        let expected = self.progress.expect(handle.progress_token.0.clone(), from);
         let mut told = TellCancelled { peer: &self.peer, id: Some(handle.id.clone()) };
         let answer = loop {
             tokio::select! {
@@ -177,21 +171,8 @@ impl Link {
         };
         told.id = None;
         let result = answer.map_err(|_| CallError::Closed)?.map_err(|error| failure(&error))?;
-        serde_json::to_value(result).map_err(|error| CallError::Refused(error.to_string()))
+        serde_json::to_value(result).map_err(|error| refused(error.to_string()))
     }
-}
-
-/// What HAIA answers to a server that asks back within a call.
-fn declined(result: &Value) -> InputResponses {
-    let requests = result.get("inputRequests").and_then(Value::as_object);
-    let answers = requests.into_iter().flatten().map(|(id, request)| {
-        let answer = match request.get("method").and_then(Value::as_str) {
-            Some("roots/list") => json!({"roots": []}),
-            _ => json!({"action": "decline"}),
-        };
-        (id.clone(), answer)
-    });
-    answers.collect()
 }
 
 /// Tells the server that nobody waits for a request any more, when dropped.
@@ -213,11 +194,15 @@ impl Drop for TellCancelled<'_> {
 
 fn failure(error: &ServiceError) -> CallError {
     match error {
-        ServiceError::McpError(error) => CallError::Refused(error.message.to_string()),
+        ServiceError::McpError(error) => CallError::Refused(Refused {
+            code: Some(error.code.0),
+            message: error.message.to_string(),
+            data: error.data.clone(),
+        }),
         ServiceError::TransportClosed => CallError::Closed,
         ServiceError::TransportSend(error) => CallError::Broken(chain(error.error.as_ref())),
-        ServiceError::Cancelled { .. } => CallError::Refused("it gave the call up".to_owned()),
-        other => CallError::Refused(other.to_string()),
+        ServiceError::Cancelled { .. } => refused("it gave the call up"),
+        other => refused(other.to_string()),
     }
 }
 

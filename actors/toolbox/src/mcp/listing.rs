@@ -1,10 +1,10 @@
-//! Asks a server for its tools, page by page, within bounds: an endless list ends here, and a malformed tool costs only itself.
+//! Asks a server for its tools, and for its resources and prompts where it has some, page by page, within bounds: an endless list ends here, and a malformed tool costs only itself.
 
 use super::definition::Definition;
 use super::link::{Bounds, CallError, Link};
 use super::text;
-use rmcp::model::{ClientRequest, ListToolsRequest, PaginatedRequestParams};
-use serde_json::Value;
+use rmcp::model::{ClientRequest, ListToolsRequest, PaginatedRequestParams, ServerCapabilities};
+use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -22,6 +22,16 @@ pub(crate) struct Listing {
     pub(crate) tools: Vec<Definition>,
     /// What cannot be used of its list, and why.
     pub(crate) rejected: Vec<String>,
+    /// What it offers beside tools.
+    pub(crate) beside: Beside,
+}
+
+/// What a server offers beside tools, as it describes it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Beside {
+    pub(crate) resources: Vec<Value>,
+    pub(crate) templates: Vec<Value>,
+    pub(crate) prompts: Vec<Value>,
 }
 
 /// Reads the whole list, or as much of it as is allowed.
@@ -29,6 +39,65 @@ pub(crate) struct Listing {
 /// # Errors
 /// Why there is none.
 pub(crate) async fn list(link: &Link, most: usize, within: Duration) -> Result<Listing, String> {
+    let info = link.peer.peer_info();
+    let has = |which: Has| info.as_ref().is_none_or(|info| which(&info.capabilities));
+    let mut listing =
+        if has(|told| told.tools.is_some()) { tools(link, most, within).await? } else { Listing::default() };
+    let mut beside = Beside::default();
+    let wanted: [(_, Has, _, _); 3] = [
+        ("resources/list", |told| told.resources.is_some(), "resources", &mut beside.resources),
+        ("resources/templates/list", |told| told.resources.is_some(), "resourceTemplates", &mut beside.templates),
+        ("prompts/list", |told| told.prompts.is_some(), "prompts", &mut beside.prompts),
+    ];
+    for (method, which, member, into) in wanted {
+        // A server that does not tell what it has has tools at most.
+        if info.is_some() && has(which) {
+            match others(link, method, member, within).await {
+                Ok(found) => *into = found,
+                Err(why) => listing.rejected.push(format!("{method}: {why}")),
+            }
+        }
+    }
+    listing.beside = beside;
+    Ok(listing)
+}
+
+/// Whether a server says that it has something.
+type Has = fn(&ServerCapabilities) -> bool;
+
+/// The most resources, templates or prompts of one server.
+const OTHERS: usize = 1000;
+/// The most bytes of one of their descriptions.
+const OTHER_BYTES: usize = 16 << 10;
+
+async fn others(link: &Link, method: &str, member: &str, within: Duration) -> Result<Vec<Value>, String> {
+    let mut deadline = link.clock.pause(within);
+    let (mut found, mut params) = (Vec::new(), json!({}));
+    for _ in 0..PAGES {
+        let request: ClientRequest = serde_json::from_value(json!({ "method": method, "params": params }))
+            .map_err(|error| format!("it cannot be asked for: {error}"))?;
+        let bounds = Bounds { silent: within, total: within };
+        let page = link.request(request, bounds, &mut deadline).await.map_err(|error| match error {
+            CallError::Refused(refused) => text::clean_line(&refused.message, 200),
+            CallError::Broken(why) | CallError::Invalid(why) => text::clean_line(&why, 200),
+            CallError::TooLate(_) => format!("it did not come within {}", contract::units::Span(within)),
+            CallError::Closed => "the connection ended".to_owned(),
+        })?;
+        let members = page.get(member).and_then(Value::as_array).into_iter().flatten();
+        found.extend(members.filter(|one| one.is_object() && one.to_string().len() <= OTHER_BYTES).cloned());
+        if found.len() >= OTHERS {
+            found.truncate(OTHERS);
+            break;
+        }
+        match page.get("nextCursor").and_then(Value::as_str) {
+            Some(next) if params["cursor"] != next => params = json!({ "cursor": next }),
+            _ => break,
+        }
+    }
+    Ok(found)
+}
+
+async fn tools(link: &Link, most: usize, within: Duration) -> Result<Listing, String> {
     let mut deadline = link.clock.pause(within);
     let mut reading = Reading::new(most);
     let mut cursor: Option<String> = None;
@@ -40,8 +109,11 @@ pub(crate) async fn list(link: &Link, most: usize, within: Duration) -> Result<L
         let page = page.map_err(|error| match error {
             CallError::TooLate(_) => format!("its list of tools did not come within {}", contract::units::Span(within)),
             CallError::Closed => "it ended while its tools were listed".to_owned(),
-            CallError::Broken(why) | CallError::Refused(why) => {
+            CallError::Broken(why) | CallError::Invalid(why) => {
                 format!("its tools cannot be listed: {}", text::clean_line(&why, 300))
+            }
+            CallError::Refused(refused) => {
+                format!("its tools cannot be listed: {}", text::clean_line(&refused.message, 300))
             }
         })?;
         match reading.take(&page)? {
@@ -103,7 +175,6 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn tool(name: &str) -> Value {
         json!({"name": name, "inputSchema": {"type": "object"}})

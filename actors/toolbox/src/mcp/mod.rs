@@ -7,12 +7,14 @@
 //! samples a model for a server, never shows it files, and never runs a command that is not an entry of the file.
 
 mod approved;
+mod attached;
 mod begin;
 mod calls;
 mod check;
 mod config;
 mod control;
 mod definition;
+mod ears;
 mod entry;
 mod environment;
 mod events;
@@ -31,6 +33,7 @@ mod net;
 mod offers;
 mod own;
 mod pins;
+mod questions;
 mod reports;
 mod result;
 mod schema;
@@ -48,12 +51,8 @@ pub use host::{Alarm, Host, Observed, Ports, SharedSettings};
 pub use states::{KeptStates, NamedState, States};
 pub use stdio::Guardian;
 
-use std::time::Duration;
-
 /// The name of the owner of all tools that come from MCP servers.
 pub const OWNER: &str = "mcp";
 
 pub(crate) use calls::READ_RESULT;
-
-/// The longest that any call may take, whatever its progress.
-pub(crate) const MAX_CALL: Duration = Duration::from_secs(3600);
+pub(crate) use contract::tools::MAX_CALL;

@@ -37,6 +37,8 @@ pub(crate) struct Own {
     pub(crate) max_result: Option<Size>,
     /// Calls at once; further ones wait.
     pub(crate) concurrent: Option<usize>,
+    /// What the server may ask of a caller who speaks MCP and can answer. HAIA itself never answers for one.
+    pub(crate) ask_back: Vec<Ability>,
 }
 
 impl Default for Own {
@@ -56,6 +58,7 @@ impl Default for Own {
             protocol: None,
             max_result: None,
             concurrent: None,
+            ask_back: vec![Ability::Elicitation],
         }
     }
 }
@@ -108,6 +111,39 @@ pub(crate) fn matches(patterns: &[String], name: &str) -> bool {
         Some(beginning) => name.starts_with(beginning),
         None => name == pattern,
     })
+}
+
+/// What a caller can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ability {
+    /// A form that a person fills in.
+    Elicitation,
+    /// An answer of the caller's own model.
+    Sampling,
+    /// Its folders.
+    Roots,
+}
+
+impl Ability {
+    /// The capability as the protocol names it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Ability::Elicitation => "elicitation",
+            Ability::Sampling => "sampling",
+            Ability::Roots => "roots",
+        }
+    }
+
+    /// What the protocol's method needs.
+    pub(crate) fn of(method: &str) -> Option<Self> {
+        match method {
+            "elicitation/create" => Some(Ability::Elicitation),
+            "sampling/createMessage" => Some(Ability::Sampling),
+            "roots/list" => Some(Ability::Roots),
+            _ => None,
+        }
+    }
 }
 
 /// Which tools only read.

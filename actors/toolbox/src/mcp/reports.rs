@@ -75,7 +75,10 @@ impl Host {
                 if server.machine.is_off() || server.machine.generation() != generation {
                     return;
                 }
-                server.reach.send_replace(Reach::Up(link));
+                if let Some(again) = super::attached::subscribe_again((*link).clone(), &server.figures) {
+                    context.spawn(again);
+                }
+                server.reach.send_replace(Reach::Up(*link));
                 tracing::info!(server = &**name, tools = server.tools.len(), "an MCP server is ready");
                 let epoch = server.epoch;
                 let healthy = Happened { server: Arc::clone(name), epoch, input: Input::Healthy { generation } };

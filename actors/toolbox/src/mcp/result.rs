@@ -17,6 +17,11 @@ pub(crate) struct Shown {
     pub(crate) original: Option<String>,
 }
 
+/// Whether it is no result yet, but asks for input (2026-07-28).
+pub(crate) fn asks(result: &Value) -> bool {
+    result.get("resultType").is_some_and(|kind| kind == "input_required")
+}
+
 /// Makes the text of a result.
 ///
 /// # Errors

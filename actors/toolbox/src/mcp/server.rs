@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::environment::Masks;
 use super::life::PeerFacts;
 use super::link::Link;
-use super::listing::Listing;
+use super::listing::{Beside, Listing};
 use super::logs::Log;
 use super::machine::Machine;
 use super::pins::Pins;
@@ -76,6 +76,8 @@ pub(crate) struct Figures {
     /// Whether the last call got no answer in time.
     pub(crate) is_silent: AtomicBool,
     pub(crate) latency: Histogram,
+    /// Resources that somebody subscribed to: a connection that is made anew knows of none.
+    pub(crate) subscribed: Mutex<BTreeSet<String>>,
     /// Tools that are held back, by the server's own names: a call that waited for the server's start must not slip through.
     pub(crate) withheld: Mutex<BTreeSet<String>>,
 }
@@ -99,6 +101,8 @@ pub(crate) struct Server {
     pub(crate) tools: Vec<Arc<ServerTool>>,
     pub(crate) withheld: Vec<(Definition, WithheldTool)>,
     pub(crate) rejected: Vec<String>,
+    /// What it offered beside tools when it was up last.
+    pub(crate) beside: Beside,
     pub(crate) facts: PeerFacts,
     pub(crate) log: Log,
     pub(crate) figures: Arc<Figures>,
@@ -136,6 +140,7 @@ impl Server {
             tools: Vec::new(),
             withheld: Vec::new(),
             rejected: Vec::new(),
+            beside: Beside::default(),
             facts: PeerFacts::default(),
             log,
             figures: Arc::default(),
@@ -176,6 +181,7 @@ impl Server {
         self.set_tools(judged.offered);
         self.withhold(judged.withheld);
         self.rejected = listing.rejected;
+        self.beside = listing.beside;
         let tell = if judged.tell {
             Some(Some(self.told_of_withheld()))
         } else {

@@ -185,6 +185,7 @@ impl Host {
             start_timeout: entry.own.start_timeout.unwrap_or(config.start_timeout).0,
             max_tools: config.max_tools,
             concurrent: entry.own.concurrent.unwrap_or(config.concurrent_calls),
+            updates: Arc::clone(&self.ports.updates),
             reports: context.mailbox().port::<Reported>(Lane::Control),
             stop,
         };

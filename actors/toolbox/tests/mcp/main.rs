@@ -12,6 +12,7 @@ mod control;
 mod network;
 mod processes;
 mod real;
+mod relay;
 mod rig;
 mod safety;
 mod scale;

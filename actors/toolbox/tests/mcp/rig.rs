@@ -129,6 +129,7 @@ impl Rig {
             alarm: Arc::new(move |trouble| told.lock().expect("troubles").push(trouble)),
             refresh: Arc::clone(&refresh),
             catalogue: Arc::clone(&catalogue),
+            updates: Arc::default(),
             guardian: Guardian { program: helper(), arguments: vec!["guard".into()] },
             clock: Arc::new(SystemClock::real()),
             ids: Arc::new(SystemIds),
@@ -141,9 +142,12 @@ impl Rig {
                 name: toolbox::mcp::OWNER,
                 list: host.port::<ListTools>(Lane::Interactive),
                 call: host.port::<CallTool>(Lane::Interactive),
+                call_for_mcp: Some(host.port(Lane::Interactive)),
                 plan: None,
             }],
             catalogue: Arc::clone(&catalogue),
+            everything: SharedCatalogue::default(),
+            own: SharedCatalogue::default(),
             audit: rows.clone(),
             clock: Arc::new(SystemClock::real()),
             timezone: jiff::tz::TimeZone::UTC,
@@ -231,14 +235,11 @@ impl Rig {
         arguments: serde_json::Value,
         timeout: Duration,
     ) -> Result<ToolResult, Failure> {
-        let call = CallTool {
-            request_id: RequestId::new("r-1"),
-            caller: Caller { name: caller.into(), scope: Scope::Control, origin: Origin::Chat },
-            name: tool.into(),
-            arguments: arguments.to_string(),
-            timeout,
-        };
-        self.call.ask(call, PATIENCE).await.expect("the toolbox answers")
+        let caller = Caller { name: caller.into(), scope: Scope::Control, origin: Origin::Chat };
+        self.call
+            .ask(CallTool { caller, timeout, ..call(tool, arguments) }, PATIENCE)
+            .await
+            .expect("the toolbox answers")
     }
 
     pub async fn call(&self, tool: &str, arguments: serde_json::Value) -> Result<ToolResult, Failure> {
@@ -262,6 +263,17 @@ impl Rig {
 
     pub async fn drain(&self) {
         self.ask(Drain).await;
+    }
+}
+
+/// A call of a tool.
+pub fn call(tool: &str, arguments: serde_json::Value) -> CallTool {
+    CallTool {
+        request_id: RequestId::new("r-1"),
+        caller: Caller { name: "anna".into(), scope: Scope::Control, origin: Origin::Chat },
+        name: tool.into(),
+        arguments: arguments.to_string(),
+        timeout: PATIENCE,
     }
 }
 

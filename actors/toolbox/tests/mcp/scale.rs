@@ -2,9 +2,14 @@
 //! `cargo test -p toolbox --test mcp scale -- --ignored --nocapture --test-threads 1`.
 
 use crate::network::{Server, entry};
-use crate::rig::{Rig, file, python, run};
+use crate::rig::{PATIENCE, Rig, file, python, run};
 use contract::mcp::{ListMcpServers, McpState};
 use serde_json::json;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Kilobytes in memory, and open files, of this process.
@@ -101,22 +106,160 @@ fn a_thousand_reconnects_leave_nothing_behind() {
     });
 }
 
+/// The middle and the last but one in a hundred.
+fn quantiles(mut took: Vec<Duration>) -> (f64, f64) {
+    took.sort_unstable();
+    let at = |part: usize| took[(took.len() * part / 100).min(took.len() - 1)].as_secs_f64() * 1000.0;
+    (at(50), at(99))
+}
+
+/// Calls a tool of a program without HAIA: a line there, a line back.
+fn directly_on_pipes(count: usize) -> Vec<Duration> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mcp/server.py");
+    let mut child = Command::new("python3")
+        .args([script, "good"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3");
+    let mut input = child.stdin.take().expect("input");
+    let mut output = BufReader::new(child.stdout.take().expect("output"));
+    let mut exchange = |message: serde_json::Value| {
+        writeln!(input, "{message}").and_then(|()| input.flush()).expect("it reads");
+        let mut line = String::new();
+        output.read_line(&mut line).expect("it answers");
+    };
+    exchange(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-11-25"}}));
+    let call = |at| {
+        let params = json!({"name": "echo", "arguments": {"text": "x"}});
+        json!({"jsonrpc": "2.0", "id": at, "method": "tools/call", "params": params})
+    };
+    let took = (1..=count).map(|at| {
+        let begun = Instant::now();
+        exchange(call(at));
+        begun.elapsed()
+    });
+    let took = took.collect();
+    let _ = child.kill();
+    let _ = child.wait();
+    took
+}
+
+/// Calls a tool of a server on the network without HAIA, over one kept connection.
+fn directly_on_the_network(url: &str, count: usize) -> Vec<Duration> {
+    let address = url.trim_start_matches("http://").trim_end_matches("/mcp");
+    let mut connection = TcpStream::connect(address).expect("it listens");
+    connection.set_nodelay(true).expect("a socket");
+    let mut answers = BufReader::new(connection.try_clone().expect("a socket"));
+    let params = json!({"name": "echo", "arguments": {"text": "x"}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let took = (0..count).map(|_| {
+        let begun = Instant::now();
+        connection.write_all(request.as_bytes()).expect("it reads");
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            answers.read_line(&mut line).expect("it answers");
+            if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = told.trim().parse().expect("a length");
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        answers.read_exact(&mut body).expect("a body");
+        begun.elapsed()
+    });
+    took.collect()
+}
+
 #[test]
 #[ignore = "measures time: for a quiet machine"]
 fn calls_are_passed_on_quickly() {
+    const CALLS: usize = 1000;
     run(async {
         let http = Server::start("plain", 0);
         let rig = Rig::start(&file([("pipe", python(&["good"])), ("net", entry(&http.url("/mcp")))])).await;
         rig.until_offered("pipe__echo", true).await;
         rig.until_offered("net__echo", true).await;
-        for tool in ["pipe__echo", "net__echo"] {
-            for _ in 0..500 {
+        for (tool, direct) in
+            [("pipe__echo", directly_on_pipes(CALLS)), ("net__echo", directly_on_the_network(&http.url("/mcp"), CALLS))]
+        {
+            let mut took = Vec::new();
+            for _ in 0..CALLS {
+                let begun = Instant::now();
                 rig.text(tool, json!({"text": "x"})).await;
+                took.push(begun.elapsed());
             }
+            let (through, direct) = (quantiles(took), quantiles(direct));
+            println!(
+                "{tool}: direct p50 {:.2} p99 {:.2} ms, through HAIA p50 {:.2} p99 {:.2} ms, added p50 {:.2} p99 {:.2} ms",
+                direct.0,
+                direct.1,
+                through.0,
+                through.1,
+                through.0 - direct.0,
+                through.1 - direct.1
+            );
+            assert!(through.0 < 30.0, "no 40 ms step: {} ms", through.0);
         }
-        for server in rig.ask(ListMcpServers).await {
-            println!("{}: {:?} ms over {} calls", server.name, server.latency_ms, server.calls);
+        rig.drain().await;
+    });
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_hundred_reloads_lose_no_call_of_untouched_servers() {
+    run(async {
+        let http = Server::start("session", 0);
+        let entries = |at: usize| {
+            let mut changing = python(&["good", &at.to_string()]);
+            changing["haia"] = json!({"trust": "read"});
+            let mut servers = serde_json::Map::new();
+            servers.insert("pipe".to_owned(), python(&["good"]));
+            servers.insert("net".to_owned(), entry(&http.url("/mcp")));
+            servers.insert("changing".to_owned(), changing);
+            if at.is_multiple_of(2) {
+                servers.insert("comes_and_goes".to_owned(), entry(&http.url("/other")));
+            }
+            json!({"mcpServers": servers}).to_string()
+        };
+        let mut rig = Rig::start(&entries(0)).await;
+        rig.until_offered("pipe__echo", true).await;
+        rig.until_offered("net__echo", true).await;
+        let over = Arc::new(AtomicBool::new(false));
+        let callers = ["pipe__echo", "net__echo", "pipe__echo", "net__echo"].map(|tool| {
+            let (call, over) = (rig.call.clone(), Arc::clone(&over));
+            actix_rt::spawn(async move {
+                let mut calls = 0;
+                while !over.load(Ordering::Relaxed) {
+                    let answer = call.ask(crate::rig::call(tool, json!({"text": "x"})), PATIENCE).await;
+                    let result = answer.expect("the toolbox answers").expect("a result");
+                    assert!(!result.is_error && result.text == "x", "{tool}: {result:?}");
+                    calls += 1;
+                }
+                calls
+            })
+        });
+        for at in 1..=100 {
+            let text = entries(at);
+            rig.reload(|settings| settings.servers = text.into()).await;
         }
+        over.store(true, Ordering::Relaxed);
+        let mut calls = 0;
+        for caller in callers {
+            calls += caller.await.expect("no call was lost");
+        }
+        println!("{calls} calls during 100 reloads, none lost");
+        assert!(calls > 100, "{calls}");
+        let servers = rig.ask(ListMcpServers).await;
+        let restarts = |name: &str| servers.iter().find(|one| &*one.name == name).map(|one| one.restarts);
+        assert_eq!((restarts("pipe"), restarts("net")), (Some(0), Some(0)), "they were not touched");
         rig.drain().await;
     });
 }
