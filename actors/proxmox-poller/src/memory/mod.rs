@@ -4,12 +4,14 @@
 
 mod backups;
 mod keep;
+mod raised;
 mod stops;
 #[cfg(test)]
 mod tests;
 
 pub use backups::FailedBackup;
 pub use keep::{Kept, fingerprint, pack, unpack};
+pub use raised::Raised;
 pub use stops::{Stop, StopKind};
 
 use crate::model::{Guest, GuestState, NodeState, OwnAction, Snapshot, TaskState};
@@ -47,6 +49,8 @@ pub struct Memory {
     pub blind: Option<Blindness>,
     /// What HAIA did itself within the last day, the oldest first.
     pub actions: Vec<OwnAction>,
+    /// What the rules found lately, by `rule:object`.
+    pub raised: BTreeMap<Arc<str>, Raised>,
     /// Whether every part was tried once since HAIA watches this cluster: what is found before was there before.
     pub is_settled: bool,
 }

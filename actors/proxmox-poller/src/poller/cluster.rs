@@ -175,7 +175,7 @@ impl Cluster {
                 }
                 self.is_blind = true;
                 self.watch.memory.failed(now, is_refused, &why);
-                self.watch.judge_failed(&self.name, book);
+                self.watch.judge_failed(&self.name, book, now);
                 self.problem = Some(why);
                 None
             }

@@ -3,7 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
 use super::{Rule, words};
-use crate::memory::Memory;
+use crate::memory::{Memory, Raised};
 use contract::alerts::{Finding, Judged, Labels};
 use contract::monitor::{RuleBook, RuleInfo};
 use std::sync::Arc;
@@ -17,11 +17,18 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// After a good poll there is nothing to find.
 fn judge(court: &Court<'_>) -> Vec<Judged> {
     court.cluster(None)
+}
+
+/// Judged after a good poll.
+fn ended(_: &Court<'_>, raised: &Raised) -> Option<String> {
+    let was_refused = raised.summary.starts_with("refuses");
+    Some(if was_refused { "lets HAIA in again" } else { "can be seen again" }.to_owned())
 }
 
 /// The judgement after a poll that failed: only this rule can say anything then.

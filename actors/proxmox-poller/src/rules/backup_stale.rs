@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels, seconds};
 use super::{Need, Rule, schedule, words};
+use crate::memory::Raised;
 use crate::model::{BackupJob, Guest, Shelf, seconds_between};
 use crate::tools::words::span;
 use contract::alerts::{Finding, Judged, Reading, Severity};
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::BackupJobs, Need::Shelves, Need::NotBackedUp],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -49,6 +51,20 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         judged.push(court.judged(object, Case { findings: finding.into_iter().collect(), unseen: Vec::new() }));
     }
     judged
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let Some((_, id)) = raised.object.split_once("/backup-job/") else {
+        let verb = if raised.subject.starts_with("1 ") { "is" } else { "are" };
+        return Some(format!("{verb} now in a backup job"));
+    };
+    let job = scene.fresh(&scene.snapshot.backup_jobs, JOBS_FRESH_S)?.iter().find(|job| *job.id == *id);
+    Some(match job {
+        None => "was removed".to_owned(),
+        Some(job) if !job.is_enabled => "was switched off".to_owned(),
+        Some(_) => "has a fresh backup of every guest again".to_owned(),
+    })
 }
 
 /// The guests of a job whose newest backup is too old, with its age in seconds; `None` when that cannot be told.

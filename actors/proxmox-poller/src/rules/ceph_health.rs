@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, levels};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::CephStatus;
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Ceph],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -72,6 +74,12 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         }
     }
     court.cluster(Some(finding))
+}
+
+fn ended(court: &Court<'_>, _: &Raised) -> Option<String> {
+    let ceph = court.scene.fresh(&court.scene.snapshot.ceph, FRESH_S).filter(|ceph| worst(ceph).is_none())?;
+    let is_muted = ceph.checks.iter().any(|check| check.is_muted);
+    Some(if is_muted { "is healthy but for muted checks" } else { "is healthy again" }.to_owned())
 }
 
 /// How bad it is, muted checks aside.

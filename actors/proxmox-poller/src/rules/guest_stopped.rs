@@ -3,7 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels, seconds};
 use super::{Rule, words};
-use crate::memory::StopKind;
+use crate::memory::{Raised, StopKind};
 use crate::model::{GuestState, seconds_between};
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// The tag of guests that are meant to run always.
@@ -66,6 +67,11 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let is_stopped = court.scene.guest_of(raised).is_some_and(|guest| guest.state == GuestState::Stopped);
+    if is_stopped { None } else { court.guest_end(raised, |_| Some("is running again".to_owned())) }
 }
 
 /// Whether all guests of the node were shut down at that time.

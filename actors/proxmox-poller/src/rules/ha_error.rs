@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised, seconds};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::GuestState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Ha],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -74,4 +76,21 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    if raised.labels.first("vmid").is_none() {
+        return Some("has a working HA manager again".to_owned());
+    }
+    let Some(guest) = scene.guest_of(raised) else { return Some(super::scene::GONE.to_owned()) };
+    let ha = scene.fresh(&scene.snapshot.ha, FRESH_S)?;
+    let resource = ha.resources.iter().find(|resource| resource.vmid() == Some(guest.vmid));
+    Some(match resource.map(|resource| &*resource.state) {
+        Some("started") if guest.state == GuestState::Running => "is running under HA again".to_owned(),
+        Some("started") => "is started by HA again".to_owned(),
+        Some("stopped" | "request_stop") => "is stopped in HA".to_owned(),
+        Some("disabled" | "ignored") | None => "is not managed by HA any more".to_owned(),
+        Some(state) => format!("has left that state in HA ({})", words::quoted(state)),
+    })
 }

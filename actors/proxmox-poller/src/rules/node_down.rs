@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels};
 use super::{Rule, words};
+use crate::memory::Raised;
 use crate::model::{NodeState, seconds_between};
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A guest that was seen up so shortly before ran on the node when it went.
@@ -53,6 +55,14 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    match court.scene.snapshot.node(raised.labels.first("node")?).map(|node| node.state) {
+        Some(NodeState::Offline) => None,
+        Some(_) => Some("is back".to_owned()),
+        None => Some(super::scene::GONE.to_owned()),
+    }
 }
 
 fn capital(text: &str) -> String {

@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Ceph],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -61,4 +63,14 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         finding.causes = scene.causes_of_absence();
     }
     court.cluster(Some(finding))
+}
+
+fn ended(court: &Court<'_>, _: &Raised) -> Option<String> {
+    let ceph = court.scene.fresh(&court.scene.snapshot.ceph, FRESH_S)?;
+    let (up, all) = ceph.osds_up.zip(ceph.osds)?;
+    Some(match usize::try_from(all.saturating_sub(up)).unwrap_or(0) {
+        0 => format!("has all {} up again", words::count(all as usize, "storage daemon")),
+        // One that is down for long is taken out; its data is copied elsewhere.
+        out => format!("goes on without {}", words::count(out, "storage daemon")),
+    })
 }

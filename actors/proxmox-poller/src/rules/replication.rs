@@ -3,6 +3,7 @@
 use super::defaults::{REPLICATION, settings};
 use super::scene::{Case, Court, levels, reading, seconds};
 use super::{Need, Rule, schedule, words};
+use crate::memory::Raised;
 use crate::tools::words::span;
 use contract::alerts::{Judged, Reading};
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Replication],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -74,4 +76,15 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let jobs = scene.fresh(&scene.snapshot.replication, FRESH_S)?;
+    let (_, id) = raised.object.split_once("/replication/")?;
+    Some(match jobs.iter().find(|job| &*job.id == id) {
+        None => "was removed".to_owned(),
+        Some(job) if job.is_disabled => "was switched off".to_owned(),
+        Some(_) => "works again".to_owned(),
+    })
 }

@@ -3,7 +3,7 @@
 use super::defaults::{LOOP, settings};
 use super::scene::{Case, Court, levels, seconds};
 use super::{Rule, words};
-use crate::memory::StopKind;
+use crate::memory::{Raised, StopKind};
 use crate::model::GuestState;
 use crate::tools::words::span;
 use contract::alerts::{Judged, Reading};
@@ -18,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -64,4 +65,8 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |_| Some("runs steadily again".to_owned()))
 }

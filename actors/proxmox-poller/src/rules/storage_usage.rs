@@ -5,6 +5,7 @@ use super::defaults::{above, settings};
 use super::scene::{Case, Court, levels, limit, reading};
 use super::words;
 use crate::history::{Metric, Subject};
+use crate::memory::Raised;
 use crate::model::StorageState;
 use crate::tools::words::{span, used_of};
 use contract::alerts::{Judged, Reading, Severity};
@@ -23,6 +24,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A storage that has this much left is not said to be full soon, whatever the line through its past says.
@@ -89,6 +91,17 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let storage = scene.snapshot.storages.iter().find(|storage| scene.storage_object(storage) == raised.object);
+    let Some(storage) = storage else { return Some("was removed or switched off".to_owned()) };
+    let figure = words::percent(storage.used_fraction()? * 100.0);
+    Some(match raised.summary.starts_with("will be full") {
+        true => format!("is no longer about to be full ({figure} now)"),
+        false => format!("is back to {figure}"),
+    })
 }
 
 fn worse(one: Reading, other: Reading) -> Reading {

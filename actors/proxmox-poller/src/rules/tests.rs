@@ -1,5 +1,6 @@
 //! Every rule on hand-built snapshots: what it raises, holds and clears, what it leaves alone, and in which words.
 
+mod ends;
 mod guests;
 mod nodes;
 mod property;

@@ -3,6 +3,7 @@
 use super::defaults::{above, settings};
 use super::scene::{Case, Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Clocks],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -53,6 +55,10 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.node_end(raised, |_| Some("has the right time again".to_owned()))
 }
 
 /// What most clocks agree on. Of two the one nearer to the member that answered: that one's is the measure.

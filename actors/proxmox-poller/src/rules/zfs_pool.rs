@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, raised_up_to};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::{Judged, Severity};
 use contract::monitor::RuleInfo;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Zfs],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -63,5 +65,19 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             case.findings.push(finding);
         }
         Some(())
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let node = raised.labels.first("node")?;
+    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
+    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
+    let name = raised.labels.first("storage")?;
+    let pool = scene.fresh(&parts.zfs_pools, FRESH_S)?.iter().find(|pool| &*pool.name == name);
+    Some(match pool {
+        None => "was removed".to_owned(),
+        Some(_) if raised.summary.starts_with("has counted") => "counts no errors any more".to_owned(),
+        Some(_) => "is ONLINE again".to_owned(),
     })
 }
