@@ -334,6 +334,18 @@ fn twenty_flips_in_five_minutes_are_at_most_three_messages() {
 }
 
 #[test]
+fn a_provider_that_does_not_answer_is_told() {
+    // Nobody listens on this port.
+    let more =
+        "[providers.away]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\napi_key = \"sk-sim-0123456789\"\n";
+    let lookout = Lookout::start(FACTOR, Vec::new(), more);
+    let told = lookout.until_told("the provider to be told", |told| told.kind() == "opened");
+    assert_eq!((told.title(), told.members()), ("provider away does not answer", vec!["provider_down:provider/away"]));
+    lookout.pass(600);
+    assert_eq!(lookout.hook.told().len(), 1);
+}
+
+#[test]
 fn a_quiet_half_hour_sends_nothing() {
     let script = Script::quiet_week(3, jiff::Timestamp::now());
     let lookout = Lookout::start(120, vec![("lab".into(), SimConfig { script, ..SimConfig::default() })], "");

@@ -63,7 +63,7 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
         let is_busy = court.settings(&raised.labels).is_some_and(|settings| graded(&settings, figure).is_some());
         Some(match is_busy {
             true => "is as busy as usual".to_owned(),
-            false => format!("is back to {} of its processors", words::percent(figure)),
+            false => format!("is back to {} processor use", words::about(figure)),
         })
     })
 }

@@ -50,6 +50,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     court.guest_end(raised, |guest| {
         let figure = guest.disk_fraction()? * 100.0;
-        Some(format!("has room again: its root disk is {} full", words::percent(figure)))
+        Some(format!("has room again: its root disk is {} full", words::about(figure)))
     })
 }

@@ -70,6 +70,6 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
         let figure = guest.memory_fraction()? * 100.0;
         // A figure that may hold what its host keeps for it says too much.
         let is_sure = !is_doubtful(guest) || figure < court.floor();
-        is_sure.then(|| format!("is back to {} of its memory", words::percent(figure)))
+        is_sure.then(|| format!("is back to {} memory use", words::about(figure)))
     })
 }

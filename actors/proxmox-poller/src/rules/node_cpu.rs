@@ -56,7 +56,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 }
 
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
-    court.node_end(raised, |node| Some(format!("is back to {} of its processors", words::percent(node.cpu? * 100.0))))
+    court.node_end(raised, |node| Some(format!("is back to {} processor use", words::about(node.cpu? * 100.0))))
 }
 
 /// Processors that a guest keeps busy.

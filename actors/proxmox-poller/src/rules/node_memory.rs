@@ -60,7 +60,7 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     court.node_end(raised, |node| {
         let used = fraction(node.memory_bytes, node.memory_total_bytes)? * 100.0;
         let figure = Some(used).filter(|used| *used < court.floor()).or_else(|| needed(court, node))?;
-        Some(format!("is back to {} of its memory", words::percent(figure)))
+        Some(format!("is back to {} memory use", words::about(figure)))
     })
 }
 

@@ -97,7 +97,7 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let scene = &court.scene;
     let storage = scene.snapshot.storages.iter().find(|storage| scene.storage_object(storage) == raised.object);
     let Some(storage) = storage else { return Some("was removed or switched off".to_owned()) };
-    let figure = words::percent(storage.used_fraction()? * 100.0);
+    let figure = words::about(storage.used_fraction()? * 100.0);
     Some(match raised.summary.starts_with("will be full") {
         true => format!("is no longer about to be full ({figure} now)"),
         false => format!("is back to {figure}"),

@@ -62,5 +62,5 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let pool = pools.iter().find(|pool| &*pool.name == name && of_object(pool.volume_group.as_deref().unwrap_or("-")));
     let Some(pool) = pool else { return Some("was removed".to_owned()) };
     let used = fraction(pool.metadata_used_bytes, pool.metadata_bytes)?;
-    Some(format!("is back to {} of its metadata", words::percent(used * 100.0)))
+    Some(format!("is back to {} metadata use", words::about(used * 100.0)))
 }

@@ -77,7 +77,6 @@ fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let pool = scene.fresh(&parts.zfs_pools, FRESH_S)?.iter().find(|pool| &*pool.name == name);
     Some(match pool {
         None => "was removed".to_owned(),
-        Some(_) if raised.summary.starts_with("has counted") => "counts no errors any more".to_owned(),
-        Some(_) => "is ONLINE again".to_owned(),
+        Some(_) => "is healthy again".to_owned(),
     })
 }
