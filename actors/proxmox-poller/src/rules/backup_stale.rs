@@ -140,9 +140,9 @@ fn of_job(
     finding.labels = labels;
     finding.affected = affected;
     finding.value = guests.iter().filter_map(|(_, age)| *age).max().map(|age| format!("{} old", span(age)));
-    finding.limit = job.schedule.as_deref().map(|schedule| format!("runs {}", words::quoted(schedule)));
+    let when = job.schedule.as_deref().map(|schedule| format!(" ({})", words::quoted(schedule))).unwrap_or_default();
     finding.meaning =
-        Some("The job does not run, or fails for them. Its last run in the task log says more.".to_owned());
+        Some(format!("The job{when} does not run, or fails for them. Its last run in the task log says more."));
     Some(finding)
 }
 
@@ -152,11 +152,14 @@ fn uncovered(court: &Court<'_>, names: Vec<String>) -> Option<Finding> {
     let settings = court.settings(&labels)?;
     let read = levels(&settings, |severity, _| (severity == Severity::Info).then_some(Reading::Raised));
     let subject = words::count(names.len(), "guest");
-    let summary = if names.len() == 1 { "is in no backup job" } else { "are in no backup job" };
+    let (summary, meaning) = if names.len() == 1 {
+        ("is in no backup job", "It is lost if its disks are. Add it to a job, or except it from this rule.")
+    } else {
+        ("are in no backup job", "They are lost if their disks are. Add them to a job, or except them from this rule.")
+    };
     let mut finding = court.finding(scene.object("guests-without-backup-job"), subject, summary, scene.now, read);
     finding.labels = labels;
     finding.affected = names;
-    finding.meaning =
-        Some("They are lost if their disks are. Add them to a job, or except them from this rule.".to_owned());
+    finding.meaning = Some(meaning.to_owned());
     Some(finding)
 }

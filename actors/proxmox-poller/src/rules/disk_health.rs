@@ -47,10 +47,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             };
             let mut finding = court.finding(object, subject, summary, scene.now, read);
             finding.labels = labels;
-            finding.value = Some(match (is_ill, left) {
-                (false, Some(left)) => words::percent(left),
-                _ => words::quoted(health),
-            });
+            finding.value = left.filter(|_| !is_ill).map(words::percent);
             finding.limit = left.filter(|_| !is_ill).and_then(|left| limit(&settings, left)).map(words::percent);
             finding.meaning = Some("Replace it soon, and see that backups of what is on it are fresh.".to_owned());
             let facts = [("model", &disk.model), ("serial", &disk.serial), ("used for", &disk.used_for)];

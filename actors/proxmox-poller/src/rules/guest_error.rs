@@ -38,7 +38,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             ),
         };
         let mut finding = court.about_guest(guest, summary, guest.state_since, raised(&settings));
-        finding.value = Some(word.to_string());
+        finding.value = Some(format!("QEMU says {}", super::words::quoted(word)));
         finding.meaning = Some(meaning.to_owned());
         finding.causes = court
             .scene

@@ -35,7 +35,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             levels.iter_mut().for_each(|level| level.raise_for = grace.0);
         }
         let mut finding = court.about_guest(guest, format!("is locked ({})", words::quoted(lock)), scene.now, levels);
-        finding.value = Some(words::quoted(lock));
         finding.meaning = Some(format!(
             "Nothing that runs would take the lock away: what set it was cut off. If that is so, `{} unlock {}` on {} frees it.",
             if guest.kind == crate::model::GuestKind::Vm { "qm" } else { "pct" },

@@ -63,6 +63,8 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             true => format!("Its tag says that it is meant to run always. Ask {user}, or start it again."),
             false => "Somebody asked for it; there is nothing to do.".to_owned(),
         });
+        // The summary says who and how.
+        finding.before = None;
         finding.causes = scene.causes_of_node(&guest.node);
         case.findings.push(finding);
     }

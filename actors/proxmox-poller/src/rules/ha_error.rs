@@ -31,7 +31,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
     for resource in &ha.resources {
         let (summary, meaning) = match &*resource.state {
             "error" => (
-                "is in error: HA has given up on it",
+                "was given up by HA",
                 "HA tried and failed too often. Find out why it does not start, then disable and enable it in HA.",
             ),
             "fence" => (
@@ -52,7 +52,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             levels.iter_mut().for_each(|level| level.raise_for = level.raise_for.max(grace));
         }
         let mut finding = court.about_guest(guest, summary, scene.now, levels);
-        finding.value = Some(words::quoted(&resource.state));
+        finding.value = Some(format!("HA says {}", words::quoted(&resource.state)));
         finding.meaning = Some(meaning.to_owned());
         if &*resource.state != "error" || guest.state == GuestState::Unknown {
             finding.causes = scene.causes_of_absence();

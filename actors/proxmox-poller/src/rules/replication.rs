@@ -63,7 +63,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         };
         let mut finding = court.finding(object, subject, summary, scene.now, read);
         finding.labels = labels;
-        finding.value = Some(words::count(job.fail_count as usize, "failure"));
         finding.before = job.error.as_deref().map(words::quoted);
         finding.meaning = Some(match age_s {
             Some(age) => {

@@ -1,8 +1,8 @@
 //! `restart_loop`: a guest crashes and starts again and again.
 
+use super::Rule;
 use super::defaults::{LOOP, settings};
 use super::scene::{Case, Court, levels, seconds};
-use super::{Rule, words};
 use crate::memory::{Raised, StopKind};
 use crate::model::GuestState;
 use crate::tools::words::span;
@@ -57,7 +57,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         let since = starts.first().copied().unwrap_or(scene.now);
         let summary = format!("keeps restarting ({times} times in {})", span(within_s));
         let mut finding = court.about_guest(guest, summary, since, read);
-        finding.value = Some(words::count(times, "restart"));
         finding.meaning = Some(
             "It crashes and is started again. Look at its console and log; stop it if it harms others meanwhile."
                 .to_owned(),

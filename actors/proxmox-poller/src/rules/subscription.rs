@@ -36,7 +36,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         };
         let mut finding = court.finding(object, format!("node {}", node.name), summary, scene.now, raised(&settings));
         finding.labels = labels;
-        finding.value = Some(words::quoted(&told.status));
         finding.meaning = Some("It gets no packages from the enterprise repository.".to_owned());
         case.findings.push(finding);
         Some(())

@@ -49,7 +49,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         finding.limit = limit(&settings, figure).map(|limit| format!("{} s", words::number(limit)));
         finding.before = None;
         finding.meaning = Some(
-            "Its time service (chrony) does not work. Far enough apart the nodes refuse each other: `chronyc tracking` on it says more."
+            "Its time service (chrony) does not work: `chronyc tracking` on it says more. Too far apart the nodes refuse each other."
                 .to_owned(),
         );
         case.findings.push(finding);

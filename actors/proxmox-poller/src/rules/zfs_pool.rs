@@ -50,8 +50,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             };
             let mut finding = court.finding(object, subject, summary, scene.now, raised_up_to(&settings, worst));
             finding.labels = labels;
-            finding.value = Some(words::quoted(health)).filter(|health| !health.is_empty());
-            finding.affected = ill.iter().map(|disk| format!("{} ({})", disk.name, disk.state)).collect();
+            let told = |disk: &crate::decode::ZfsMember| match disk.errors {
+                0 => format!("{} ({})", disk.name, disk.state),
+                errors => format!(
+                    "{} ({}, {})",
+                    disk.name,
+                    disk.state,
+                    words::count(usize::try_from(errors).unwrap_or(usize::MAX), "error")
+                ),
+            };
+            finding.affected = ill.iter().map(told).collect();
             finding.before = state.and_then(|state| state.scan.as_deref()).map(words::quoted);
             finding.meaning = Some(match is_broken {
                 true => {

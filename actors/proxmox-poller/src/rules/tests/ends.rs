@@ -467,3 +467,22 @@ fn saying_an_end_changes_nothing() {
     assert_eq!(stage.judged(), stage.judged());
     assert_eq!(stage.snapshot, before);
 }
+
+#[test]
+fn beginnings_and_ends_fit_a_lock_screen() {
+    for (rule, begin, _, end) in TABLE {
+        let mut stage = Stage::new();
+        stage.book(r#"{"rules":{"updates":{"enabled":true},"subscription":{"enabled":true}}}"#);
+        begin(&mut stage);
+        let found = judge(&mut stage);
+        for finding in found.iter().filter(|finding| &*finding.rule == *rule) {
+            let (title, meaning) = (line(finding), finding.meaning.clone().unwrap_or_default());
+            assert!(title.chars().count() <= 80 && end.chars().count() <= 80, "{rule}: {title}; {end}");
+            assert!((1..=180).contains(&meaning.chars().count()), "{rule}: {meaning}");
+            assert!(!format!("{title}{meaning}{end}").contains('!'), "{rule} shouts");
+            // A figure stands beside its limit; anything else is not said twice.
+            let is_repeated = finding.value.as_deref().is_some_and(|value| finding.summary.contains(value));
+            assert!(!is_repeated || finding.limit.is_some(), "{rule}: {title}: {:?}", finding.value);
+        }
+    }
+}
