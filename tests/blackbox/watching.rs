@@ -79,6 +79,8 @@ impl Trial {
         must(is_once && opened == ended, &format!("each told once ({opened:?}) and ended once ({ended:?})"));
         let kinds: BTreeSet<&str> = told.iter().map(Told::kind).collect();
         must(kinds.iter().all(|kind| ["opened", "escalated", "resolved"].contains(kind)), "nothing else of it");
+        let mut ends = told.iter().filter(|told| told.kind() == "resolved").map(Told::title);
+        must(ends.all(|title| !title.starts_with("Over after")), "its end is told in words");
         for told in &told {
             let is_right = |name: &&str| comes_along(self.rule, name);
             must(told.members().iter().all(is_right), &format!("nothing beside it ({:?})", told.members()));

@@ -121,7 +121,6 @@ fn run(rule: &'static str) {
             let is_news = matches!(rule, "task_failed" | "guest_stopped");
             for (_, key, said) in ended {
                 assert!(said.is_some() || is_news, "{rule} {}: {key} ended without a word", case.name);
-                println!("{rule} {}: {}", case.name, said.as_deref().unwrap_or("-"));
             }
         });
     }
