@@ -59,8 +59,6 @@ pub(crate) fn opened(roots: &[&Alert], consequences: usize) -> String {
     let affected = first.finding.affected.len();
     if affected > 0 && &*first.finding.rule == "node_down" {
         title = format!("{title}, {} with it", plural(affected, "guest", "guests"));
-    } else if affected > 0 {
-        title = format!("{title}, {affected} affected");
     } else if consequences > 0 && roots.len() == 1 {
         title = format!("{title}, {} with it", plural(consequences, "problem", "problems"));
     }

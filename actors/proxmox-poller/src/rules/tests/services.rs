@@ -110,6 +110,10 @@ fn replication_fails_or_is_late() {
     }
     stage.snapshot.replication = Part::fetched(vec![job(3, 7200)], at(0));
     assert_eq!(line(&stage.found("replication")), "replication of web-01 (101) to pve2 failed 3 times in a row");
+    // That nobody asked for ten minutes does not make it older.
+    stage.snapshot.replication = Part::fetched(vec![job(0, 3000)], at(0));
+    stage.pass(600);
+    assert_eq!(stage.read(), [""; 0]);
     let disabled = ReplicationJob { is_disabled: true, ..job(9, 90_000) };
     stage.snapshot.replication = Part::fetched(vec![disabled], at(0));
     assert_eq!(stage.read(), [""; 0]);
