@@ -61,13 +61,16 @@ pub struct NodeMemory {
     /// When it was last a member, in HAIA's time.
     pub member_at: Timestamp,
     /// Why its absence is planned, for people; `None` when it is there, or it is not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Arc<str>>,
     /// Whether it is away.
     #[serde(default)]
     pub is_away: bool,
+    /// When it was last seen to come back, in HAIA's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_at: Option<Timestamp>,
     /// When HA last said that it is in maintenance mode, in HAIA's time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintained_at: Option<Timestamp>,
 }
 
@@ -150,6 +153,7 @@ impl Memory {
                 member_at: now,
                 planned: None,
                 is_away: false,
+                back_at: None,
                 maintained_at: None,
             });
             let is_away = node.state == NodeState::Offline;
@@ -160,6 +164,9 @@ impl Memory {
                 known.planned = planned(&node.name, known.maintained_at, after);
             } else if !is_away {
                 known.planned = None;
+                if known.is_away {
+                    known.back_at = Some(now);
+                }
             }
             known.is_away = is_away;
             known.member_at = now;

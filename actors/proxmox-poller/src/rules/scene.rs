@@ -4,7 +4,7 @@ use super::Rule;
 use super::words;
 use crate::history::History;
 use crate::memory::{Memory, Raised};
-use crate::model::{Guest, GuestState, Node, NodeParts, NodeState, Part, Snapshot, Storage};
+use crate::model::{Guest, GuestState, Node, NodeParts, NodeState, Part, Snapshot, Storage, seconds_between};
 use contract::alerts::{Finding, Judged, Labels, LevelReading, Reading, Severity};
 use contract::monitor::{LevelSettings, RuleBook, RuleSettings};
 use jiff::Timestamp;
@@ -85,9 +85,21 @@ impl<'a> Scene<'a> {
         away.map(|node| self.down(&node.name)).chain([self.no_quorum()]).collect()
     }
 
-    /// Seconds since a node's boot.
+    /// Seconds since a node's boot, or since it came back: for minutes after that the cluster shows what it told before it went.
     pub(super) fn uptime_s(&self, name: &str) -> Option<u64> {
-        self.snapshot.node(name).filter(|node| node.state == NodeState::Online)?.uptime_s
+        let uptime_s = self.snapshot.node(name).filter(|node| node.state == NodeState::Online)?.uptime_s?;
+        Some(self.back_s(name).map_or(uptime_s, |back_s| back_s.min(uptime_s)))
+    }
+
+    /// Whether a node has booted or come back less than so many seconds ago.
+    pub(super) fn has_just_booted(&self, name: &str, within_s: u64) -> bool {
+        let seconds = self.uptime_s(name).or_else(|| self.back_s(name));
+        !self.is_offline(name) && seconds.is_some_and(|seconds| seconds < within_s)
+    }
+
+    /// Seconds since a node that was away came back.
+    fn back_s(&self, name: &str) -> Option<u64> {
+        self.memory.nodes.get(name)?.back_at.map(|at| seconds_between(at, self.now))
     }
 
     /// A part's value, if it is no older than `most_s`.

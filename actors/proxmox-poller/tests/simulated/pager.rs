@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 struct Level {
     raised_since: Option<Timestamp>,
+    /// Whether this report reads it raised: what cannot be seen now opens nothing.
+    is_read: bool,
     clear_since: Option<Timestamp>,
     is_open: bool,
 }
@@ -70,7 +72,8 @@ impl Pager {
             let Some((level, finding)) = self.levels.get_mut(&(key.clone(), severity)) else {
                 if reading != Reading::Clear {
                     let raised_since = (reading == Reading::Raised).then_some(now);
-                    self.levels.insert((key, severity), (Level { raised_since, ..Level::default() }, new));
+                    let is_read = raised_since.is_some();
+                    self.levels.insert((key, severity), (Level { raised_since, is_read, ..Level::default() }, new));
                 }
                 continue;
             };
@@ -78,6 +81,7 @@ impl Pager {
             match reading {
                 Reading::Raised => {
                     level.raised_since = level.raised_since.or(Some(now));
+                    level.is_read = true;
                     level.clear_since = None;
                 }
                 Reading::Held => level.clear_since = None,
@@ -101,7 +105,7 @@ impl Pager {
         for ((key, severity), (level, finding)) in self.levels.iter_mut().rev() {
             let times = finding.levels.iter().find(|one| one.severity == *severity);
             let (raise_for, clear_for) = times.map_or_else(Default::default, |one| (one.raise_for, one.clear_for));
-            if !level.is_open && elapsed(level.raised_since, now, raise_for) {
+            if std::mem::take(&mut level.is_read) && !level.is_open && elapsed(level.raised_since, now, raise_for) {
                 level.is_open = true;
                 let is_folded = finding.causes.iter().any(|cause| near.iter().any(|near| **near == **cause));
                 if is_baseline {
