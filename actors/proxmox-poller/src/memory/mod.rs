@@ -77,8 +77,11 @@ pub struct NodeMemory {
 /// Why the cluster cannot be seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Blindness {
-    /// Since the first failed poll.
+    /// Since the first failed poll began.
     pub since: Timestamp,
+    /// When that had failed: what hangs is given up only after a while.
+    #[serde(default)]
+    pub seen_at: Option<Timestamp>,
     /// Whether the token was refused.
     pub is_refused: bool,
     /// The words of the newest failure.
@@ -86,10 +89,10 @@ pub struct Blindness {
 }
 
 impl Memory {
-    /// A poll failed.
-    pub fn failed(&mut self, now: Timestamp, is_refused: bool, why: &str) {
-        let since = self.blind.as_ref().map_or(now, |blind| blind.since);
-        self.blind = Some(Blindness { since, is_refused, why: why.into() });
+    /// A poll that began at `began` failed at `now`.
+    pub fn failed(&mut self, began: Timestamp, now: Timestamp, is_refused: bool, why: &str) {
+        let (since, seen_at) = self.blind.as_ref().map_or((began, Some(now)), |blind| (blind.since, blind.seen_at));
+        self.blind = Some(Blindness { since, seen_at, is_refused, why: why.into() });
     }
 
     /// HAIA itself does something, or knows more of what it did.

@@ -385,7 +385,7 @@ fn a_cluster_that_is_seen_again_says_so() {
     {
         let mut stage = Stage::new();
         let now = stage.snapshot.taken_at;
-        stage.memory.failed(now, is_refused, "no answer");
+        stage.memory.failed(now, now, is_refused, "no answer");
         let book = contract::monitor::RuleBook::default();
         let judged = crate::rules::judge_failed(&"homelab".into(), &stage.memory, &book).unwrap();
         stage.memory.judged(&[judged], now);
