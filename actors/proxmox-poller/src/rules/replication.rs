@@ -47,12 +47,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             continue;
         };
         let period_s = job.schedule.as_deref().and_then(schedule::longest_gap_s).unwrap_or(USUAL_S);
-        // What failed while one of its nodes was away is tried again once that is back.
-        let retry_s = period_s.saturating_add(seconds(settings.grace, 600));
-        if [&job.source, &job.target].iter().any(|node| scene.has_just_booted(node, retry_s)) {
-            case.unseen.push(object);
-            continue;
-        }
         let limit_s = period_s.saturating_mul(PERIODS).saturating_add(seconds(settings.grace, 600));
         // As old as it was when its node told of it: what was not asked since may have gone well.
         let told_s = scene.snapshot.server_s_at(told_at);
