@@ -7,7 +7,7 @@ use crate::config::{self, Loaded, Options, Settings};
 use crate::status::Warden;
 use crate::systemd;
 use crate::watch::WatchThread;
-use crate::wiring::{self, Actors, Parts};
+use crate::wiring::{self, Actors, Parts, ToldProviders};
 use anyhow::{Context as _, anyhow};
 use arc_swap::ArcSwap;
 use contract::BoxFuture;
@@ -26,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often the configuration file is looked at.
 const FILE_PERIOD: Duration = Duration::from_secs(2);
+/// How often it is looked how the providers do, in HAIA's time.
+const PROVIDERS_PERIOD: Duration = Duration::from_secs(10);
 /// How long running answers may take to come to their end; the gateway ends them with an error event after it.
 const DRAIN: Duration = Duration::from_secs(28);
 
@@ -277,6 +279,7 @@ impl Daemon {
         }
         systemd::ready("serving");
         let mut look_at_file = self.clock.pause(FILE_PERIOD);
+        let (mut look_at_providers, mut told) = (self.clock.pause(PROVIDERS_PERIOD), ToldProviders::default());
         let code = loop {
             tokio::select! {
                 _ = terminate.recv() => break Exit::Done,
@@ -287,6 +290,10 @@ impl Daemon {
                     if self.file_changed() {
                         self.reload("the file changed").await;
                     }
+                }
+                () = &mut look_at_providers => {
+                    look_at_providers = self.clock.pause(PROVIDERS_PERIOD);
+                    self.actors.report_providers(&mut told, self.clock.now()).await;
                 }
                 Some(reload) = self.reloads.recv() => {
                     let outcome = self.try_reload("the API").await;

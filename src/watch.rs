@@ -68,5 +68,6 @@ impl Drop for WatchThread {
 
 fn finding(actor: &str, severity: Option<Severity>, clock: &SharedClock) -> Finding {
     let (object, subject) = (format!("actor/{actor}"), format!("HAIA's {actor}"));
-    Finding::new("actor_failed", object, subject, "is stuck in a handler", severity, clock.now())
+    let summary = if severity.is_some() { "is stuck in a handler" } else { "works again" };
+    Finding::new("actor_failed", object, subject, summary, severity, clock.now())
 }

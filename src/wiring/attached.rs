@@ -76,7 +76,12 @@ fn tell(desk: &Port<ReportFindings>, trouble: McpTrouble) {
     let object = format!("mcp/{}", trouble.server);
     let subject = format!("MCP server {}", trouble.server);
     let severity = (!trouble.is_over).then_some(Severity::Warning);
-    let mut finding = Finding::new(trouble.rule, object.as_str(), subject, trouble.summary, severity, trouble.since);
+    let summary = match (trouble.is_over, trouble.rule) {
+        (false, _) => trouble.summary,
+        (true, "mcp_server_failed") => "runs again".to_owned(),
+        (true, _) => "has no tool that waits for approval any more".to_owned(),
+    };
+    let mut finding = Finding::new(trouble.rule, object.as_str(), subject, summary, severity, trouble.since);
     finding.labels.add("name", trouble.server);
     let judged =
         Judged { rule: trouble.rule.into(), scope: object.into(), findings: vec![finding], unseen: Vec::new() };

@@ -8,7 +8,10 @@ mod attached;
 mod bench;
 mod life;
 mod nowhere;
+mod providers;
 mod watching;
+
+pub use providers::ToldProviders;
 
 pub use attached::GUARDIAN;
 

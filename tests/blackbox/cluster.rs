@@ -1,6 +1,6 @@
 //! A cluster to look at: what the offline responder and a model tell of it, and what `haia check` says.
 
-use crate::clusters::{homelab, offline, section, simulated, until, until_seen, watching};
+use crate::clusters::{homelab, offline, section, simulated, until, until_polled, until_seen, watching};
 use crate::daemon::{Daemon, Setup, eventually};
 use crate::sim::{Format, Provider};
 use serde_json::json;
@@ -131,4 +131,21 @@ fn a_check_says_what_each_cluster_lets_haia_see() {
     assert!(told(&output).contains("the login of haia@pve!monitor was refused"), "{}", told(&output));
     assert!(!told(&output).contains("not-the-secret"));
     sound.assert_read_only();
+}
+
+/// HAIA's time runs sixty times as fast as the cluster's own: who stopped a guest stays known when it is long ago for HAIA.
+#[test]
+fn a_cluster_in_real_time_is_understood_while_haia_runs_faster() {
+    let sim = homelab();
+    let setup = Setup::new().config(&section(&sim, &[("poll_interval", "\"10s\"")]));
+    let daemon = setup.environment("HAIA_TIME_FACTOR", "60").start();
+    until_polled(&daemon, 3);
+    sim.incident(Incident::GuestShutDown { vmid: 114, user: "anna@pve".into() }).expect("it runs");
+    let is_told = |answer: &str| answer.contains("shut down by anna@pve") && answer.contains("task vzshutdown)");
+    let ask = || offline(&daemon, "why did media-01 stop?");
+    eventually("the stop to be explained", || is_told(&ask()).then_some(()));
+    // A quarter of an hour for HAIA, as many seconds for the cluster.
+    until_polled(&daemon, 90);
+    let answer = ask();
+    assert!(is_told(&answer), "{answer}");
 }

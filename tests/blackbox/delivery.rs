@@ -4,8 +4,8 @@
 use crate::daemon::{Call, Daemon, Setup, eventually};
 use crate::lookout::{Hook, alert, payload};
 use crate::sim::{Format, Provider};
-use serde_json::Value;
-use sim_receivers::{Discord, Fault, Receiver, Server, Telegram};
+use serde_json::{Value, json};
+use sim_receivers::{Discord, Fault, Receiver, Recorder, Server, Telegram};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,8 @@ const ONE_BY_ONE: &str = "[monitor.grouping]\nwait = \"0s\"\n[monitor.explain]\n
 struct Receivers {
     telegram: Server<Telegram>,
     discord: Server<Discord>,
+    ntfy: Server<Recorder>,
+    gotify: Server<Recorder>,
     hook: Hook,
 }
 
@@ -26,15 +28,22 @@ impl Receivers {
         Self {
             telegram: Server::start(Telegram::new(TOKEN)).expect("a receiver on loopback"),
             discord: Server::start(Discord::new("/api/webhooks/1/sim")).expect("a receiver on loopback"),
+            ntfy: Server::start(Recorder::default()).expect("a receiver on loopback"),
+            // Gotify's own numbers are no texts.
+            gotify: Server::start(Recorder { answer: json!({"id": 1}), ..Recorder::default() })
+                .expect("a receiver on loopback"),
             hook: Hook::start(),
         }
     }
 
     fn section(&self) -> String {
         let (telegram, discord) = (self.telegram.url(), self.discord.url());
+        let (ntfy, gotify) = (self.ntfy.url(), self.gotify.url());
         format!(
             "[notify.channels.telegram]\nkind = \"telegram\"\nbot_token = \"{TOKEN}\"\nchat_id = \"77\"\napi_base = \"{telegram}\"\n\
-             [notify.channels.discord]\nkind = \"discord\"\nwebhook_url = \"{discord}/api/webhooks/1/sim\"\n{}",
+             [notify.channels.discord]\nkind = \"discord\"\nwebhook_url = \"{discord}/api/webhooks/1/sim\"\n\
+             [notify.channels.ntfy]\nkind = \"ntfy\"\nurl = \"{ntfy}\"\ntopic = \"haia\"\n\
+             [notify.channels.gotify]\nkind = \"gotify\"\nurl = \"{gotify}\"\ntoken = \"sim-gotify-token\"\n{}",
             self.hook.section()
         )
     }
@@ -44,15 +53,37 @@ impl Receivers {
         let telegram = self.telegram.sim().receiver.messages.iter().map(|message| message.text.clone()).collect();
         let discord = self.discord.sim().receiver.messages.iter().map(|message| message.text_of_all()).collect();
         let hook = self.hook.told().iter().map(|told| told.body.to_string()).collect();
-        BTreeMap::from([("telegram", telegram), ("discord", discord), ("hook", hook)])
+        let (ntfy, gotify) = (bodies(&self.ntfy), bodies(&self.gotify));
+        BTreeMap::from([
+            ("telegram", telegram),
+            ("discord", discord),
+            ("ntfy", ntfy),
+            ("gotify", gotify),
+            ("hook", hook),
+        ])
+    }
+
+    /// Everything is well again.
+    fn heal(&self) {
+        self.telegram.sim().outage = None;
+        self.discord.sim().outage = None;
+        for server in [&self.ntfy, &self.gotify, &self.hook.server] {
+            server.sim().outage = None;
+        }
     }
 
     fn violations(&self) -> Vec<String> {
         let mut violations = self.telegram.sim().violations.clone();
         violations.extend(self.discord.sim().violations.clone());
-        violations.extend(self.hook.server.sim().violations.clone());
+        for server in [&self.ntfy, &self.gotify, &self.hook.server] {
+            violations.extend(server.sim().violations.clone());
+        }
         violations
     }
+}
+
+fn bodies(server: &Server<Recorder>) -> Vec<String> {
+    server.sim().receiver.records.iter().map(|record| record.request.json().to_string()).collect()
 }
 
 /// What a message says, embeds and their fields included.
@@ -116,7 +147,7 @@ fn chaos(alerts: usize, kills: usize, span: Duration, may_hang: bool, patience: 
     let mut ends: VecDeque<Duration> = ends.into();
     let mut to_send: VecDeque<usize> = (0..alerts).collect();
     let begun = Instant::now();
-    let mut changes = [Duration::ZERO; 3];
+    let mut changes = [Duration::ZERO; 5];
     let mut accepted = 0;
     while begun.elapsed() < span || !to_send.is_empty() {
         let now = begun.elapsed();
@@ -126,8 +157,10 @@ fn chaos(alerts: usize, kills: usize, span: Duration, may_hang: bool, patience: 
         if changes[1] <= now {
             changes[1] = now + weather(&receivers.discord, &mut dice, may_hang);
         }
-        if changes[2] <= now {
-            changes[2] = now + weather(&receivers.hook.server, &mut dice, may_hang);
+        for (at, server) in [&receivers.hook.server, &receivers.ntfy, &receivers.gotify].into_iter().enumerate() {
+            if changes[2 + at] <= now {
+                changes[2 + at] = now + weather(server, &mut dice, may_hang);
+            }
         }
         let due = usize::try_from(now.as_millis() * alerts as u128 / span.as_millis()).unwrap_or(alerts).min(alerts);
         let at = to_send.front().copied().filter(|at| *at <= due || now >= span);
@@ -146,9 +179,7 @@ fn chaos(alerts: usize, kills: usize, span: Duration, may_hang: bool, patience: 
         std::thread::park_timeout(Duration::from_millis(5));
     }
     assert_eq!(accepted, alerts);
-    receivers.telegram.sim().outage = None;
-    receivers.discord.sim().outage = None;
-    receivers.hook.server.sim().outage = None;
+    receivers.heal();
     let wanted: BTreeSet<String> = (0..alerts).map(|at| format!("{at:04}")).collect();
     let missing = || -> Vec<(&'static str, usize)> {
         let texts = receivers.texts();
@@ -259,17 +290,32 @@ fn show(what: &str, all: &[f64]) -> f64 {
     at(0.99)
 }
 
+/// Explanations are wanted of a model that never answers.
+fn hanging(models: &Provider) -> String {
+    format!(
+        "[monitor.grouping]\nwait = \"0s\"\n[monitor.explain]\nenabled = true\nmax_per_day = 10000\n[providers.openai]\nkind = \"openai\"\n\
+         base_url = \"{}/v1\"\napi_key = \"sk-sim-0123456789\"\n[routes]\ndefault = [\"openai/hang\"]\n",
+        models.url()
+    )
+}
+
+fn was_asked(models: &Provider) -> bool {
+    models.chats().iter().any(|chat| chat.request.format() == Some(Format::OpenAi))
+}
+
+#[test]
+fn alerts_are_told_while_the_model_hangs() {
+    let models = Provider::start();
+    show("while the model hangs", &latencies(&hanging(&models), 20));
+    assert!(was_asked(&models));
+}
+
 #[test]
 #[ignore = "a measurement: .ci/watching runs it"]
 fn how_long_an_alert_takes_to_a_healthy_receiver() {
     let quiet = show("without a model", &latencies(ONE_BY_ONE, 300));
     let models = Provider::start();
-    let hanging = format!(
-        "[monitor.grouping]\nwait = \"0s\"\n[monitor.explain]\nenabled = true\nmax_per_day = 10000\n[providers.openai]\nkind = \"openai\"\n\
-         base_url = \"{}/v1\"\napi_key = \"sk-sim-0123456789\"\n[routes]\ndefault = [\"openai/hang\"]\n",
-        models.url()
-    );
-    let beside = show("while the model hangs", &latencies(&hanging, 300));
-    assert!(models.chats().iter().any(|chat| chat.request.format() == Some(Format::OpenAi)), "it was asked");
+    let beside = show("while the model hangs", &latencies(&hanging(&models), 300));
+    assert!(was_asked(&models));
     assert!(quiet.max(beside) < 100.0, "within 100 ms");
 }

@@ -156,6 +156,34 @@ fn a_night_over_the_change_of_clocks_runs_each_job_once() {
     });
 }
 
+/// The wall clock is set two hours ahead, and back: each is noted, and the job goes on by the new time.
+#[test]
+#[ignore = "needs faketime: .ci/watching runs it"]
+fn a_clock_that_is_set_stops_no_job() {
+    let models = Provider::start();
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("offset");
+    let set = |seconds: i64| std::fs::write(&file, format!("{seconds:+}\n")).expect("it can be written");
+    set(0);
+    let daemon = asking(&models, "text", "schedule = \"* * * * * *\"\ngrace = \"3s\"")
+        .environment("LD_PRELOAD", &faketime().to_string_lossy())
+        .environment("FAKETIME_TIMESTAMP_FILE", &file.to_string_lossy())
+        .environment("FAKETIME_NO_CACHE", "1")
+        .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .start();
+    let good = || runs(&daemon).iter().filter(|run| state(run) == "ok").count();
+    let jumped = || daemon.log.lines().iter().filter(|line| line.contains("the wall clock jumped")).count();
+    eventually("two good runs", || (good() >= 2).then_some(()));
+    for (seconds, jumps) in [(7200, 1), (0, 2)] {
+        set(seconds);
+        eventually("the jump to be noted", || (jumped() >= jumps).then_some(()));
+        let before = good();
+        eventually("further runs", || (good() >= before + 2).then_some(()));
+    }
+    let all = runs(&daemon);
+    assert!(all.len() < 200, "what was missed is not run one by one: {}", all.len());
+}
+
 /// Seconds of the faked clock in one of ours, and for how many of its hours it is watched.
 const FAKED: u32 = 600;
 const HOURS: u32 = 11;

@@ -21,7 +21,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     line
 }
 
-/// `45 s`, `14 min`, `2 h 5 min`, `3 d 4 h`.
+/// `45 s`, `14 min`, `2 h 5 min`, `3 d 4 h`: cut as the channels cut them below the title, so that one message never says two things.
 pub(crate) fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let two = |large: i64, unit: &str, small: i64, lesser: &str| match small {
@@ -29,10 +29,9 @@ pub(crate) fn span(duration: SignedDuration) -> String {
         _ => format!("{large} {unit} {small} {lesser}"),
     };
     match seconds {
-        0..=89 => format!("{seconds} s"),
-        90..=5399 => format!("{} min", (seconds + 30) / 60),
-        36_000..=172_799 => format!("{} h", (seconds + 1800) / 3600),
-        5400..=35_999 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        0..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min", seconds / 60),
+        3600..=86_399 => two(seconds / 3600, "h", seconds % 3600 / 60, "min"),
         _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
     }
 }
@@ -60,8 +59,6 @@ pub(crate) fn opened(roots: &[&Alert], consequences: usize) -> String {
     let affected = first.finding.affected.len();
     if affected > 0 && &*first.finding.rule == "node_down" {
         title = format!("{title}, {} with it", plural(affected, "guest", "guests"));
-    } else if affected > 0 {
-        title = format!("{title}, {affected} affected");
     } else if consequences > 0 && roots.len() == 1 {
         title = format!("{title}, {} with it", plural(consequences, "problem", "problems"));
     }
@@ -81,7 +78,7 @@ pub(crate) fn escalated(roots: &[&Alert]) -> String {
     more(format!("{}, now {}", sentence(first), first.severity.as_str()), roots.len() - 1)
 }
 
-/// `web-01 (101) crashed: still so after 24 h`.
+/// `web-01 (101) crashed: still so after 1 d`.
 pub(crate) fn reminder(roots: &[&Alert], now: Timestamp) -> String {
     let Some(first) = roots.first() else { return String::new() };
     let open = first.opened.map_or(SignedDuration::ZERO, |opened| now.duration_since(opened));
@@ -106,7 +103,11 @@ pub(crate) fn resolved(ended: &[&Alert]) -> String {
     };
     let lasted = span(only.lasted());
     let title = match &only.closing {
-        Some(said) => format!("{} {} after {lasted}", cut(&only.finding.subject, 100), cut(said, 120)),
+        // A clause of its own would swallow the time.
+        Some(said) => {
+            let pause = if said.contains([',', ':', '(']) { "," } else { "" };
+            format!("{} {}{pause} after {lasted}", cut(&only.finding.subject, 100), cut(said, 120))
+        }
         None => format!("Over after {lasted}: {}", sentence(only)),
     };
     cut(&title, TITLE)
@@ -147,11 +148,12 @@ mod tests {
         for (seconds, said) in [
             (0, "0 s"),
             (45, "45 s"),
-            (90, "2 min"),
+            (59, "59 s"),
+            (90, "1 min"),
             (840, "14 min"),
             (5400, "1 h 30 min"),
             (7500, "2 h 5 min"),
-            (86_430, "24 h"),
+            (86_430, "1 d"),
             (273_600, "3 d 4 h"),
         ] {
             assert_eq!(span(SignedDuration::from_secs(seconds)), said);

@@ -228,7 +228,7 @@ fn running<'a>(facts: &Facts<'a>, label: &str) -> Explanation<'a> {
 fn stopped<'a>(facts: &Facts<'a>, label: &str, node: Option<&Node>) -> Explanation<'a> {
     let guest = facts.guest;
     let server_now = facts.snapshot.server_now_s(facts.now);
-    let seen_s = server_now - i64::try_from(seconds_between(guest.state_since, facts.now)).unwrap_or(0);
+    let seen_s = facts.snapshot.server_s_at(guest.state_since);
     // A guest that was stopped already at the first sight stopped some time before it.
     let stopped_s = (!guest.state_from_first_sight).then_some(seen_s);
     let reference = stopped_s.unwrap_or(seen_s);

@@ -112,7 +112,7 @@ fn a_sign_of_life_that_does_not_get_through_is_an_alert_without_the_address() {
         pass(120).await;
         assert_eq!(
             running.told()[0],
-            "phone Resolved: HAIA's own sign of life gets through to hc.example again after 60 s"
+            "phone Resolved: HAIA's own sign of life gets through to hc.example again after 1 min"
         );
     });
 }

@@ -131,8 +131,8 @@ fn the_webhook_is_told_at_once_and_only_once() {
         assert_eq!(
             running.told(),
             [
-                "phone Resolved: HighLoad on web fires no longer after 63 min",
-                "mail Resolved: HighLoad on web fires no longer after 63 min"
+                "phone Resolved: HighLoad on web fires no longer after 1 h 3 min",
+                "mail Resolved: HighLoad on web fires no longer after 1 h 3 min"
             ]
         );
         assert_eq!(post(&resolved).await, Ok(1));

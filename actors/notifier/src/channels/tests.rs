@@ -102,6 +102,26 @@ fn discord_gets_a_line_for_the_lock_screen_and_an_embed() {
     );
 }
 
+/// The same on every lock screen: that it is over, what is well now, and how long it took.
+#[test]
+fn an_end_says_what_is_well_again() {
+    let mut over = notice(NoticeKind::Resolved, Severity::Critical, "web-01 (101) is running again after 12 min");
+    over.members.push(member(17, "web-01 (101)", "is running again"));
+    over.members[0].ended = Some(over.at);
+    let sent = |config| body(&rendered(&*of(config), &over, Form::default(), None, false)[0]);
+    let (below, label) = ("From 12:48 to 13:00 (12 min)", "#17 · guest_crashed");
+    let title = "web-01 (101) is running again after 12 min";
+    assert_eq!(sent(TELEGRAM)["text"], format!("✅ <b>{title}</b>\n{below}\n<i>{label}</i>"));
+    let discord = sent(DISCORD);
+    assert_eq!(discord["content"], format!("✅ **{title}**"));
+    assert_eq!(discord["embeds"][0]["description"], format!("{below}\n-# \\#17 · guest\\_crashed"));
+    let ntfy = sent(NTFY);
+    assert_eq!((&ntfy["title"], &ntfy["message"]), (&json!(title), &json!(format!("{below}\n{label}"))));
+    assert_eq!(sent(GOTIFY)["title"], format!("✅ {title}"));
+    let hook = sent(WEBHOOK);
+    assert_eq!((&hook["title"], &hook["members"][0]["summary"]), (&json!(title), &json!("is running again")));
+}
+
 #[test]
 fn ntfy_and_gotify_get_their_priorities() {
     let sent = rendered(&*of(NTFY), &crash(), Form::default(), None, false);

@@ -66,7 +66,7 @@ impl Notifier {
                     None
                 }
             };
-            judged.push(judgement(name, post.config.kind(), trouble.as_deref().zip(since)));
+            judged.push(judgement(name, post.config.kind(), trouble.as_deref().zip(since), now.haia));
             told.push((Arc::clone(name), trouble));
         }
         if told.is_empty() {
@@ -92,21 +92,20 @@ impl Notifier {
     }
 }
 
-fn judgement(name: &Arc<str>, kind: &str, trouble: Option<(&str, Timestamp)>) -> Judged {
+fn judgement(name: &Arc<str>, kind: &str, trouble: Option<(&str, Timestamp)>, now: Timestamp) -> Judged {
     let object = format!("channel/{name}");
-    let finding = |(why, since): (&str, Timestamp)| {
-        let subject = format!("channel {name}");
-        let mut finding =
-            Finding::new(RULE, object.as_str(), subject, "cannot deliver messages", Some(Severity::Warning), since);
-        finding.before = Some(why.to_owned());
-        finding.meaning =
-            Some("messages wait and are sent once it works; check its settings with \"haia alerts test\"".to_owned());
-        finding.labels.add("name", Arc::clone(name));
-        finding.labels.add("kind", kind);
-        finding
+    let subject = format!("channel {name}");
+    let mut finding = match trouble {
+        Some((why, since)) => Finding {
+            before: Some(why.to_owned()),
+            meaning: Some(format!("Its messages wait and are sent once it works; `haia alerts test {name}` tries it.")),
+            ..Finding::new(RULE, object.as_str(), subject, "cannot deliver messages", Some(Severity::Warning), since)
+        },
+        None => Finding::new(RULE, object.as_str(), subject, "delivers messages again", None, now),
     };
-    let findings = trouble.map(finding).into_iter().collect();
-    Judged { rule: RULE.into(), scope: object.into(), findings, unseen: Vec::new() }
+    finding.labels.add("name", Arc::clone(name));
+    finding.labels.add("kind", kind);
+    Judged { rule: RULE.into(), scope: object.into(), findings: vec![finding], unseen: Vec::new() }
 }
 
 impl Handle<Reported> for Notifier {

@@ -79,11 +79,16 @@ pub fn assemble(
     };
     let guests = guests::assemble(guest_rows, &nodes, &tasks, before, now);
     let storages = storages::assemble(storage_rows, &nodes, before.map_or(&[], |before| &before.storages), now);
+    let mut server_clock = before.map_or_else(Arc::default, |before| Arc::clone(&before.server_clock));
+    if let Some(server_s) = polled.server_time_s {
+        Arc::make_mut(&mut server_clock).learn(now.as_second(), server_s);
+    }
     Ok(Snapshot {
         cluster: Arc::clone(cluster),
         own_name,
         taken_at: now,
         server_time_s: polled.server_time_s,
+        server_clock,
         endpoint: polled.endpoint,
         poll_ms: polled.poll_ms,
         nodes,

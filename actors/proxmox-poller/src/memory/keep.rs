@@ -3,7 +3,7 @@
 //! What is read back becomes the snapshot that the first poll is compared with: so what stopped meanwhile is seen as a stop.
 
 use super::Memory;
-use crate::model::{Guest, GuestKind, GuestState, Node, NodeState, Part, Slow, Snapshot};
+use crate::model::{Guest, GuestKind, GuestState, Node, NodeState, Part, ServerClock, Slow, Snapshot};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ struct File {
     at: Timestamp,
     guests: Vec<KeptGuest>,
     nodes: Vec<KeptNode>,
+    #[serde(default)]
+    server_clock: ServerClock,
     memory: Memory,
 }
 
@@ -89,6 +91,7 @@ pub fn pack(snapshot: &Snapshot, memory: &Memory) -> String {
         at: snapshot.taken_at,
         guests: snapshot.guests.iter().filter(|guest| !guest.is_template).map(guest).collect(),
         nodes: snapshot.nodes.iter().map(node).collect(),
+        server_clock: (*snapshot.server_clock).clone(),
         memory: memory.clone(),
     };
     serde_json::to_string(&file).unwrap_or_default()
@@ -162,6 +165,7 @@ pub fn unpack(cluster: &Arc<str>, text: &str) -> Option<Kept> {
         own_name: None,
         taken_at: file.at,
         server_time_s: None,
+        server_clock: Arc::new(file.server_clock),
         endpoint: Arc::default(),
         poll_ms: 0,
         nodes,
@@ -201,6 +205,9 @@ pub fn fingerprint(snapshot: &Snapshot, memory: &Memory) -> u64 {
     }
     for (key, failed) in &memory.failed_backups {
         (key, &failed.upid, failed.is_read, failed.is_over).hash(&mut hasher);
+    }
+    for (key, raised) in memory.raised.iter().filter(|(_, raised)| raised.is_lasting(snapshot.taken_at)) {
+        (key, raised.clear_at.is_some()).hash(&mut hasher);
     }
     memory.actions.hash(&mut hasher);
     (memory.blind.as_ref().map(|blind| blind.since), memory.is_settled).hash(&mut hasher);

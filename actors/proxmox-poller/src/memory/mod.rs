@@ -4,12 +4,14 @@
 
 mod backups;
 mod keep;
+mod raised;
 mod stops;
 #[cfg(test)]
 mod tests;
 
 pub use backups::FailedBackup;
 pub use keep::{Kept, fingerprint, pack, unpack};
+pub use raised::Raised;
 pub use stops::{Stop, StopKind};
 
 use crate::model::{Guest, GuestState, NodeState, OwnAction, Snapshot, TaskState};
@@ -47,6 +49,8 @@ pub struct Memory {
     pub blind: Option<Blindness>,
     /// What HAIA did itself within the last day, the oldest first.
     pub actions: Vec<OwnAction>,
+    /// What the rules found lately, by `rule:object`.
+    pub raised: BTreeMap<Arc<str>, Raised>,
     /// Whether every part was tried once since HAIA watches this cluster: what is found before was there before.
     pub is_settled: bool,
 }
@@ -57,21 +61,27 @@ pub struct NodeMemory {
     /// When it was last a member, in HAIA's time.
     pub member_at: Timestamp,
     /// Why its absence is planned, for people; `None` when it is there, or it is not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<Arc<str>>,
     /// Whether it is away.
     #[serde(default)]
     pub is_away: bool,
+    /// When it was last seen to come back, in HAIA's time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_at: Option<Timestamp>,
     /// When HA last said that it is in maintenance mode, in HAIA's time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintained_at: Option<Timestamp>,
 }
 
 /// Why the cluster cannot be seen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Blindness {
-    /// Since the first failed poll.
+    /// Since the first failed poll began.
     pub since: Timestamp,
+    /// When that had failed: what hangs is given up only after a while.
+    #[serde(default)]
+    pub seen_at: Option<Timestamp>,
     /// Whether the token was refused.
     pub is_refused: bool,
     /// The words of the newest failure.
@@ -79,10 +89,10 @@ pub struct Blindness {
 }
 
 impl Memory {
-    /// A poll failed.
-    pub fn failed(&mut self, now: Timestamp, is_refused: bool, why: &str) {
-        let since = self.blind.as_ref().map_or(now, |blind| blind.since);
-        self.blind = Some(Blindness { since, is_refused, why: why.into() });
+    /// A poll that began at `began` failed at `now`.
+    pub fn failed(&mut self, began: Timestamp, now: Timestamp, is_refused: bool, why: &str) {
+        let (since, seen_at) = self.blind.as_ref().map_or((began, Some(now)), |blind| (blind.since, blind.seen_at));
+        self.blind = Some(Blindness { since, seen_at, is_refused, why: why.into() });
     }
 
     /// HAIA itself does something, or knows more of what it did.
@@ -146,6 +156,7 @@ impl Memory {
                 member_at: now,
                 planned: None,
                 is_away: false,
+                back_at: None,
                 maintained_at: None,
             });
             let is_away = node.state == NodeState::Offline;
@@ -156,6 +167,9 @@ impl Memory {
                 known.planned = planned(&node.name, known.maintained_at, after);
             } else if !is_away {
                 known.planned = None;
+                if known.is_away {
+                    known.back_at = Some(now);
+                }
             }
             known.is_away = is_away;
             known.member_at = now;

@@ -1,8 +1,8 @@
 //! The whole of what is known of a cluster at one moment.
 
 use super::{
-    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, OwnAction, Part, ReplicationJob, Slow, Storage,
-    Task,
+    BackupJob, CephStatus, Guest, HaStatus, MissingPrivilege, Node, OwnAction, Part, ReplicationJob, ServerClock, Slow,
+    Storage, Task,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// The server's clock then, seconds since 1970: what tasks and backups are dated by.
     pub server_time_s: Option<i64>,
+    /// How the server's clock went beside HAIA's at the polls so far.
+    pub server_clock: Arc<ServerClock>,
     /// The member that answered.
     pub endpoint: Arc<str>,
     /// Milliseconds that the poll took.
@@ -102,20 +104,40 @@ impl Snapshot {
     /// The server's clock at HAIA's `now`, seconds since 1970: ages of what the server dates are counted to it.
     pub fn server_now_s(&self, now: Timestamp) -> i64 {
         let passed = i64::try_from(self.age_s(now)).unwrap_or(i64::MAX);
-        self.server_time_s.unwrap_or_else(|| self.taken_at.as_second()).saturating_add(passed)
+        self.server_time().saturating_add(self.server_clock.passed_s(passed))
     }
 
     /// A moment of HAIA's time by the server's clock, seconds since 1970.
     pub fn server_s_at(&self, at: Timestamp) -> i64 {
-        let server = self.server_time_s.unwrap_or_else(|| self.taken_at.as_second());
-        server.saturating_add(at.as_second().saturating_sub(self.taken_at.as_second()))
+        if at >= self.taken_at {
+            return self.server_now_s(at);
+        }
+        let at = at.as_second();
+        self.server_clock.server_s(at).unwrap_or_else(|| {
+            let (haia, server) = self.first_poll();
+            server.saturating_add(at.saturating_sub(haia))
+        })
     }
 
     /// A moment that the server dated, in HAIA's time.
     pub fn haia_time(&self, server_s: i64) -> Timestamp {
-        let server = self.server_time_s.unwrap_or_else(|| self.taken_at.as_second());
-        let second = self.taken_at.as_second().saturating_add(server_s.saturating_sub(server));
+        let (haia, server) = match self.server_time() {
+            now if server_s > now => (self.taken_at.as_second(), now),
+            _ => self.first_poll(),
+        };
+        let known = self.server_clock.haia_s(server_s).filter(|_| server_s <= self.server_time());
+        let second = known.unwrap_or_else(|| haia.saturating_add(server_s.saturating_sub(server)));
         Timestamp::from_second(second).unwrap_or(self.taken_at)
+    }
+
+    /// The server's clock at the poll.
+    fn server_time(&self) -> i64 {
+        self.server_time_s.unwrap_or_else(|| self.taken_at.as_second())
+    }
+
+    /// Both clocks at the first poll that is known: HAIA's, then the server's. Before it they are taken to have gone alike.
+    fn first_poll(&self) -> (i64, i64) {
+        self.server_clock.first().unwrap_or_else(|| (self.taken_at.as_second(), self.server_time()))
     }
 
     /// Seconds since a moment that the server dated.

@@ -132,7 +132,7 @@ impl Cluster {
         book: &RuleBook,
         needs: &BTreeSet<Need>,
     ) -> Option<Snapshot> {
-        self.poll_under_way = None;
+        let began = self.poll_under_way.take().map_or(now, |(began, _)| began);
         let asked = news.as_ref().is_ok_and(|polled| polled.permissions.is_some());
         let is_refused = news.as_ref().err().is_some_and(|error| error.kind == ErrorKind::LoginRefused);
         let kept = self.watch.take_kept();
@@ -174,8 +174,8 @@ impl Cluster {
                     tracing::warn!(cluster = %self.name, reason = %why, "the cluster cannot be seen");
                 }
                 self.is_blind = true;
-                self.watch.memory.failed(now, is_refused, &why);
-                self.watch.judge_failed(&self.name, book);
+                self.watch.memory.failed(began, now, is_refused, &why);
+                self.watch.judge_failed(&self.name, book, now);
                 self.problem = Some(why);
                 None
             }

@@ -86,6 +86,7 @@ impl Watch {
     ) -> Vec<Judged> {
         let scene = Scene { snapshot, memory: &self.memory, history, book, now };
         let judged = rules::judge(scene, wanted);
+        self.memory.judged(&judged, now);
         for one in &judged {
             let Some(rule) = rules::RULES.iter().find(|rule| rule.info.name == &*one.rule) else { continue };
             // What needs pieces that come later is at its first sight until all of them were there once.
@@ -106,8 +107,9 @@ impl Watch {
     }
 
     /// Judges a poll that failed.
-    pub(super) fn judge_failed(&mut self, cluster: &Arc<str>, book: &RuleBook) {
+    pub(super) fn judge_failed(&mut self, cluster: &Arc<str>, book: &RuleBook, now: Timestamp) {
         if let Some(judged) = rules::judge_failed(cluster, &self.memory, book) {
+            self.memory.judged(std::slice::from_ref(&judged), now);
             self.add(judged, false);
         }
     }

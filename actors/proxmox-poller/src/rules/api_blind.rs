@@ -3,10 +3,12 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
 use super::{Rule, words};
-use crate::memory::Memory;
+use crate::memory::{Memory, Raised};
+use crate::model::seconds_between;
 use contract::alerts::{Finding, Judged, Labels};
 use contract::monitor::{RuleBook, RuleInfo};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) static RULE: Rule = Rule {
     info: RuleInfo {
@@ -17,11 +19,18 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// After a good poll there is nothing to find.
 fn judge(court: &Court<'_>) -> Vec<Judged> {
     court.cluster(None)
+}
+
+/// Judged after a good poll.
+fn ended(_: &Court<'_>, raised: &Raised) -> Option<String> {
+    let was_refused = raised.summary.starts_with("refuses");
+    Some(if was_refused { "lets HAIA in again" } else { "can be seen again" }.to_owned())
 }
 
 /// The judgement after a poll that failed: only this rule can say anything then.
@@ -36,6 +45,11 @@ pub fn judge_failed(cluster: &Arc<str>, memory: &Memory, book: &RuleBook) -> Opt
         let subject = format!("cluster {cluster}");
         let mut finding = Finding::new(RULE.info.name, Arc::clone(cluster), subject, summary, None, blind.since);
         finding.levels = raised(&settings);
+        // The time that the first poll took to fail is a part of the time that it holds.
+        let passed = blind.seen_at.map_or(0, |seen_at| seconds_between(blind.since, seen_at));
+        for level in &mut finding.levels {
+            level.raise_for = level.raise_for.saturating_sub(Duration::from_secs(passed));
+        }
         finding.labels = labels;
         finding.before = Some(words::quoted(&blind.why));
         finding.meaning = Some(

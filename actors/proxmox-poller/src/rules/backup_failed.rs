@@ -3,7 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised};
 use super::{Need, Rule, words};
-use crate::memory::FailedBackup;
+use crate::memory::{FailedBackup, Raised};
 use contract::alerts::{Fact, Judged};
 use contract::monitor::RuleInfo;
 
@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::BackupRuns, Need::BackupLogs],
     judge,
+    ended,
 };
 
 /// So long its log is waited for before it is told without the guests, in seconds.
@@ -77,6 +78,15 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let key = raised.object.rsplit('/').next()?;
+    let failed = scene.memory.failed_backups.get(key).filter(|failed| failed.is_over)?;
+    let is_gone =
+        !failed.guests.is_empty() && failed.guests.iter().all(|(vmid, _)| scene.snapshot.guest(*vmid).is_none());
+    Some(if is_gone { "has no guest left to back up" } else { "has succeeded again" }.to_owned())
 }
 
 /// What says most about a failure.

@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels, seconds};
 use super::{Need, Rule, schedule, words};
+use crate::memory::Raised;
 use crate::model::{BackupJob, Guest, Shelf, seconds_between};
 use crate::tools::words::span;
 use contract::alerts::{Finding, Judged, Reading, Severity};
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::BackupJobs, Need::Shelves, Need::NotBackedUp],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -49,6 +51,20 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         judged.push(court.judged(object, Case { findings: finding.into_iter().collect(), unseen: Vec::new() }));
     }
     judged
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let Some((_, id)) = raised.object.split_once("/backup-job/") else {
+        let verb = if raised.subject.starts_with("1 ") { "is" } else { "are" };
+        return Some(format!("{verb} now in a backup job"));
+    };
+    let job = scene.fresh(&scene.snapshot.backup_jobs, JOBS_FRESH_S)?.iter().find(|job| *job.id == *id);
+    Some(match job {
+        None => "was removed".to_owned(),
+        Some(job) if !job.is_enabled => "was switched off".to_owned(),
+        Some(_) => "has a fresh backup of every guest again".to_owned(),
+    })
 }
 
 /// The guests of a job whose newest backup is too old, with its age in seconds; `None` when that cannot be told.
@@ -124,9 +140,9 @@ fn of_job(
     finding.labels = labels;
     finding.affected = affected;
     finding.value = guests.iter().filter_map(|(_, age)| *age).max().map(|age| format!("{} old", span(age)));
-    finding.limit = job.schedule.as_deref().map(|schedule| format!("runs {}", words::quoted(schedule)));
+    let when = job.schedule.as_deref().map(|schedule| format!(" ({})", words::quoted(schedule))).unwrap_or_default();
     finding.meaning =
-        Some("The job does not run, or fails for them. Its last run in the task log says more.".to_owned());
+        Some(format!("The job{when} does not run, or fails for them. Its last run in the task log says more."));
     Some(finding)
 }
 
@@ -136,11 +152,14 @@ fn uncovered(court: &Court<'_>, names: Vec<String>) -> Option<Finding> {
     let settings = court.settings(&labels)?;
     let read = levels(&settings, |severity, _| (severity == Severity::Info).then_some(Reading::Raised));
     let subject = words::count(names.len(), "guest");
-    let summary = if names.len() == 1 { "is in no backup job" } else { "are in no backup job" };
+    let (summary, meaning) = if names.len() == 1 {
+        ("is in no backup job", "It is lost if its disks are. Add it to a job, or except it from this rule.")
+    } else {
+        ("are in no backup job", "They are lost if their disks are. Add them to a job, or except them from this rule.")
+    };
     let mut finding = court.finding(scene.object("guests-without-backup-job"), subject, summary, scene.now, read);
     finding.labels = labels;
     finding.affected = names;
-    finding.meaning =
-        Some("They are lost if their disks are. Add them to a job, or except them from this rule.".to_owned());
+    finding.meaning = Some(meaning.to_owned());
     Some(finding)
 }

@@ -1,8 +1,9 @@
 //! `ceph_health`: Ceph complains. What is muted is not told; what a node's absence explains is told inside that.
 
 use super::defaults::{level, settings};
-use super::scene::{Court, levels};
+use super::scene::{Case, Court, levels};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::CephStatus;
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Ceph],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -41,8 +43,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
     let Some(ceph) = scene.fresh(&scene.snapshot.ceph, FRESH_S) else { return Vec::new() };
     let Some(worst) = worst(ceph) else { return court.cluster(None) };
     let Some(settings) = court.settings(&scene.cluster_labels()) else { return court.cluster(None) };
-    let read = levels(&settings, |severity, _| Some(if severity <= worst { Reading::Raised } else { Reading::Clear }));
     let complaints: Vec<_> = ceph.checks.iter().filter(|check| !check.is_muted).collect();
+    let is_by_absence = !complaints.is_empty() && complaints.iter().all(|check| BY_ABSENCE.contains(&&*check.code));
+    // What a node left behind is mended while it starts its daemons.
+    let mut nodes = scene.snapshot.nodes.iter();
+    if is_by_absence && nodes.any(|node| scene.has_just_booted(&node.name, super::osd_down::BOOT_S)) {
+        return vec![
+            court.judged(scene.cluster(), Case { findings: Vec::new(), unseen: vec![scene.cluster().into()] }),
+        ];
+    }
+    let read = levels(&settings, |severity, _| Some(if severity <= worst { Reading::Raised } else { Reading::Clear }));
     let told: Vec<String> = complaints.iter().map(|check| words::quoted(&check.message)).collect();
     let is_error = worst == Severity::Critical;
     let summary = match told.first() {
@@ -65,13 +75,19 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         }
         .to_owned(),
     );
-    if !complaints.is_empty() && complaints.iter().all(|check| BY_ABSENCE.contains(&&*check.code)) {
+    if is_by_absence {
         finding.causes = scene.causes_of_absence();
         if !is_error {
             finding.causes.push(format!("osd_down:{}", scene.cluster()).into());
         }
     }
     court.cluster(Some(finding))
+}
+
+fn ended(court: &Court<'_>, _: &Raised) -> Option<String> {
+    let ceph = court.scene.fresh(&court.scene.snapshot.ceph, FRESH_S).filter(|ceph| worst(ceph).is_none())?;
+    let is_muted = ceph.checks.iter().any(|check| check.is_muted);
+    Some(if is_muted { "is healthy but for muted checks" } else { "is healthy again" }.to_owned())
 }
 
 /// How bad it is, muted checks aside.

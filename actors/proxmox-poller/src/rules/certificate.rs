@@ -3,6 +3,7 @@
 use super::defaults::{below, settings};
 use super::scene::{Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Certificates],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -55,4 +57,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         }
         Some(())
     })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let node = raised.labels.first("node")?;
+    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
+    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
+    let file = raised.object.rsplit('/').next()?;
+    let certificate = scene.fresh(&parts.certificates, FRESH_S)?.iter().find(|certificate| &*certificate.file == file);
+    let Some(certificate) = certificate else { return Some("is not in use any more".to_owned()) };
+    let left_s = certificate.ends_s?.saturating_sub(scene.snapshot.server_now_s(scene.now));
+    Some(format!("was renewed ({} left)", words::days(left_s)))
 }

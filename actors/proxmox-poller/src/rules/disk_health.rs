@@ -3,6 +3,7 @@
 use super::defaults::{below, settings};
 use super::scene::{Court, levels, limit, reading};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Disks],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -45,10 +47,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             };
             let mut finding = court.finding(object, subject, summary, scene.now, read);
             finding.labels = labels;
-            finding.value = Some(match (is_ill, left) {
-                (false, Some(left)) => words::percent(left),
-                _ => words::quoted(health),
-            });
+            finding.value = left.filter(|_| !is_ill).map(words::percent);
             finding.limit = left.filter(|_| !is_ill).and_then(|left| limit(&settings, left)).map(words::percent);
             finding.meaning = Some("Replace it soon, and see that backups of what is on it are fresh.".to_owned());
             let facts = [("model", &disk.model), ("serial", &disk.serial), ("used for", &disk.used_for)];
@@ -61,5 +60,24 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             case.findings.push(finding);
         }
         Some(())
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let node = raised.labels.first("node")?;
+    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
+    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
+    let (_, name) = raised.object.split_once("/disk/")?;
+    let of_name = |device: &str| device.strip_prefix("/dev/").unwrap_or(device) == name;
+    let Some(disk) = scene.fresh(&parts.disks, FRESH_S)?.iter().find(|disk| of_name(&disk.device)) else {
+        return Some("was taken out".to_owned());
+    };
+    Some(match (disk.health.as_deref().unwrap_or("UNKNOWN"), disk.life_left_percent) {
+        (_, Some(left)) if !raised.summary.starts_with("fails") => {
+            format!("has {} of its life again", words::percent(left))
+        }
+        ("PASSED" | "OK", _) => "passes SMART again".to_owned(),
+        _ => "no longer fails".to_owned(),
     })
 }

@@ -5,6 +5,7 @@ use super::defaults::{above, settings};
 use super::scene::{Court, graded, limit};
 use super::words;
 use crate::history::{Metric, Subject};
+use crate::memory::Raised;
 use crate::model::GuestState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -18,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A guest whose median is so high is busy by nature.
@@ -52,5 +54,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         });
         finding.causes = vec![format!("node_cpu:{}", scene.node_object(&guest.node)).into()];
         Some(Some(finding))
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |guest| {
+        let figure = guest.cpu? * 100.0;
+        let is_busy = court.settings(&raised.labels).is_some_and(|settings| graded(&settings, figure).is_some());
+        Some(match is_busy {
+            true => "is as busy as usual".to_owned(),
+            false => format!("is back to {} processor use", words::about(figure)),
+        })
     })
 }

@@ -1,9 +1,9 @@
 //! `guest_crashed`: a guest that ran is stopped, and no task says that anybody wanted it; or it did not start after its node came back.
 
-use super::Rule;
 use super::defaults::{level, settings};
-use super::scene::{Case, Court, raised_up_to, seconds};
-use crate::memory::{Stop, StopKind};
+use super::scene::{Case, Court, GONE, raised_up_to, seconds};
+use super::{Rule, words};
+use crate::memory::{Raised, Stop, StopKind};
 use crate::model::{Guest, GuestState};
 use contract::alerts::{Judged, Severity};
 use contract::monitor::{RuleInfo, RuleSettings};
@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A guest that was shut down so shortly before its node restarted was shut down for that.
@@ -46,6 +47,33 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(found(court, guest, stop, is_back, &settings));
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let Some(guest) = scene.guest_of(raised) else { return Some(GONE.to_owned()) };
+    if guest.is_template {
+        return Some("is a template now".to_owned());
+    }
+    match &guest.state {
+        GuestState::Running if raised.labels.first("node").is_some_and(|node| *node != *guest.node) => {
+            Some(format!("is running again on {}", guest.node))
+        }
+        GuestState::Running => Some("is running again".to_owned()),
+        GuestState::Paused => Some("is paused now".to_owned()),
+        // The task that explains a stop may be seen after the stop.
+        GuestState::Stopped => {
+            let stop = scene.memory.stops.get(&guest.vmid)?;
+            match (stop.kind, &stop.task) {
+                (StopKind::ByTask, Some(task)) => {
+                    Some(format!("was stopped by {}, as a task shows", words::quoted(&task.doer())))
+                }
+                (StopKind::ForBackup, _) => Some("is stopped for a backup".to_owned()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn found(

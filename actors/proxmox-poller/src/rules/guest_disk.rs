@@ -4,6 +4,7 @@ use super::Rule;
 use super::defaults::{above, settings};
 use super::scene::{Court, graded, limit};
 use super::words;
+use crate::memory::Raised;
 use crate::model::GuestState;
 use crate::tools::words::used_of;
 use contract::alerts::Judged;
@@ -18,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -42,5 +44,12 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         finding.meaning =
             Some("When it is full its services stop. Clear space in it, or make its disk larger.".to_owned());
         Some(Some(finding))
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |guest| {
+        let figure = guest.disk_fraction()? * 100.0;
+        Some(format!("has room again: its root disk is {} full", words::about(figure)))
     })
 }

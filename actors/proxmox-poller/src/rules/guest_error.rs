@@ -3,6 +3,7 @@
 use super::Rule;
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
+use crate::memory::Raised;
 use crate::model::GuestState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -36,7 +38,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             ),
         };
         let mut finding = court.about_guest(guest, summary, guest.state_since, raised(&settings));
-        finding.value = Some(word.to_string());
+        finding.value = Some(format!("QEMU says {}", super::words::quoted(word)));
         finding.meaning = Some(meaning.to_owned());
         finding.causes = court
             .scene
@@ -48,4 +50,8 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             .collect();
         Some(Some(finding))
     })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |_| Some("is running again".to_owned()))
 }

@@ -4,6 +4,7 @@ use super::Rule;
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
 use super::words;
+use crate::memory::Raised;
 use crate::model::{Guest, TaskState};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -33,7 +35,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             levels.iter_mut().for_each(|level| level.raise_for = grace.0);
         }
         let mut finding = court.about_guest(guest, format!("is locked ({})", words::quoted(lock)), scene.now, levels);
-        finding.value = Some(words::quoted(lock));
         finding.meaning = Some(format!(
             "Nothing that runs would take the lock away: what set it was cut off. If that is so, `{} unlock {}` on {} frees it.",
             if guest.kind == crate::model::GuestKind::Vm { "qm" } else { "pct" },
@@ -42,6 +43,15 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         ));
         finding.causes = scene.causes_of_node(&guest.node);
         Some(Some(finding))
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let Some(guest) = court.scene.guest_of(raised) else { return Some(super::scene::GONE.to_owned()) };
+    Some(match &guest.lock {
+        None => "is unlocked".to_owned(),
+        Some(lock) if has_task(court, guest, lock) => "has a task at work again".to_owned(),
+        Some(lock) => format!("has another lock now ({})", words::quoted(lock)),
     })
 }
 

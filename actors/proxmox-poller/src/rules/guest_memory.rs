@@ -3,6 +3,7 @@
 use super::defaults::{above, settings};
 use super::scene::{Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::{Guest, GuestKind, GuestState, fraction};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Details],
     judge,
+    ended,
 };
 
 /// The guest's own figures count while they are no older than this, in seconds.
@@ -60,5 +62,14 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             GuestKind::Vm => "It will swap or kill programs. Give it more memory, or see what takes it.".to_owned(),
         });
         Some(Some(finding))
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |guest| {
+        let figure = guest.memory_fraction()? * 100.0;
+        // A figure that may hold what its host keeps for it says too much.
+        let is_sure = !is_doubtful(guest) || figure < court.floor();
+        is_sure.then(|| format!("is back to {} memory use", words::about(figure)))
     })
 }

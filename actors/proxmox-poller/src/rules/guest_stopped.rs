@@ -3,7 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels, seconds};
 use super::{Rule, words};
-use crate::memory::StopKind;
+use crate::memory::{Raised, StopKind};
 use crate::model::{GuestState, seconds_between};
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -17,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// The tag of guests that are meant to run always.
@@ -62,10 +63,17 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             true => format!("Its tag says that it is meant to run always. Ask {user}, or start it again."),
             false => "Somebody asked for it; there is nothing to do.".to_owned(),
         });
+        // The summary says who and how.
+        finding.before = None;
         finding.causes = scene.causes_of_node(&guest.node);
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let is_stopped = court.scene.guest_of(raised).is_some_and(|guest| guest.state == GuestState::Stopped);
+    if is_stopped { None } else { court.guest_end(raised, |_| Some("is running again".to_owned())) }
 }
 
 /// Whether all guests of the node were shut down at that time.

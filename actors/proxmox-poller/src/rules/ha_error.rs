@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised, seconds};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::GuestState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Ha],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -29,7 +31,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
     for resource in &ha.resources {
         let (summary, meaning) = match &*resource.state {
             "error" => (
-                "is in error: HA has given up on it",
+                "was given up by HA",
                 "HA tried and failed too often. Find out why it does not start, then disable and enable it in HA.",
             ),
             "fence" => (
@@ -50,7 +52,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             levels.iter_mut().for_each(|level| level.raise_for = level.raise_for.max(grace));
         }
         let mut finding = court.about_guest(guest, summary, scene.now, levels);
-        finding.value = Some(words::quoted(&resource.state));
+        finding.value = Some(format!("HA says {}", words::quoted(&resource.state)));
         finding.meaning = Some(meaning.to_owned());
         if &*resource.state != "error" || guest.state == GuestState::Unknown {
             finding.causes = scene.causes_of_absence();
@@ -74,4 +76,21 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    if raised.labels.first("vmid").is_none() {
+        return Some("has a working HA manager again".to_owned());
+    }
+    let Some(guest) = scene.guest_of(raised) else { return Some(super::scene::GONE.to_owned()) };
+    let ha = scene.fresh(&scene.snapshot.ha, FRESH_S)?;
+    let resource = ha.resources.iter().find(|resource| resource.vmid() == Some(guest.vmid));
+    Some(match resource.map(|resource| &*resource.state) {
+        Some("started") if guest.state == GuestState::Running => "is running under HA again".to_owned(),
+        Some("started") => "is started by HA again".to_owned(),
+        Some("stopped" | "request_stop") => "is stopped in HA".to_owned(),
+        Some("disabled" | "ignored") | None => "is not managed by HA any more".to_owned(),
+        Some(state) => format!("has left that state in HA ({})", words::quoted(state)),
+    })
 }

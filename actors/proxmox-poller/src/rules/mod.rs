@@ -47,6 +47,7 @@ pub use api_blind::judge_failed;
 pub use scene::{Court, Scene};
 pub use validate::validate_rules;
 
+use crate::memory::Raised;
 use contract::alerts::{Judged, matches_pattern};
 use contract::monitor::{RuleBook, RuleInfo};
 
@@ -102,6 +103,9 @@ pub struct Rule {
     /// The pieces that it cannot do without; what it reads but can do without is not among them.
     pub needs: &'static [Need],
     judge: fn(&Court<'_>) -> Vec<Judged>,
+    /// How something that it found lately ended, as the end of a sentence that begins with the subject (`is running again`); `None` where
+    /// nobody can tell.
+    ended: fn(&Court<'_>, &Raised) -> Option<String>,
 }
 
 /// Every rule, in the order of the documentation.
@@ -149,7 +153,11 @@ pub fn judge(scene: Scene<'_>, wanted: impl Fn(&Rule) -> bool) -> Vec<Judged> {
     let mut judged = Vec::new();
     for rule in RULES.iter().copied().filter(|rule| wanted(rule)) {
         let court = Court::new(scene, rule);
-        judged.extend(if court.is_used() { (rule.judge)(&court) } else { court.nothing() });
+        if court.is_used() {
+            judged.extend((rule.judge)(&court).into_iter().map(|one| court.with_ends(one)));
+        } else {
+            judged.extend(court.nothing());
+        }
     }
     judged
 }

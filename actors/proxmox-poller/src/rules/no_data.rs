@@ -4,6 +4,7 @@ use super::Rule;
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised};
 use super::words;
+use crate::memory::Raised;
 use crate::model::{GuestState, NodeState};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -18,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -56,4 +58,13 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    match court.scene.snapshot.node(raised.labels.first("node")?).map(|node| node.state) {
+        Some(NodeState::Online) => Some("gives data again".to_owned()),
+        Some(NodeState::Offline) => Some("is down now".to_owned()),
+        Some(NodeState::NoData) => None,
+        None => Some(super::scene::GONE.to_owned()),
+    }
 }

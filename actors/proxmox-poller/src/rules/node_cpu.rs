@@ -4,6 +4,7 @@ use super::Rule;
 use super::defaults::{above, settings};
 use super::scene::{Case, Court, graded, limit};
 use super::words;
+use crate::memory::Raised;
 use crate::model::NodeState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -51,6 +53,10 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.node_end(raised, |node| Some(format!("is back to {} processor use", words::about(node.cpu? * 100.0))))
 }
 
 /// Processors that a guest keeps busy.

@@ -1,8 +1,9 @@
 //! `node_down`: a node is no member of the cluster now. Planned absences are told later and milder; its guests are told inside it.
 
+use super::Rule;
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, levels};
-use super::{Rule, words};
+use crate::memory::Raised;
 use crate::model::{NodeState, seconds_between};
 use contract::alerts::{Judged, Reading, Severity};
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A guest that was seen up so shortly before ran on the node when it went.
@@ -41,18 +43,22 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
                 finding.summary = "is down, as planned".to_owned();
                 format!("{}; it should be back by now.", capital(planned))
             }
-            (None, 0) => "It lost power, its network, or crashed. No guest ran on it.".to_owned(),
-            (None, guests) => format!(
-                "It lost power, its network, or crashed; {} down with it. Look at its power and console.",
-                if guests == 1 { "1 guest is".to_owned() } else { format!("{guests} guests are") }
-            ),
+            (None, 0) => "It lost power or its network, or crashed. No guest ran on it.".to_owned(),
+            (None, _) => "It lost power or its network, or crashed. Look at its power and console.".to_owned(),
         });
-        finding.value = (!affected.is_empty()).then(|| words::count(affected.len(), "guest"));
         finding.affected = affected;
         finding.causes = vec![scene.no_quorum()];
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    match court.scene.snapshot.node(raised.labels.first("node")?).map(|node| node.state) {
+        Some(NodeState::Offline) => None,
+        Some(_) => Some("is back".to_owned()),
+        None => Some(super::scene::GONE.to_owned()),
+    }
 }
 
 fn capital(text: &str) -> String {

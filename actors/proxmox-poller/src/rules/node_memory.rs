@@ -3,6 +3,7 @@
 use super::defaults::{above, settings};
 use super::scene::{Case, Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::{GuestState, Node, NodeState, fraction};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Details],
     judge,
+    ended,
 };
 
 /// The node's own figures count while they are no older than this, in seconds.
@@ -52,6 +54,14 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.node_end(raised, |node| {
+        let used = fraction(node.memory_bytes, node.memory_total_bytes)? * 100.0;
+        let figure = Some(used).filter(|used| *used < court.floor()).or_else(|| needed(court, node))?;
+        Some(format!("is back to {} memory use", words::about(figure)))
+    })
 }
 
 /// What is needed of a node's memory, in per cent, as far as it can be known.

@@ -3,6 +3,7 @@
 use super::Rule;
 use super::defaults::{level, settings};
 use super::scene::{Court, raised};
+use crate::memory::Raised;
 use crate::model::NodeState;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// HA's line counts while it is no older than this, in seconds.
@@ -51,4 +53,9 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             .to_owned(),
     );
     court.cluster(Some(finding))
+}
+
+fn ended(court: &Court<'_>, _: &Raised) -> Option<String> {
+    let is_quorate = court.scene.snapshot.quorum.as_ref().is_none_or(|quorum| quorum.is_quorate);
+    is_quorate.then(|| "has quorum again".to_owned())
 }

@@ -3,6 +3,7 @@
 use super::defaults::{REPLICATION, settings};
 use super::scene::{Case, Court, levels, reading, seconds};
 use super::{Need, Rule, schedule, words};
+use crate::memory::Raised;
 use crate::tools::words::span;
 use contract::alerts::{Judged, Reading};
 use contract::monitor::RuleInfo;
@@ -17,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Replication],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -39,14 +41,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         let Some(settings) = court.settings(&labels) else { continue };
         // The job is its source's business: when that is away nobody can say how it does.
         let told = scene.snapshot.slow.nodes.get(&job.source).map(|parts| &parts.replication);
-        let is_told = told.is_some_and(|told| scene.fresh(told, FRESH_S).is_some());
-        if scene.is_offline(&job.source) || !is_told {
+        let told_at = told.filter(|told| scene.fresh(told, FRESH_S).is_some()).and_then(|told| told.at);
+        let Some(told_at) = told_at.filter(|_| !scene.is_offline(&job.source)) else {
             case.unseen.push(object);
             continue;
-        }
+        };
         let period_s = job.schedule.as_deref().and_then(schedule::longest_gap_s).unwrap_or(USUAL_S);
         let limit_s = period_s.saturating_mul(PERIODS).saturating_add(seconds(settings.grace, 600));
-        let age_s = job.last_sync_s.map(|last| scene.snapshot.seconds_since_s(last, scene.now));
+        // As old as it was when its node told of it: what was not asked since may have gone well.
+        let told_s = scene.snapshot.server_s_at(told_at);
+        let age_s = job.last_sync_s.map(|last| u64::try_from(told_s.saturating_sub(last)).unwrap_or(0));
         let is_late = age_s.is_some_and(|age| age > limit_s) && !job.is_running;
         let failures = f64::from(job.fail_count);
         let read = levels(&settings, |_, level| Some(if is_late { Reading::Raised } else { reading(level, failures) }));
@@ -61,7 +65,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         };
         let mut finding = court.finding(object, subject, summary, scene.now, read);
         finding.labels = labels;
-        finding.value = Some(words::count(job.fail_count as usize, "failure"));
         finding.before = job.error.as_deref().map(words::quoted);
         finding.meaning = Some(match age_s {
             Some(age) => {
@@ -74,4 +77,15 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let jobs = scene.fresh(&scene.snapshot.replication, FRESH_S)?;
+    let (_, id) = raised.object.split_once("/replication/")?;
+    Some(match jobs.iter().find(|job| &*job.id == id) {
+        None => "was removed".to_owned(),
+        Some(job) if job.is_disabled => "was switched off".to_owned(),
+        Some(_) => "works again".to_owned(),
+    })
 }

@@ -1,9 +1,9 @@
 //! `restart_loop`: a guest crashes and starts again and again.
 
+use super::Rule;
 use super::defaults::{LOOP, settings};
 use super::scene::{Case, Court, levels, seconds};
-use super::{Rule, words};
-use crate::memory::StopKind;
+use crate::memory::{Raised, StopKind};
 use crate::model::GuestState;
 use crate::tools::words::span;
 use contract::alerts::{Judged, Reading};
@@ -18,6 +18,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn judge(court: &Court<'_>) -> Vec<Judged> {
@@ -56,7 +57,6 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         let since = starts.first().copied().unwrap_or(scene.now);
         let summary = format!("keeps restarting ({times} times in {})", span(within_s));
         let mut finding = court.about_guest(guest, summary, since, read);
-        finding.value = Some(words::count(times, "restart"));
         finding.meaning = Some(
             "It crashes and is started again. Look at its console and log; stop it if it harms others meanwhile."
                 .to_owned(),
@@ -64,4 +64,8 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.guest_end(raised, |_| Some("runs steadily again".to_owned()))
 }

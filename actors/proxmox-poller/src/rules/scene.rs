@@ -3,12 +3,13 @@
 use super::Rule;
 use super::words;
 use crate::history::History;
-use crate::memory::Memory;
-use crate::model::{Guest, GuestState, Node, NodeParts, NodeState, Part, Snapshot, Storage};
+use crate::memory::{Memory, Raised};
+use crate::model::{Guest, GuestState, Node, NodeParts, NodeState, Part, Snapshot, Storage, seconds_between};
 use contract::alerts::{Finding, Judged, Labels, LevelReading, Reading, Severity};
 use contract::monitor::{LevelSettings, RuleBook, RuleSettings};
 use jiff::Timestamp;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,9 +85,21 @@ impl<'a> Scene<'a> {
         away.map(|node| self.down(&node.name)).chain([self.no_quorum()]).collect()
     }
 
-    /// Seconds since a node's boot.
+    /// Seconds since a node's boot, or since it came back: for minutes after that the cluster shows what it told before it went.
     pub(super) fn uptime_s(&self, name: &str) -> Option<u64> {
-        self.snapshot.node(name).filter(|node| node.state == NodeState::Online)?.uptime_s
+        let uptime_s = self.snapshot.node(name).filter(|node| node.state == NodeState::Online)?.uptime_s?;
+        Some(self.back_s(name).map_or(uptime_s, |back_s| back_s.min(uptime_s)))
+    }
+
+    /// Whether a node has booted or come back less than so many seconds ago.
+    pub(super) fn has_just_booted(&self, name: &str, within_s: u64) -> bool {
+        let seconds = self.uptime_s(name).or_else(|| self.back_s(name));
+        !self.is_offline(name) && seconds.is_some_and(|seconds| seconds < within_s)
+    }
+
+    /// Seconds since a node that was away came back.
+    fn back_s(&self, name: &str) -> Option<u64> {
+        self.memory.nodes.get(name)?.back_at.map(|at| seconds_between(at, self.now))
     }
 
     /// A part's value, if it is no older than `most_s`.
@@ -120,6 +133,11 @@ impl<'a> Scene<'a> {
         labels
     }
 
+    /// The guest that something was found about, if it still is in the cluster.
+    pub(super) fn guest_of(&self, raised: &Raised) -> Option<&'a Guest> {
+        self.snapshot.guest(raised.labels.first("vmid")?.parse().ok()?)
+    }
+
     pub(super) fn storage_labels(&self, storage: &Storage) -> Labels {
         let mut labels = self.cluster_labels();
         labels.add("storage", Arc::clone(&storage.name));
@@ -132,6 +150,9 @@ impl<'a> Scene<'a> {
         labels
     }
 }
+
+/// How the end of anything about what left the cluster is told.
+pub(super) const GONE: &str = "is no longer in the cluster";
 
 /// One rule over one scene.
 pub struct Court<'a> {
@@ -196,6 +217,55 @@ impl<'a> Court<'a> {
     /// Nothing is found, whatever was: for a rule that is switched off.
     pub(super) fn nothing(&self) -> Vec<Judged> {
         self.cluster(None).into_iter().chain(self.everything(Case::default())).collect()
+    }
+
+    /// Adds how that ended which was found lately, lies within the judgement, and is neither found nor unseen now.
+    pub(super) fn with_ends(&self, mut judged: Judged) -> Judged {
+        let mut past = self.scene.memory.raised_within(&judged.rule, &judged.scope).peekable();
+        if past.peek().is_none() {
+            drop(past);
+            return judged;
+        }
+        let told: BTreeSet<&str> = judged
+            .findings
+            .iter()
+            .map(|found| &*found.object)
+            .chain(judged.unseen.iter().map(|object| &**object))
+            .collect();
+        let ended = past.filter(|raised| !told.contains(&*raised.object) && self.settings(&raised.labels).is_some());
+        let ended: Vec<Finding> = ended
+            .filter_map(|raised| {
+                let said = (self.rule.ended)(self, raised)?;
+                let clear = |level: &LevelReading| LevelReading { reading: Reading::Clear, ..*level };
+                let levels = raised.levels.iter().map(clear).collect();
+                let subject = raised.subject.as_str();
+                let finding = self.finding(Arc::clone(&raised.object), subject, said, raised.since, levels);
+                Some(Finding { labels: raised.labels.clone(), ..finding })
+            })
+            .collect();
+        judged.findings.extend(ended);
+        judged
+    }
+
+    /// How something about a guest ended: `running` says it of one that runs.
+    pub(super) fn guest_end(
+        &self,
+        raised: &Raised,
+        running: impl FnOnce(&'a Guest) -> Option<String>,
+    ) -> Option<String> {
+        let Some(guest) = self.scene.guest_of(raised) else { return Some(GONE.to_owned()) };
+        match guest.state {
+            GuestState::Running => running(guest),
+            GuestState::Stopped => Some("is stopped now".to_owned()),
+            GuestState::Paused => Some("is paused now".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// How something about a node ended: `online` says it of one that is there.
+    pub(super) fn node_end(&self, raised: &Raised, online: impl FnOnce(&'a Node) -> Option<String>) -> Option<String> {
+        let Some(node) = self.scene.snapshot.node(raised.labels.first("node")?) else { return Some(GONE.to_owned()) };
+        if node.state == NodeState::Online { online(node) } else { None }
     }
 
     /// One judgement for each node whose piece can be read, over the objects `node/<name>/<word>`. A node whose piece is missing or too old

@@ -3,6 +3,7 @@
 use super::defaults::{above, settings};
 use super::scene::{Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Snapshots],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -43,4 +45,9 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             Some(format!("\"{}\" takes space that grows. Remove it if it is not needed.", words::quoted(&oldest.name)));
         Some(Some(finding))
     })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let guest = court.scene.guest_of(raised);
+    Some(if guest.is_some() { "has no old snapshot any more" } else { super::scene::GONE }.to_owned())
 }

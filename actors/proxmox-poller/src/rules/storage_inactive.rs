@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use crate::model::{NodeState, Storage};
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Storages],
     judge,
+    ended,
 };
 
 /// What a node says counts while it is no older than this, in seconds.
@@ -74,6 +76,17 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let storage = scene.snapshot.storages.iter().find(|storage| scene.storage_object(storage) == raised.object);
+    let Some(storage) = storage else { return Some("was removed or switched off".to_owned()) };
+    let seen: Vec<Seen> = storage.nodes.iter().map(|node| seen(court, storage, &node.node)).collect();
+    if seen.iter().any(|seen| matches!(seen, Seen::Active)) {
+        return Some("can be used again".to_owned());
+    }
+    seen.iter().all(|seen| matches!(seen, Seen::Nothing)).then(|| "was switched off".to_owned())
 }
 
 fn seen(court: &Court<'_>, storage: &Storage, node: &str) -> Seen {

@@ -5,6 +5,7 @@ use super::defaults::{above, settings};
 use super::scene::{Case, Court, levels, limit, reading};
 use super::words;
 use crate::history::{Metric, Subject};
+use crate::memory::Raised;
 use crate::model::StorageState;
 use crate::tools::words::{span, used_of};
 use contract::alerts::{Judged, Reading, Severity};
@@ -23,6 +24,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 /// A storage that has this much left is not said to be full soon, whatever the line through its past says.
@@ -65,7 +67,7 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         }
         let is_full = settings.levels().any(|(_, level)| reading(level, figure) == Reading::Raised);
         let summary = match full_in_s.filter(|_| soon == Reading::Raised && !is_full) {
-            Some(seconds) => format!("will be full in {} ({} now)", span(seconds), words::percent(figure)),
+            Some(seconds) => format!("will be full in {} ({} now)", about(seconds), words::percent(figure)),
             None => format!("is {} full", words::percent(figure)),
         };
         let mut finding = court.finding(object, words::storage(storage), summary, scene.now, read);
@@ -74,12 +76,12 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             Some(used) => format!("{} ({used})", words::percent(figure)),
             None => words::percent(figure),
         });
-        finding.limit = limit(&settings, figure).map(words::percent);
+        finding.limit = limit(&settings, figure).filter(|_| is_full).map(words::percent);
         let grows = full_in_s.filter(|seconds| *seconds < 7 * 86_400);
         finding.meaning = Some(match grows {
             Some(seconds) => format!(
-                "At the pace of the last hours it is full in {}; then its guests stop with errors. Remove old backups, snapshots or disks, or find what grows.",
-                span(seconds)
+                "At the pace of the last hours it is full in {}; then its guests stop with errors. Find what grows, or remove old backups and snapshots.",
+                about(seconds)
             ),
             None => {
                 "When it is full its guests stop with errors and backups fail. Remove old backups, snapshots or disks."
@@ -89,6 +91,22 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let storage = scene.snapshot.storages.iter().find(|storage| scene.storage_object(storage) == raised.object);
+    let Some(storage) = storage else { return Some("was removed or switched off".to_owned()) };
+    let figure = words::about(storage.used_fraction()? * 100.0);
+    Some(match raised.summary.starts_with("will be full") {
+        true => format!("is no longer about to be full ({figure} now)"),
+        false => format!("is back to {figure}"),
+    })
+}
+
+/// A guess in whole hours, where it is hours.
+fn about(seconds: u64) -> String {
+    span(if seconds < 7200 { seconds } else { seconds / 3600 * 3600 })
 }
 
 fn worse(one: Reading, other: Reading) -> Reading {

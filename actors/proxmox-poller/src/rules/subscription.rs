@@ -3,6 +3,7 @@
 use super::defaults::{level, off};
 use super::scene::{Court, raised};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Subscriptions],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -34,9 +36,13 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         };
         let mut finding = court.finding(object, format!("node {}", node.name), summary, scene.now, raised(&settings));
         finding.labels = labels;
-        finding.value = Some(words::quoted(&told.status));
         finding.meaning = Some("It gets no packages from the enterprise repository.".to_owned());
         case.findings.push(finding);
         Some(())
     })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let is_member = court.scene.snapshot.node(raised.labels.first("node")?).is_some();
+    Some(if is_member { "has an active subscription" } else { super::scene::GONE }.to_owned())
 }

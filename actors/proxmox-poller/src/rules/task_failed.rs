@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Case, Court, raised, seconds};
 use super::{Rule, words};
+use crate::memory::Raised;
 use crate::model::TaskState;
 use contract::alerts::{Fact, Judged};
 use contract::monitor::RuleInfo;
@@ -18,6 +19,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[],
     judge,
+    ended,
 };
 
 fn is_told(kind: &str) -> bool {
@@ -76,4 +78,13 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let about = raised.object.rsplit('/').next()?;
+    let kind = raised.labels.first("kind")?;
+    let mut tasks = court.scene.snapshot.tasks.iter().filter(|task| task.state != TaskState::Running);
+    let newest = tasks
+        .find(|task| &*task.kind == kind && (&*task.id == about || (task.id.is_empty() && &*task.node == about)))?;
+    (!newest.state.is_failure()).then(|| "has succeeded since".to_owned())
 }

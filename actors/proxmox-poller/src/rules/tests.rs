@@ -1,5 +1,6 @@
 //! Every rule on hand-built snapshots: what it raises, holds and clears, what it leaves alone, and in which words.
 
+mod ends;
 mod guests;
 mod nodes;
 mod property;
@@ -63,14 +64,14 @@ fn switched_off_rules_find_nothing_and_end_what_is_open() {
 fn a_cluster_that_cannot_be_seen_is_one_finding() {
     let mut memory = crate::memory::Memory::default();
     let at = stage::at;
-    memory.failed(at(0), false, "https://a:8006: it cannot be reached");
-    memory.failed(at(10), true, "the login was refused");
+    memory.failed(at(-24), at(0), false, "https://a:8006: it cannot be reached");
+    memory.failed(at(5), at(10), true, "the login was refused");
     let judged = judge_failed(&"homelab".into(), &memory, &RuleBook::default()).unwrap();
     let finding = &judged.findings[0];
-    assert_eq!((finding.since, &*finding.object, &*judged.scope), (at(0), "homelab", "homelab"));
+    assert_eq!((finding.since, &*finding.object, &*judged.scope), (at(-24), "homelab", "homelab"));
     assert_eq!(finding.summary, "refuses HAIA's login");
     assert!(finding.meaning.as_deref().unwrap().contains("token"));
-    assert_eq!(finding.levels[0].raise_for.as_secs(), 90);
+    assert_eq!(finding.levels[0].raise_for.as_secs(), 66, "it took 24 seconds to fail at first");
     assert_eq!(judge_failed(&"homelab".into(), &crate::memory::Memory::default(), &RuleBook::default()), None);
 }
 

@@ -3,6 +3,7 @@
 use super::defaults::{above, settings};
 use super::scene::{Case, Court, graded, limit};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Clocks],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -47,12 +49,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         finding.limit = limit(&settings, figure).map(|limit| format!("{} s", words::number(limit)));
         finding.before = None;
         finding.meaning = Some(
-            "Its time service (chrony) does not work. Far enough apart the nodes refuse each other: `chronyc tracking` on it says more."
+            "Its time service (chrony) does not work: `chronyc tracking` on it says more. Too far apart the nodes refuse each other."
                 .to_owned(),
         );
         case.findings.push(finding);
     }
     court.everything(case)
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    court.node_end(raised, |_| Some("has the right time again".to_owned()))
 }
 
 /// What most clocks agree on. Of two the one nearer to the member that answered: that one's is the measure.

@@ -3,6 +3,7 @@
 use super::defaults::{above, off};
 use super::scene::{Court, graded};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::Judged;
 use contract::monitor::RuleInfo;
 
@@ -15,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Updates],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -37,4 +39,9 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
         case.findings.push(finding);
         Some(())
     })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let is_member = court.scene.snapshot.node(raised.labels.first("node")?).is_some();
+    Some(if is_member { "is up to date" } else { super::scene::GONE }.to_owned())
 }

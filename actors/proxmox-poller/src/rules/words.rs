@@ -24,6 +24,11 @@ pub(super) fn percent(figure: f64) -> String {
     format!("{} %", number(figure))
 }
 
+/// A figure in whole per cent: for what is over, where a tenth says nothing.
+pub(super) fn about(figure: f64) -> String {
+    format!("{:.0} %", figure)
+}
+
 /// A number with at most one digit after the point.
 pub(super) fn number(figure: f64) -> String {
     let rounded = (figure * 10.0).round() / 10.0;
@@ -145,6 +150,7 @@ mod tests {
             (percent(96.04), percent(92.46), number(0.0)),
             ("96 %".to_owned(), "92.5 %".to_owned(), "0".to_owned())
         );
+        assert_eq!((about(71.49), about(99.6)), ("71 %".to_owned(), "100 %".to_owned()));
         assert_eq!((count(1, "guest"), count(0, "guest")), ("1 guest".to_owned(), "0 guests".to_owned()));
         let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         assert_eq!(

@@ -3,6 +3,7 @@
 use super::defaults::{level, settings};
 use super::scene::{Court, raised_up_to};
 use super::{Need, Rule, words};
+use crate::memory::Raised;
 use contract::alerts::{Judged, Severity};
 use contract::monitor::RuleInfo;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) static RULE: Rule = Rule {
     },
     needs: &[Need::Zfs],
     judge,
+    ended,
 };
 
 /// Counts while it is no older than this, in seconds.
@@ -48,8 +50,16 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             };
             let mut finding = court.finding(object, subject, summary, scene.now, raised_up_to(&settings, worst));
             finding.labels = labels;
-            finding.value = Some(words::quoted(health)).filter(|health| !health.is_empty());
-            finding.affected = ill.iter().map(|disk| format!("{} ({})", disk.name, disk.state)).collect();
+            let told = |disk: &crate::decode::ZfsMember| match disk.errors {
+                0 => format!("{} ({})", disk.name, disk.state),
+                errors => format!(
+                    "{} ({}, {})",
+                    disk.name,
+                    disk.state,
+                    words::count(usize::try_from(errors).unwrap_or(usize::MAX), "error")
+                ),
+            };
+            finding.affected = ill.iter().map(told).collect();
             finding.before = state.and_then(|state| state.scan.as_deref()).map(words::quoted);
             finding.meaning = Some(match is_broken {
                 true => {
@@ -63,5 +73,18 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
             case.findings.push(finding);
         }
         Some(())
+    })
+}
+
+fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
+    let scene = &court.scene;
+    let node = raised.labels.first("node")?;
+    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
+    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
+    let name = raised.labels.first("storage")?;
+    let pool = scene.fresh(&parts.zfs_pools, FRESH_S)?.iter().find(|pool| &*pool.name == name);
+    Some(match pool {
+        None => "was removed".to_owned(),
+        Some(_) => "is healthy again".to_owned(),
     })
 }

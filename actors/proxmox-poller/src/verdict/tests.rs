@@ -134,3 +134,34 @@ fn a_guest_that_crashed_and_was_started_again_says_so() {
     assert_eq!(verdict, Verdict::Running);
     assert!(summary.contains("had stopped without a Proxmox task"), "{summary}");
 }
+
+/// HAIA's time runs sixty times as fast as the server's: the moments of the polls say which of the server's belong to them.
+#[test]
+fn accelerated_time_finds_the_same_cause() {
+    let poll = |haia: i64, server: i64, state: &str, tasks: &str, before: Option<&Snapshot>| {
+        let rows = format!(
+            r#"{{"type":"node","node":"a","status":"online","cpu":0.1,"uptime":90000}},
+               {{"type":"qemu","vmid":101,"node":"a","name":"web-01","status":"{state}","cpu":0,"uptime":500,"maxmem":5}}"#
+        );
+        let mut poll = polled(&rows, r#"{"type":"node","name":"a","online":1}"#, tasks);
+        poll.server_time_s = Some(T0 + server);
+        assemble(&"lab".into(), poll, before, at(haia)).unwrap()
+    };
+    for (task, wanted) in [
+        (task("qmshutdown", 85, Some(98), "OK"), Verdict::StoppedByTask),
+        (task("qmshutdown", 10, Some(20), "OK"), Verdict::StoppedWithoutTask),
+    ] {
+        // A day of HAIA's time, 24 minutes of the server's: it stops at the hundredth second of the server.
+        let mut snapshot = poll(0, 0, "running", "", None);
+        for second in 1..1440 {
+            let (state, tasks) = if second < 100 { ("running", "") } else { ("stopped", task.as_str()) };
+            snapshot = poll(second * 60, second, state, tasks, Some(&snapshot));
+        }
+        let (verdict, _, summary) = explained(&snapshot, at(86_400), None);
+        assert_eq!(verdict, wanted, "{summary}");
+        let guest = snapshot.guest(101).unwrap();
+        assert_eq!(snapshot.server_s_at(guest.state_since), T0 + 100);
+        assert_eq!(snapshot.haia_time(T0 + 100), guest.state_since);
+        assert_eq!(snapshot.server_now_s(at(86_340 + 600)), T0 + 1439 + 10);
+    }
+}

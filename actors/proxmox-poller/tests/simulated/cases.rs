@@ -111,6 +111,17 @@ fn run(rule: &'static str) {
             keys.sort();
             keys.dedup();
             assert_eq!(keys.len(), own.len(), "{rule} {}: told twice: {own:?}", case.name);
+            let ended: Vec<_> =
+                pager.ended.iter().filter(|(_, key, _)| own.iter().any(|told| told.2 == *key)).collect();
+            let mut keys: Vec<_> = ended.iter().map(|(_, key, _)| key).collect();
+            keys.sort();
+            keys.dedup();
+            assert_eq!(keys.len(), ended.len(), "{rule} {}: ended twice: {ended:?}", case.name);
+            // A failed task is news that grows old, and a person's stop is none: their ends are told to nobody.
+            let is_news = matches!(rule, "task_failed" | "guest_stopped");
+            for (_, key, said) in ended {
+                assert!(said.is_some() || is_news, "{rule} {}: {key} ended without a word", case.name);
+            }
         });
     }
 }

@@ -2,12 +2,14 @@
 
 use contract::alerts::{Finding, Judged, Reading, ReportFindings, Severity};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 #[derive(Clone, Debug, Default)]
 struct Level {
     raised_since: Option<Timestamp>,
+    /// Whether this report reads it raised: what cannot be seen now opens nothing.
+    is_read: bool,
     clear_since: Option<Timestamp>,
     is_open: bool,
 }
@@ -18,8 +20,12 @@ pub(crate) struct Pager {
     levels: BTreeMap<(String, Severity), (Level, Finding)>,
     /// What was told: when, how bad, `rule:object`, and the line on the screen.
     pub(crate) told: Vec<(Timestamp, Severity, String, String)>,
+    /// What ended: when, `rule:object`, and the line on the screen; without a line where the watcher said nothing of the end.
+    pub(crate) ended: Vec<(Timestamp, String, Option<String>)>,
     /// What was open already at the first sight.
     pub(crate) baseline: Vec<String>,
+    /// How that is over which is about to end.
+    ends: BTreeMap<String, String>,
     /// How many reports came.
     pub(crate) reports: usize,
 }
@@ -57,12 +63,25 @@ impl Pager {
             }
         }
         for ((key, severity), (reading, new)) in read {
-            let (level, finding) =
-                self.levels.entry((key, severity)).or_insert_with(|| (Level::default(), new.clone()));
+            let is_end = new.levels.iter().all(|level| level.reading == Reading::Clear);
+            if is_end {
+                self.ends.insert(key.clone(), format!("{} {}", new.subject, new.summary));
+            } else {
+                self.ends.remove(&key);
+            }
+            let Some((level, finding)) = self.levels.get_mut(&(key.clone(), severity)) else {
+                if reading != Reading::Clear {
+                    let raised_since = (reading == Reading::Raised).then_some(now);
+                    let is_read = raised_since.is_some();
+                    self.levels.insert((key, severity), (Level { raised_since, is_read, ..Level::default() }, new));
+                }
+                continue;
+            };
             *finding = new;
             match reading {
                 Reading::Raised => {
                     level.raised_since = level.raised_since.or(Some(now));
+                    level.is_read = true;
                     level.clear_since = None;
                 }
                 Reading::Held => level.clear_since = None,
@@ -81,11 +100,12 @@ impl Pager {
             .filter(|(_, (level, _))| level.is_open || level.raised_since.is_some())
             .map(|((key, _), _)| key.clone())
             .collect();
+        let was_open = self.open_keys();
         // The worst level of an alert is what is told of it, so it comes first.
         for ((key, severity), (level, finding)) in self.levels.iter_mut().rev() {
             let times = finding.levels.iter().find(|one| one.severity == *severity);
             let (raise_for, clear_for) = times.map_or_else(Default::default, |one| (one.raise_for, one.clear_for));
-            if !level.is_open && elapsed(level.raised_since, now, raise_for) {
+            if std::mem::take(&mut level.is_read) && !level.is_open && elapsed(level.raised_since, now, raise_for) {
                 level.is_open = true;
                 let is_folded = finding.causes.iter().any(|cause| near.iter().any(|near| **near == **cause));
                 if is_baseline {
@@ -101,7 +121,16 @@ impl Pager {
                 level.is_open = false;
             }
         }
+        let is_open = self.open_keys();
+        for key in was_open.difference(&is_open) {
+            self.ended.push((now, key.clone(), self.ends.remove(key)));
+        }
         self.levels.retain(|_, (level, _)| level.is_open || level.clear_since.is_none());
+    }
+
+    fn open_keys(&self) -> BTreeSet<String> {
+        let open = self.levels.iter().filter(|(_, (level, _))| level.is_open);
+        open.map(|((key, _), _)| key.clone()).collect()
     }
 
     /// What is open, as `severity rule:object`, but what only goes into digests.

@@ -27,7 +27,7 @@ fn an_alert_fires_and_ends_only_on_reports_that_say_so_for_long_enough() {
     story.report(vec![judged("guest_disk", &[disk(Clear)])]);
     assert_eq!(story.desk.open().count(), 0);
     story.until(800);
-    assert_eq!(story.take(), ["730 Resolved: a is in trouble after 12 min"]);
+    assert_eq!(story.take(), ["730 Resolved: a is in trouble after 11 min"]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn worse_is_told_and_milder_is_not() {
         [
             "30 Opened: a is in trouble",
             "150 Escalated: a is in trouble, now critical",
-            "430 Resolved: a is in trouble after 7 min"
+            "430 Resolved: a is in trouble after 6 min"
         ]
     );
 }
@@ -97,7 +97,7 @@ fn the_end_says_what_the_watcher_says_of_it() {
     // Where nothing is said of the end, nothing is claimed.
     story.reporting("guest_error", &[raised("guest_error", "x", Critical)], 1000);
     story.reporting("guest_error", &[], 1040);
-    assert_eq!(story.take()[1], "1030 Resolved: Over after 17 min: x is in trouble");
+    assert_eq!(story.take()[1], "1030 Resolved: Over after 16 min: x is in trouble");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn one_reminder_after_a_day_and_none_once_acknowledged() {
         story.take(),
         [
             "30 Opened: dozer is in trouble, and 1 more problem",
-            "86460 Reminder: tank is in trouble: still so after 24 h"
+            "86460 Reminder: tank is in trouble: still so after 1 d"
         ]
     );
     let mut story = Story::with(r#"{"reminder":{"after":"12h","every":"24h"}}"#);

@@ -35,7 +35,7 @@ fn a_silence_holds_messages_and_what_is_still_open_is_told_at_its_end() {
     story.reporting("guest_error", &[guest("long", Critical)], 800);
     assert_eq!(
         story.take(),
-        ["660 Opened: long is in trouble", "660 Resolved: Over after 60 s: before is in trouble"],
+        ["660 Opened: long is in trouble", "660 Resolved: Over after 1 min: before is in trouble"],
         "what was told before the silence has its end told after it; what came and went within it was nobody's business"
     );
 }
@@ -96,7 +96,7 @@ fn quiet_hours_hold_all_but_critical_and_are_summarised_in_the_morning() {
     story.reporting("guest_error", std::slice::from_ref(&stays), 7190);
     assert_eq!(
         story.take(),
-        ["4230 Resolved: Over after 70 min: loud is in trouble"],
+        ["4230 Resolved: Over after 1 h 10 min: loud is in trouble"],
         "of what was told loudly the end is loud"
     );
     story.reporting("guest_error", std::slice::from_ref(&stays), 7400);
@@ -108,7 +108,7 @@ fn quiet_hours_hold_all_but_critical_and_are_summarised_in_the_morning() {
     assert_eq!(
         digest.text.as_deref(),
         Some(
-            "**Still open**\n- stays is in trouble, since 12:00\n**Over**\n- before is in trouble, 12:00, for 70 min\n- passes is in trouble, 12:00, for 70 min"
+            "**Still open**\n- stays is in trouble, since 12:00\n**Over**\n- before is in trouble, 12:00, for 1 h 10 min\n- passes is in trouble, 12:00, for 1 h 10 min"
         )
     );
     assert_eq!(digest.members.len(), 2, "what was told before the night, and what is still open");
@@ -198,7 +198,7 @@ fn a_heartbeat_that_stays_away_is_told_within_its_grace_and_a_second() {
     assert_eq!(&*story.desk.heartbeats(at(6899))[0].state, "late");
     assert_eq!(story.take(), [""; 0]);
     story.until(3000 + 3900 + 1);
-    assert_eq!(story.take(), ["6900 Opened: heartbeat nas was not heard for 65 min"]);
+    assert_eq!(story.take(), ["6900 Opened: heartbeat nas was not heard for 1 h 5 min"]);
     story.restart();
     story.until(9000);
     assert_eq!(&*story.desk.heartbeats(at(9000))[0].state, "missed");
@@ -220,7 +220,7 @@ fn a_new_heartbeat_has_a_whole_period_and_a_removed_one_ends() {
     story.until(3599);
     assert_eq!(story.take(), [""; 0]);
     story.until(3601);
-    assert_eq!(story.take(), ["3600 Opened: heartbeat nas was never heard, 60 min after it was set up"]);
+    assert_eq!(story.take(), ["3600 Opened: heartbeat nas was never heard, 1 h after it was set up"]);
     story.desk.reconfigure(
         std::sync::Arc::new(crate::Config { channels: vec!["phone".into()], ..Default::default() }),
         at(3700),

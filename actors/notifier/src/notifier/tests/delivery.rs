@@ -201,7 +201,11 @@ fn a_receiver_that_refuses_for_good_is_left_alone_until_somebody_changes_somethi
         }
         let cleared =
             outside.reports.lock().unwrap().iter().flat_map(|report| report.judged.clone()).next_back().unwrap();
-        assert_eq!((&*cleared.scope, cleared.findings.len()), ("channel/discord", 0));
+        let over = &cleared.findings[0];
+        assert_eq!(
+            (&*cleared.scope, over.raised(), &*over.summary),
+            ("channel/discord", None, "delivers messages again")
+        );
     });
 }
 

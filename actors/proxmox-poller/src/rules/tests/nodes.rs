@@ -27,7 +27,7 @@ fn a_dead_node_is_one_finding_with_its_guests() {
         ("node pve1 is down", &["web-01 (101)".to_owned()][..])
     );
     assert_eq!((finding.since, stage.holds_s("node_down")), (at(10), 60));
-    assert!(finding.meaning.unwrap().contains("1 guest is down with it"));
+    assert!(finding.meaning.unwrap().contains("lost power"));
     for rule in ["guest_crashed", "guest_stopped", "guest_error", "guest_cpu", "guest_memory", "guest_disk"] {
         assert!(
             stage.is_unseen(rule, "homelab/guest/101") || rule.starts_with("guest_c") || rule == "guest_stopped",

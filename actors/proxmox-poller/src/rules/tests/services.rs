@@ -45,6 +45,21 @@ fn ceph_complains() {
     assert_eq!(line(&stage.found("osd_down")), "Ceph of homelab has 1 storage daemon down: osd.3 on pve2");
     assert!(stage.found("osd_down").causes.is_empty());
     assert!(stage.found("ceph_health").causes.contains(&"osd_down:homelab".into()));
+    // Its node has just booted: it is being started.
+    stage.node("pve2").uptime_s = Some(40);
+    assert!(stage.is_unseen("osd_down", "homelab"));
+    assert!(stage.is_unseen("ceph_health", "homelab"));
+    // It has come back and not said yet when it booted; the boot before this one does not count.
+    stage.node("pve2").uptime_s = Some(90_000);
+    stage.memory.nodes.get_mut("pve2").unwrap().back_at = Some(at(-20));
+    assert!(stage.is_unseen("osd_down", "homelab"));
+    // One that says nothing for long is not starting any more.
+    stage.node("pve2").uptime_s = None;
+    assert!(stage.is_unseen("osd_down", "homelab"));
+    stage.memory.nodes.get_mut("pve2").unwrap().back_at = Some(at(-400));
+    assert!(!stage.is_unseen("osd_down", "homelab"));
+    stage.node("pve2").uptime_s = Some(90_000);
+    assert!(!stage.is_unseen("osd_down", "homelab"));
     stage.node("pve2").state = NodeState::Offline;
     assert!(stage.found("osd_down").causes.contains(&"node_down:homelab/node/pve2".into()));
     assert!(stage.found("ceph_health").causes.contains(&"node_down:homelab/node/pve2".into()));
@@ -110,6 +125,10 @@ fn replication_fails_or_is_late() {
     }
     stage.snapshot.replication = Part::fetched(vec![job(3, 7200)], at(0));
     assert_eq!(line(&stage.found("replication")), "replication of web-01 (101) to pve2 failed 3 times in a row");
+    // That nobody asked for ten minutes does not make it older.
+    stage.snapshot.replication = Part::fetched(vec![job(0, 3000)], at(0));
+    stage.pass(600);
+    assert_eq!(stage.read(), [""; 0]);
     let disabled = ReplicationJob { is_disabled: true, ..job(9, 90_000) };
     stage.snapshot.replication = Part::fetched(vec![disabled], at(0));
     assert_eq!(stage.read(), [""; 0]);

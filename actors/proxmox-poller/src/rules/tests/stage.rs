@@ -100,6 +100,7 @@ impl Stage {
             own_name: None,
             taken_at: at(0),
             server_time_s: Some(T0),
+            server_clock: Arc::default(),
             endpoint: "https://a:8006".into(),
             poll_ms: 10,
             nodes: ["pve1", "pve2", "pve3"].map(node).into(),
