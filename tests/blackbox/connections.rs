@@ -3,8 +3,8 @@
 use crate::ask;
 use crate::daemon::{Daemon, Setup};
 use crate::sim::{Format, Provider, Step, by_model};
-use serde_json::json;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A daemon with one worker, so that a second request finds the connection of the first.
 fn with_sim() -> (Provider, Daemon) {
@@ -53,27 +53,44 @@ fn a_provider_that_always_closes_is_asked_twice_at_the_most() {
 }
 
 #[test]
+fn interim_answers_are_waited_out() {
+    let (sim, daemon) = with_sim();
+    sim.script(|request| {
+        request.format()?;
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
+        Some(by_model(request).first(Step::Send(interim.to_vec())))
+    });
+    for format in Format::ALL {
+        for stream in [false, true] {
+            let answer = daemon.call("POST", "/v1/chat/completions").key("");
+            let answer = answer.json(&ask(&format!("{}/text", format.kind()), stream)).send();
+            assert_eq!(answer.status, 200, "{} {stream}: {}", format.kind(), answer.text());
+        }
+    }
+}
+
+#[test]
 fn an_interim_answer_never_lets_one_caller_read_anothers() {
     let (sim, daemon) = with_sim();
     let gate = sim.gate();
     let held = gate.clone();
-    let chats = AtomicUsize::new(0);
+    let first = AtomicBool::new(true);
     sim.script(move |request| {
-        request.format()?;
-        let first = chats.fetch_add(1, Ordering::Relaxed) == 0;
         let hints = Step::Send(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n".to_vec());
-        first.then(|| by_model(request).first(hints).first(Step::Hold(held.clone())))
+        let is_first = request.method == "POST" && first.swap(false, Ordering::Relaxed);
+        is_first.then(|| by_model(request).first(hints).first(Step::Hold(held.clone())))
     });
-    let chat = |text: &str| {
-        let body = json!({ "model": "openai/echo", "messages": [{ "role": "user", "content": text }] });
-        daemon.call("POST", "/v1/chat/completions").key("").json(&body)
+    let embed = |input: Value| {
+        let body = json!({ "model": "openai/text", "input": input });
+        daemon.call("POST", "/v1/embeddings").key("").json(&body)
     };
-    let first = chat("the first").send();
+    // The client for what is no chat takes the hints for the answer.
+    let first = embed(json!("one")).send();
     assert_eq!(first.status, 503, "{}", first.text());
-    let second = chat("the second").begin();
+    let second = embed(json!(["one", "two"])).begin();
     gate.open();
     let second = second.read().expect("an answer");
-    assert!(second.content().contains("the second"), "{}", second.text());
+    assert_eq!(second.json()["data"].as_array().map(Vec::len), Some(2), "{}", second.text());
 }
 
 #[test]
