@@ -102,7 +102,8 @@ impl Settings {
         }
         for (name, provider) in &self.providers.providers.0 {
             let path = ["providers".to_owned(), name.clone(), "base_url".to_owned()];
-            if document.at(&path).is_none() {
+            // The built-in model is nowhere.
+            if document.at(&path).is_none() && !provider.base_url().is_empty() {
                 document.set(&path, Node::new(Value::Text(provider.base_url().to_owned()), Origin::Default));
             }
         }
