@@ -132,10 +132,10 @@ fn usage_is_whole_numbers_or_null() {
         told
     };
     let known = Usage { input: Some(3), output: Some(4), ..Usage::default() };
-    let told = usage(Usage { cached_input: Some(2), reasoning: Some(1), ..known.clone() });
+    let told = usage(Usage { cached_input: Some(2), reasoning: Some(1), ..known });
     assert_eq!((&told["input_tokens_details"]["cached_tokens"], &told["total_tokens"]), (&json!(2), &json!(7)));
     assert_eq!(told["output_tokens_details"]["reasoning_tokens"], 1);
-    for half in [Usage { input: None, ..known.clone() }, Usage { output: None, ..known }] {
+    for half in [Usage { input: None, ..known }, Usage { output: None, ..known }] {
         assert_eq!(usage(half), Value::Null, "half of it is not it");
     }
 }
