@@ -4,6 +4,8 @@ use crate::ask;
 use crate::daemon::{Daemon, Setup};
 use crate::sim::{Format, Provider, Step, by_model};
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A daemon with one worker, so that a second request finds the connection of the first.
@@ -91,6 +93,42 @@ fn an_interim_answer_never_lets_one_caller_read_anothers() {
     gate.open();
     let second = second.read().expect("an answer");
     assert_eq!(second.json()["data"].as_array().map(Vec::len), Some(2), "{}", second.text());
+}
+
+/// A server that reads the heads of requests alone and refuses every chat: on the spot, or without ever closing the connection.
+fn refusing(closes: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let refuse = move |connection: TcpStream| {
+        let mut lines = BufReader::new(&connection).lines();
+        let is_chat = lines.next().and_then(Result::ok).is_some_and(|line| line.starts_with("POST"));
+        while lines.next().and_then(Result::ok).is_some_and(|line| !line.is_empty()) {}
+        let status = if is_chat { "429 Too Many Requests\r\nretry-after: 7" } else { "404 Not Found" };
+        let _ = (&connection).write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}").as_bytes());
+        connection
+    };
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for connection in listener.incoming().flatten() {
+            let connection = refuse(connection);
+            if !closes {
+                open.push(connection);
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_large_request_that_is_refused_halfway_tells_why() {
+    for closes in [true, false] {
+        let daemon = Setup::new().provider(Format::OpenAi, "openai", &refusing(closes), "models = [\"text\"]").start();
+        let picture = format!("data:image/png;base64,{}", "A".repeat(24 << 20));
+        let content = json!([{ "type": "image_url", "image_url": { "url": picture } }]);
+        let body = json!({ "model": "openai/text", "messages": [{ "role": "user", "content": content }] });
+        let answer = daemon.call("POST", "/v1/chat/completions").json(&body).send();
+        assert_eq!((answer.status, answer.header("retry-after")), (429, Some("7")), "{}", answer.text());
+    }
 }
 
 #[test]

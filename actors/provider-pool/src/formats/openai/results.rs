@@ -6,8 +6,8 @@
 use contract::chat::{Content, Message, Part, Role};
 use std::borrow::Cow;
 
-/// What a result says that was nothing but pictures.
-const SEE_BELOW: &str = "(The result is a picture: it follows.)";
+/// What a result says that has no text.
+const SEE_BELOW: &str = "(The result follows below.)";
 
 /// The messages, with the pictures of results in messages of their own.
 pub fn with_pictures_apart(messages: &[Message]) -> Vec<Cow<'_, Message>> {
@@ -99,7 +99,7 @@ mod tests {
             result("x", json!("plain")),
             result("y", json!([one])),
         ]);
-        let below = json!([{ "type": "text", "text": "(The result is a picture: it follows.)" }]);
+        let below = json!([{ "type": "text", "text": "(The result follows below.)" }]);
         let wanted = json!([
             user(json!("look")),
             calls(),
