@@ -6,7 +6,7 @@ use crate::daemon::{Daemon, Launch, Listen};
 use contract::approvals::ActionClass;
 use contract::cluster::{ActionProbe, ClusterProbe, ProbeCluster};
 use contract::failure::{Failure, FailureClass};
-use contract::provider::ProbeProvider;
+use contract::provider::{BUILTIN, ProbeProvider};
 use contract::status::StatusSource as _;
 use notifier::ChannelConfig;
 use prometheus::ProbeServers;
@@ -29,6 +29,8 @@ pub async fn probe_all(loaded: Loaded, options: Options) -> anyhow::Result<Vec<P
         .providers
         .0
         .iter()
+        // The built-in model is nowhere, and always there.
+        .filter(|(_, config)| config.kind != BUILTIN)
         .map(|(name, config)| (name.clone(), config.base_url().to_owned()))
         .collect();
     let clusters: Vec<(String, Policy)> = loaded

@@ -9,6 +9,7 @@ use super::texts;
 use agent_supervisor::approvals;
 use contract::caller::Scope;
 use contract::monitor::RuleBook;
+use contract::provider::BUILTIN;
 use contract::secret::Secret;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -102,7 +103,8 @@ impl Settings {
         }
         for (name, provider) in &self.providers.providers.0 {
             let path = ["providers".to_owned(), name.clone(), "base_url".to_owned()];
-            if document.at(&path).is_none() {
+            // The built-in model is nowhere.
+            if document.at(&path).is_none() && provider.kind != BUILTIN {
                 document.set(&path, Node::new(Value::Text(provider.base_url().to_owned()), Origin::Default));
             }
         }

@@ -208,6 +208,21 @@ fn sections_of_later_versions_are_told_and_their_spelling_is_checked() {
 }
 
 #[test]
+fn the_built_in_model_may_stand_among_the_providers() {
+    let file = "[providers.builtin]\nkind = 'builtin'\n[routes]\ndefault = ['builtin/offline']\n";
+    let loaded = loaded(file, []);
+    let printed = text(&lines(&loaded.document));
+    assert!(printed.contains("kind = \"builtin\"") && !printed.contains("base_url"), "{printed}");
+    assert_eq!(
+        problems("[providers.mine]\nkind = 'builtin'\nmax_concurrent = 1\n", []),
+        [
+            "haia.toml:1: \"providers.mine\": the built-in model needs no server: beside its kind there is nothing to set",
+            "haia.toml:2: \"providers.mine.kind\": the built-in model is always builtin/offline: name this section [providers.builtin]",
+        ]
+    );
+}
+
+#[test]
 fn shorthands_are_enough_for_a_first_run() {
     let loaded = loaded(
         "",

@@ -60,6 +60,21 @@ fn secrets_are_masked_wherever_they_come_from() {
 }
 
 #[test]
+fn the_built_in_model_may_stand_among_the_providers() {
+    let config =
+        "[providers.builtin]\nkind = \"builtin\"\nmodels = [\"offline\"]\n[routes]\ndefault = [\"builtin/offline\"]\n";
+    let setup = Setup::new().config(config);
+    let checked = setup.run(&["check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stdout));
+    let daemon = setup.start();
+    for model in ["haia", "builtin/offline"] {
+        let answer = daemon.chat(&crate::ask(model, false));
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert!(!answer.content().is_empty(), "{model}");
+    }
+}
+
+#[test]
 fn the_shipped_configuration_changes_nothing() {
     let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/haia.toml")).expect("haia.toml");
     let values = |setup: &Setup| -> String {

@@ -3,8 +3,10 @@
 use crate::ask;
 use crate::daemon::{Daemon, Setup};
 use crate::sim::{Format, Provider, Step, by_model};
-use serde_json::json;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A daemon with one worker, so that a second request finds the connection of the first.
 fn with_sim() -> (Provider, Daemon) {
@@ -53,27 +55,80 @@ fn a_provider_that_always_closes_is_asked_twice_at_the_most() {
 }
 
 #[test]
+fn interim_answers_are_waited_out() {
+    let (sim, daemon) = with_sim();
+    sim.script(|request| {
+        request.format()?;
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
+        Some(by_model(request).first(Step::Send(interim.to_vec())))
+    });
+    for format in Format::ALL {
+        for stream in [false, true] {
+            let answer = daemon.call("POST", "/v1/chat/completions").key("");
+            let answer = answer.json(&ask(&format!("{}/text", format.kind()), stream)).send();
+            assert_eq!(answer.status, 200, "{} {stream}: {}", format.kind(), answer.text());
+        }
+    }
+}
+
+#[test]
 fn an_interim_answer_never_lets_one_caller_read_anothers() {
     let (sim, daemon) = with_sim();
     let gate = sim.gate();
     let held = gate.clone();
-    let chats = AtomicUsize::new(0);
+    let first = AtomicBool::new(true);
     sim.script(move |request| {
-        request.format()?;
-        let first = chats.fetch_add(1, Ordering::Relaxed) == 0;
         let hints = Step::Send(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n".to_vec());
-        first.then(|| by_model(request).first(hints).first(Step::Hold(held.clone())))
+        let is_first = request.method == "POST" && first.swap(false, Ordering::Relaxed);
+        is_first.then(|| by_model(request).first(hints).first(Step::Hold(held.clone())))
     });
-    let chat = |text: &str| {
-        let body = json!({ "model": "openai/echo", "messages": [{ "role": "user", "content": text }] });
-        daemon.call("POST", "/v1/chat/completions").key("").json(&body)
+    let embed = |input: Value| {
+        let body = json!({ "model": "openai/text", "input": input });
+        daemon.call("POST", "/v1/embeddings").key("").json(&body)
     };
-    let first = chat("the first").send();
+    // The client for what is no chat takes the hints for the answer.
+    let first = embed(json!("one")).send();
     assert_eq!(first.status, 503, "{}", first.text());
-    let second = chat("the second").begin();
+    let second = embed(json!(["one", "two"])).begin();
     gate.open();
     let second = second.read().expect("an answer");
-    assert!(second.content().contains("the second"), "{}", second.text());
+    assert_eq!(second.json()["data"].as_array().map(Vec::len), Some(2), "{}", second.text());
+}
+
+/// A server that reads the heads of requests alone and refuses every chat: on the spot, or without ever closing the connection.
+fn refusing(closes: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let refuse = move |connection: TcpStream| {
+        let mut lines = BufReader::new(&connection).lines();
+        let is_chat = lines.next().and_then(Result::ok).is_some_and(|line| line.starts_with("POST"));
+        while lines.next().and_then(Result::ok).is_some_and(|line| !line.is_empty()) {}
+        let status = if is_chat { "429 Too Many Requests\r\nretry-after: 7" } else { "404 Not Found" };
+        let _ = (&connection).write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}").as_bytes());
+        connection
+    };
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for connection in listener.incoming().flatten() {
+            let connection = refuse(connection);
+            if !closes {
+                open.push(connection);
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn a_large_request_that_is_refused_halfway_tells_why() {
+    for closes in [true, false] {
+        let daemon = Setup::new().provider(Format::OpenAi, "openai", &refusing(closes), "models = [\"text\"]").start();
+        let picture = format!("data:image/png;base64,{}", "A".repeat(24 << 20));
+        let content = json!([{ "type": "image_url", "image_url": { "url": picture } }]);
+        let body = json!({ "model": "openai/text", "messages": [{ "role": "user", "content": content }] });
+        let answer = daemon.call("POST", "/v1/chat/completions").json(&body).send();
+        assert_eq!((answer.status, answer.header("retry-after")), (429, Some("7")), "{}", answer.text());
+    }
 }
 
 #[test]

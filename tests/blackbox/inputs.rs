@@ -170,6 +170,30 @@ fn tools_go_there_and_back() {
 }
 
 #[test]
+fn pictures_of_results_come_after_all_of_them() {
+    let sim = Provider::start();
+    let daemon = Setup::with_sim(&sim).start();
+    let call = |id: &str| json!({ "type": "tool_use", "id": id, "name": "look_outside", "input": {} });
+    let result = |id: &str, content: Value| json!({ "type": "tool_result", "tool_use_id": id, "content": content });
+    let source = json!({ "type": "base64", "media_type": "image/png", "data": "AA==" });
+    let picture = json!([{ "type": "image", "source": source }]);
+    let mut body = messages("openai/text", false);
+    body["tools"] = json!([{ "name": "look_outside", "input_schema": { "type": "object" } }]);
+    let said = body["messages"].as_array_mut().expect("messages");
+    said.push(json!({ "role": "assistant", "content": [call("one"), call("two")] }));
+    said.push(json!({ "role": "user", "content": [result("one", picture), result("two", json!("rain"))] }));
+    let answer = daemon.post("/v1/messages", &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = sim.chats()[0].request.messages();
+    let roles: Vec<&str> = sent.iter().filter_map(|message| message["role"].as_str()).collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "tool", "user"]);
+    let url = json!({ "url": "data:image/png;base64,AA==" });
+    assert_eq!(sent[4]["content"], json!([{ "type": "image_url", "image_url": url }]));
+    assert_eq!((&sent[2]["tool_call_id"], &sent[3]["content"]), (&json!("one"), &json!("rain")));
+    assert_eq!(sim.violations(), [""; 0]);
+}
+
+#[test]
 fn the_agent_answers_too() {
     let sim = Provider::start();
     let daemon = Setup::with_sim(&sim).start();

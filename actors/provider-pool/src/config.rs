@@ -3,6 +3,7 @@
 //! Secrets come in resolved; nothing here reads a file or the environment.
 
 use crate::routes::RouteConfig;
+use contract::provider::{BUILTIN, BUILTIN_OFFLINE};
 use contract::secret::Secret;
 use contract::units::Span;
 use contract::usage::KeyLimits;
@@ -65,7 +66,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// The wire format: `anthropic`, `openai` (any compatible server), `gemini`, `openrouter`, `ollama`.
+    /// The wire format: `anthropic`, `openai` (any compatible server), `gemini`, `openrouter`, `ollama`; or `builtin`, which is nobody's.
     pub kind: String,
     /// Where it is; the kind's own address by default.
     pub base_url: Option<String>,
@@ -213,6 +214,25 @@ impl ProviderConfig {
         }
     }
 
+    /// What is wrong with a provider of the kind `builtin`: key within the provider, and why. It may be written down for completeness' sake.
+    fn builtin_problems(&self, name: &str) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if name != BUILTIN {
+            let reason =
+                format!("the built-in model is always {BUILTIN_OFFLINE}: name this section [providers.{BUILTIN}]");
+            problems.push(("kind".to_owned(), reason));
+        }
+        let offline = BUILTIN_OFFLINE.strip_prefix("builtin/").unwrap_or_default();
+        if self.models.iter().any(|model| model != offline) {
+            problems.push(("models".to_owned(), format!("the built-in model is {offline:?}, and there is no other")));
+        }
+        if *self != (Self { models: self.models.clone(), ..Self::of_kind(BUILTIN) }) {
+            let reason = "the built-in model needs no server: beside its kind there is nothing to set".to_owned();
+            problems.push((String::new(), reason));
+        }
+        problems
+    }
+
     /// The limits and prices that make no sense: key within the provider, and why.
     fn limit_problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -248,13 +268,20 @@ impl Config {
     pub fn validate(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         for (name, provider) in &self.providers.0 {
-            let at = |key: &str| format!("providers.{name}.{key}");
-            if name == contract::provider::BUILTIN || name == "haia" || name.contains('/') || name.is_empty() {
+            let at = |key: &str| match key {
+                "" => format!("providers.{name}"),
+                key => format!("providers.{name}.{key}"),
+            };
+            if provider.kind == BUILTIN {
+                problems.extend(provider.builtin_problems(name).into_iter().map(|(key, message)| (at(&key), message)));
+                continue;
+            }
+            if name == BUILTIN || name == "haia" || name.contains('/') || name.is_empty() {
                 let reason = "a provider needs a name other than \"builtin\" and \"haia\", without \"/\"";
                 problems.push((format!("providers.{name}"), reason.to_owned()));
             }
             if crate::kind(&provider.kind).is_none() {
-                let known: Vec<&str> = crate::KINDS.iter().map(|kind| kind.name).collect();
+                let known: Vec<&str> = crate::KINDS.iter().map(|kind| kind.name).chain([BUILTIN]).collect();
                 let reason = format!(
                     "the kind {:?} is not available in this version; known: {}",
                     provider.kind,
@@ -286,9 +313,14 @@ impl Config {
             for entry in &config.entries {
                 match entry.split_once('/') {
                     Some((provider, model)) if !model.is_empty() => {
-                        let is_builtin = entry == contract::provider::BUILTIN_OFFLINE;
-                        if !is_builtin && self.providers.get(provider).is_none() {
-                            let known: Vec<&str> = self.providers.0.iter().map(|(name, _)| name.as_str()).collect();
+                        if provider == BUILTIN && entry != BUILTIN_OFFLINE {
+                            problems.push((
+                                key.clone(),
+                                format!("there is no {entry:?}: the built-in model is {BUILTIN_OFFLINE:?}"),
+                            ));
+                        } else if provider != BUILTIN && self.providers.get(provider).is_none() {
+                            let names = self.providers.0.iter().map(|(name, _)| name.as_str());
+                            let known: Vec<&str> = names.filter(|name| *name != BUILTIN).collect();
                             let reason =
                                 format!("{entry:?} names no configured provider; known: builtin, {}", known.join(", "));
                             problems.push((key.clone(), reason.trim_end_matches([',', ' ']).to_owned()));
@@ -344,6 +376,29 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_model_may_be_written_down() {
+        let builtin = || ProviderConfig::of_kind("builtin");
+        let offline = ProviderConfig { models: vec!["offline".to_owned()], ..builtin() };
+        for provider in [builtin(), offline] {
+            let found = problems(vec![("builtin", provider)], vec![("default", vec!["builtin/offline"])]);
+            assert_eq!(found, Vec::<String>::new());
+        }
+        let other = ProviderConfig {
+            models: vec!["offline".to_owned(), "gpt".to_owned()],
+            base_url: Some("http://x".to_owned()),
+            ..builtin()
+        };
+        let found = problems(vec![("mine", other)], vec![("r", vec!["builtin/gpt"])]);
+        let expected = [
+            "providers.mine.kind: the built-in model is always builtin/offline: name this section [providers.builtin]",
+            "providers.mine.models: the built-in model is \"offline\", and there is no other",
+            "providers.mine: the built-in model needs no server: beside its kind there is nothing to set",
+            "routes.r: there is no \"builtin/gpt\": the built-in model is \"builtin/offline\"",
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
     fn every_problem_is_named() {
         let mut odd = ProviderConfig::of_kind("gemini2");
         odd.max_concurrent = 0;
@@ -367,7 +422,7 @@ mod tests {
             "providers.far.base_url: \"ftp://x\" is neither http nor https",
             "providers.far.idle_timeout: a deadline",
             "routes.empty: a route needs",
-            "routes.r: \"nobody/x\" names no configured provider; known: builtin, odd, builtin, far",
+            "routes.r: \"nobody/x\" names no configured provider; known: builtin, odd, far",
             "routes.r: \"far\" is not of the form",
         ]) {
             assert!(found.starts_with(expected), "{found}\n{expected}");

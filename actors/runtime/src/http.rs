@@ -8,11 +8,13 @@
 //! It reads no body and knows no API: deadlines for the head and for a stream are its caller's.
 
 mod answer;
+mod beginning;
 mod cut;
 mod framing;
 mod origin;
 mod pinned;
 mod reason;
+mod sending;
 mod stream;
 mod trust;
 

@@ -133,17 +133,15 @@ pub(crate) fn response(
     Value::Object(members)
 }
 
-/// The counts; null is unknown.
+/// The counts; null where what was read or written is unknown. Of the details the format knows no such word: its clients want whole numbers,
+/// and what no provider told of is counted as none.
 fn counts(usage: &Usage) -> Value {
-    if usage.is_empty() {
-        return Value::Null;
-    }
-    let total = usage.input.zip(usage.output).map(|(input, output)| input.saturating_add(output));
+    let Some((input, output)) = usage.input.zip(usage.output) else { return Value::Null };
     json!({
-        "input_tokens": usage.input,
-        "input_tokens_details": { "cached_tokens": usage.cached_input },
-        "output_tokens": usage.output,
-        "output_tokens_details": { "reasoning_tokens": usage.reasoning },
-        "total_tokens": total,
+        "input_tokens": input,
+        "input_tokens_details": { "cached_tokens": usage.cached_input.unwrap_or_default() },
+        "output_tokens": output,
+        "output_tokens_details": { "reasoning_tokens": usage.reasoning.unwrap_or_default() },
+        "total_tokens": input.saturating_add(output),
     })
 }

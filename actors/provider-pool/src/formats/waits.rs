@@ -6,6 +6,7 @@
 use super::ErrorAnswer;
 use super::wire::{self, Raw};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -22,10 +23,7 @@ pub fn of_headers(answer: &ErrorAnswer<'_>, is_rate_limit: bool) -> Option<Durat
     let milliseconds = header("retry-after-ms").and_then(figure).map(|ms| ms / 1000.0);
     let told = milliseconds.or_else(|| {
         let text = header("retry-after")?;
-        figure(text).or_else(|| {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Some(until(date, answer.now))
-        })
+        figure(text).or_else(|| Some(until(date(text)?, answer.now)))
     });
     told.and_then(sane).or_else(|| if is_rate_limit { reset(header, answer.now) } else { None })
 }
@@ -79,6 +77,14 @@ fn moment(text: &str, now: Timestamp) -> Option<f64> {
         });
     }
     length(text).or_else(|| text.parse().ok().map(|at| until(at, now)))
+}
+
+/// The three forms of a date that HTTP knows: today's, that of RFC 850, and that of C's `asctime`.
+fn date(text: &str) -> Option<Timestamp> {
+    const OLDER: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let older = |form: &&str| jiff::civil::DateTime::strptime(form, text).ok()?.to_zoned(TimeZone::UTC).ok();
+    let date = jiff::fmt::rfc2822::parse(text).ok().or_else(|| OLDER.iter().find_map(older));
+    date.map(|date| date.timestamp())
 }
 
 fn until(at: Timestamp, now: Timestamp) -> f64 {
@@ -198,7 +204,21 @@ mod tests {
         assert_eq!(wait(&[("retry-after", b" 2.5 ")]), Some(2.5));
         assert_eq!(wait(&[("retry-after", b"Thu, 01 Jan 1970 00:01:30 GMT")]), Some(90.0));
         assert_eq!(wait(&[("retry-after", b"Wed, 31 Dec 1969 00:01:30 GMT")]), Some(0.0));
-        for nonsense in [&b"soon"[..], b"-5", b"inf", b"NaN", b"999999999", b"\xff"] {
+        for older in
+            [&b"Thursday, 01-Jan-70 00:01:30 GMT"[..], b"Thu Jan  1 00:01:30 1970", b"Thu Jan 01 00:01:30 1970"]
+        {
+            assert_eq!(wait(&[("retry-after", older)]), Some(90.0), "{}", String::from_utf8_lossy(older));
+        }
+        for nonsense in [
+            &b"soon"[..],
+            b"Thu Jan  1 00:01:30",
+            b"Thursday, 01-Jan-70 00:01:30 CET",
+            b"-5",
+            b"inf",
+            b"NaN",
+            b"999999999",
+            b"\xff",
+        ] {
             assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense:?}");
         }
         assert_eq!(wait(&[]), None);

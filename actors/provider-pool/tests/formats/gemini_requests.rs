@@ -81,6 +81,43 @@ fn a_conversation_takes_the_apis_form() {
 }
 
 #[test]
+fn pictures_of_results_follow_the_last_of_them() {
+    let picture =
+        |base64: &str| json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{base64}")}});
+    let inline = |base64: &str| json!({"inlineData": {"mimeType": "image/png", "data": base64}});
+    let call =
+        |id: &str, name: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
+    let asked = |after: Value| {
+        let mut messages = vec![
+            json!({"role": "user", "content": "look"}),
+            json!({"role": "assistant", "tool_calls": [call("x", "f"), call("y", "g")]}),
+            json!({"role": "tool", "tool_call_id": "x", "content": [{"type": "text", "text": "seen"}, picture("AA==")]}),
+            json!({"role": "tool", "tool_call_id": "y", "content": [picture("BB==")]}),
+        ];
+        messages.extend(after.as_array().cloned().unwrap_or_default());
+        written(&json!({"messages": messages}), SECOND).0["contents"].clone()
+    };
+    let wanted = |after: Value| {
+        json!([
+            {"role": "user", "parts": [{"text": "look"}]},
+            {"role": "model", "parts": [
+                {"functionCall": {"name": "f", "args": {}}}, {"functionCall": {"name": "g", "args": {}}}]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"name": "f", "response": {"result": "seen"}}},
+                {"functionResponse": {"name": "g", "response": {"result": ""}}}]},
+            {"role": "user", "parts": after},
+        ])
+    };
+    assert_eq!(asked(json!([])), wanted(json!([inline("AA=="), inline("BB==")])));
+    let told = asked(json!([{"role": "user", "content": "go on"}]));
+    assert_eq!(told, wanted(json!([inline("AA=="), inline("BB=="), {"text": "go on"}])));
+    let told = asked(json!([{"role": "assistant", "content": "I see"}]));
+    let mut all = wanted(json!([inline("AA=="), inline("BB==")]));
+    all.as_array_mut().expect("a list").push(json!({"role": "model", "parts": [{"text": "I see"}]}));
+    assert_eq!(told, all);
+}
+
+#[test]
 fn signatures_go_back_byte_for_byte_into_their_parts() {
     let part =
         |format, json: &'static str, call| OpaquePart { format, json: Bytes::from_static(json.as_bytes()), call };

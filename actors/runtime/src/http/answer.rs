@@ -197,6 +197,8 @@ impl futures_util::Stream for Body {
             match ready!(poll_read(&mut connection.io, context, Bytes::copy_from_slice)) {
                 Ok(bytes) if bytes.is_empty() => body.connection = None,
                 Ok(bytes) => body.come = bytes,
+                // A secured connection that was closed without taking leave has ended as any other.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => body.connection = None,
                 Err(error) => return body.broken(error),
             }
         }

@@ -6,8 +6,9 @@
 //!
 //! HTTP/1.1, one request at a time on each connection, no redirects, no content codings. Deadlines are its caller's, but for connecting.
 
-use super::answer::{Answer, Body, Head, poll_read, read_head};
-use super::framing::Framing;
+use super::answer::{Answer, Body, poll_read};
+use super::beginning::{Beginning, Look};
+use super::sending::Sending;
 use super::stream::Stream;
 use super::{Connect, LIFETIME, tls};
 use actix_http::error::ParseError;
@@ -26,7 +27,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -81,7 +81,7 @@ impl Origin {
     /// # Errors
     /// No connection, or none that brought an answer: as awc tells it.
     pub async fn send(&self, template: &Template, body: &Bytes) -> Result<Answer, SendRequestError> {
-        let mut connection = match self.pool.take() {
+        let connection = match self.pool.take() {
             Some(kept) => kept,
             // Rare, and large: boxed, so that the others need no room for it.
             None => Box::pin(self.connect()).await?,
@@ -89,38 +89,45 @@ impl Origin {
         let mut head = Vec::with_capacity(template.0.len() + 32 + if body.len() > TOGETHER { 0 } else { body.len() });
         head.extend_from_slice(&template.0);
         write!(head, "content-length: {}\r\n\r\n", body.len()).map_err(SendRequestError::Send)?;
+        let mut rest: &[u8] = body;
         if body.len() <= TOGETHER {
-            head.extend_from_slice(body);
+            head.extend_from_slice(std::mem::take(&mut rest));
         }
-        connection.io.write_all(&head).await.map_err(SendRequestError::Send)?;
-        if body.len() > TOGETHER {
-            connection.io.write_all(body).await.map_err(SendRequestError::Send)?;
-        }
-        connection.io.flush().await.map_err(SendRequestError::Send)?;
-        drop(head);
-        self.answer(connection).await
+        self.answer(connection, Sending::new(head, rest)).await
     }
 
-    async fn answer(&self, mut connection: Idle) -> Result<Answer, SendRequestError> {
-        let mut before = Vec::new();
-        loop {
-            let read =
-                poll_fn(|context| poll_read(&mut connection.io, context, |bytes| look(&mut before, bytes))).await;
-            match read.map_err(|error| SendRequestError::Response(ParseError::Io(error)))? {
-                Look::Incomplete => {}
-                Look::Ended => return Err(SendRequestError::Connect(ConnectError::Disconnected)),
-                Look::Odd(what) => {
+    /// Sends the request and reads the head of its answer. That may come first: a server that refuses a large body need not read it, and one
+    /// that closes the connection over it has said before why.
+    async fn answer(&self, mut connection: Idle, mut request: Sending<'_>) -> Result<Answer, SendRequestError> {
+        let mut beginning = Beginning::default();
+        let told = loop {
+            let io = &mut connection.io;
+            let read = poll_fn(|context| {
+                let _whole = request.poll(io, context);
+                poll_read(io, context, |bytes| beginning.look(bytes))
+            });
+            match read.await {
+                Ok(Look::Incomplete) => {}
+                Ok(Look::Ended) => break SendRequestError::Connect(ConnectError::Disconnected),
+                Ok(Look::Odd(what)) => {
                     let error = std::io::Error::new(std::io::ErrorKind::InvalidData, what);
                     return Err(SendRequestError::Response(ParseError::Io(error)));
                 }
-                Look::Head { head, framing, keeps, come } => {
-                    let (pool, keeps) = (Rc::clone(&self.pool), keeps && (come.is_empty() || !framing.is_complete()));
+                Ok(Look::Head { head, framing, keeps, come }) => {
+                    // No success is meant before the request is whole.
+                    if head.status() < 300 {
+                        poll_fn(|context| request.poll(io, context)).await;
+                    }
+                    let keeps = keeps && request.is_sent() && (come.is_empty() || !framing.is_complete());
+                    let pool = Rc::clone(&self.pool);
                     let mut body = Body { connection: Some(connection), framing, keeps, come, pool };
                     body.settle();
                     return Ok(Answer { head, body });
                 }
+                Err(error) => break SendRequestError::Response(ParseError::Io(error)),
             }
-        }
+        };
+        Err(request.failure().map_or(told, SendRequestError::Send))
     }
 
     async fn connect(&self) -> Result<Idle, SendRequestError> {
@@ -150,37 +157,6 @@ impl Origin {
         };
         let now = Instant::now();
         Ok(Idle { io, made: now, used: now })
-    }
-}
-
-/// What the bytes of an answer's begin say.
-enum Look {
-    Incomplete,
-    Ended,
-    Odd(&'static str),
-    Head { head: Head, framing: Framing, keeps: bool, come: Bytes },
-}
-
-/// Looks at the next bytes of an answer; `before` holds those of a head that was not complete.
-fn look(before: &mut Vec<u8>, bytes: &[u8]) -> Look {
-    if bytes.is_empty() {
-        return Look::Ended;
-    }
-    if !before.is_empty() {
-        before.extend_from_slice(bytes);
-    }
-    let all = if before.is_empty() { bytes } else { before.as_slice() };
-    match read_head(all) {
-        Err(what) => Look::Odd(what),
-        Ok(None) => {
-            if before.is_empty() {
-                before.extend_from_slice(bytes);
-            }
-            Look::Incomplete
-        }
-        Ok(Some((head, framing, keeps, end))) => {
-            Look::Head { head, framing, keeps, come: Bytes::copy_from_slice(&all[end..]) }
-        }
     }
 }
 

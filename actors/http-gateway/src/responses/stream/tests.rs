@@ -67,8 +67,8 @@ fn a_response_in_full() {
     assert_eq!(
         response["usage"],
         json!({
-            "input_tokens": 3, "input_tokens_details": { "cached_tokens": null }, "output_tokens": 4,
-            "output_tokens_details": { "reasoning_tokens": null }, "total_tokens": 7,
+            "input_tokens": 3, "input_tokens_details": { "cached_tokens": 0 }, "output_tokens": 4,
+            "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": 7,
         })
     );
     let items = response["output"].as_array().expect("items");
@@ -120,6 +120,23 @@ fn a_stream_tells_the_same_piece_by_piece() {
                 assert_eq!(of("response.function_call_arguments.done")[0]["arguments"], item["arguments"]);
             }
         }
+    }
+}
+
+#[test]
+fn usage_is_whole_numbers_or_null() {
+    let usage = |usage: Usage| {
+        let given = [Event::Text("a"), Event::Usage(usage), Event::Finish(FinishReason::Stop)];
+        let told = whole(&given)["usage"].clone();
+        assert_eq!(streamed(&given).last().expect("events")["response"]["usage"], told);
+        told
+    };
+    let known = Usage { input: Some(3), output: Some(4), ..Usage::default() };
+    let told = usage(Usage { cached_input: Some(2), reasoning: Some(1), ..known });
+    assert_eq!((&told["input_tokens_details"]["cached_tokens"], &told["total_tokens"]), (&json!(2), &json!(7)));
+    assert_eq!(told["output_tokens_details"]["reasoning_tokens"], 1);
+    for half in [Usage { input: None, ..known }, Usage { output: None, ..known }] {
+        assert_eq!(usage(half), Value::Null, "half of it is not it");
     }
 }
 

@@ -98,6 +98,8 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
     let mut calls: HashMap<&str, (&str, usize)> = HashMap::new();
     // Places of the results in the last content, to put them into the order of their calls.
     let mut places: Vec<usize> = Vec::new();
+    // Pictures of results: they have no place in a result, and between two results they would part these from their calls.
+    let mut pictured: Vec<Piece<'a>> = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {
         let (role, pieces) = match message.role {
             Role::System | Role::Developer => {
@@ -129,28 +131,35 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
                     places.insert(to, place);
                     last.parts.insert(to, piece);
                 }
-                // A result's pictures have no place in it: they follow it.
-                ("user", pictures(message, at, model)?)
+                pictured.extend(pictures(message, at, model)?);
+                continue;
             }
         };
-        if pieces.is_empty() {
-            continue;
-        }
-        match contents.last_mut() {
-            Some(last) if last.role == role && !last.results => last.parts.extend(pieces),
-            None if role == "model" => {
-                let opening = vec![Piece { text: Some(OPENING), ..Piece::default() }];
-                contents.push(Said { role: "user", parts: opening, results: false });
-                contents.push(Said { role, parts: pieces, results: false });
-            }
-            _ => contents.push(Said { role, parts: pieces, results: false }),
-        }
+        say(&mut contents, "user", std::mem::take(&mut pictured));
+        say(&mut contents, role, pieces);
     }
+    say(&mut contents, "user", pictured);
     if contents.is_empty() {
         return Err(Failure::invalid("messages", "there is no message with any content beside the system's"));
     }
     system.retain(|text| !text.trim().is_empty());
     Ok(Conversation { system: system.join("\n\n"), contents })
+}
+
+/// Adds what one side says: to what it said last, or as a content of its own.
+fn say<'a>(contents: &mut Vec<Said<'a>>, role: &'static str, pieces: Vec<Piece<'a>>) {
+    if pieces.is_empty() {
+        return;
+    }
+    match contents.last_mut() {
+        Some(last) if last.role == role && !last.results => last.parts.extend(pieces),
+        None if role == "model" => {
+            let opening = vec![Piece { text: Some(OPENING), ..Piece::default() }];
+            contents.push(Said { role: "user", parts: opening, results: false });
+            contents.push(Said { role, parts: pieces, results: false });
+        }
+        _ => contents.push(Said { role, parts: pieces, results: false }),
+    }
 }
 
 /// The name of the tool whose result this is, and the place of its call.

@@ -150,7 +150,8 @@ impl Calls {
         };
         let call = &self.calls[at];
         let begins = match wire::filled(delta.id) {
-            Some(id) if !call.id.is_empty() => id != call.id,
+            // Some servers draw a new id for each fragment; the index holds them together, and whoever uses an index twice tells a name.
+            Some(id) if !call.id.is_empty() => id != call.id && (index.is_none() || wire::filled(name).is_some()),
             // Without ids, a name begins a call, unless it only repeats the name over more fragments.
             _ if wire::filled(name).is_some() && (call.started || call.relayed) => {
                 let opens = |json: std::borrow::Cow<'_, str>| json.trim_start().starts_with('{');
@@ -257,6 +258,13 @@ mod tests {
             r#"{"index":0,"id":"a","function":{"name":"f","arguments":"1}"}}"#,
         ];
         assert_eq!(collect(&repeated), [call("a", "f", "{\"x\":1}")], "id and name repeated");
+        let redrawn = [
+            r#"{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}"#,
+            r#"{"index":0,"id":"b","function":{"arguments":"{\"x\":"}}"#,
+            r#"{"index":0,"id":"c","function":{"name":"","arguments":"1}"}}"#,
+            r#"{"index":1,"id":"d","function":{"name":"f","arguments":"{}"}}"#,
+        ];
+        assert_eq!(collect(&redrawn), [call("a", "f", "{\"x\":1}"), call("d", "f", "{}")], "an id for each fragment");
         let late = [
             r#"{"index":0,"id":"a","type":"function"}"#,
             r#"{"index":0,"function":{"arguments":"{"}}"#,

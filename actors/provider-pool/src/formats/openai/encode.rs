@@ -3,7 +3,7 @@
 //! It changes `model`, `stream` and `stream_options`, adds configured defaults where the client has none, and takes away what servers are known to
 //! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name.
 
-use super::Dialect;
+use super::{Dialect, results};
 use crate::formats::prompt::{self, Members, Object};
 use crate::formats::{Encode, Encoded, PutBack};
 use contract::chat::{ChatRequest, Message, Role};
@@ -99,8 +99,8 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
 fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<Encoded, Failure> {
     let mut object = Object::with_capacity(4096);
     object.add("model", call.model);
-    let messages: Vec<WithDetails<'_>> =
-        request.messages.iter().map(|message| WithDetails(message, dialect.format)).collect();
+    let messages = results::with_pictures_apart(&request.messages);
+    let messages: Vec<WithDetails<'_>> = messages.iter().map(|message| WithDetails(message, dialect.format)).collect();
     object.add("messages", &messages);
     let takes_tools = call.settings.tools != Some(false);
     if takes_tools && !request.tools.is_empty() {

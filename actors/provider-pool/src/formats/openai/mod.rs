@@ -6,6 +6,7 @@ mod details;
 mod encode;
 mod models;
 mod relay;
+mod results;
 mod stream;
 mod whole;
 

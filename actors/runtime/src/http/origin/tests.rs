@@ -2,7 +2,9 @@
 
 use super::*;
 use futures_util::StreamExt as _;
-use tokio::io::AsyncReadExt as _;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 fn run(test: impl Future<Output = ()>) {
@@ -105,6 +107,92 @@ fn a_request_is_sent_as_it_should_be_read() {
         let large = "x".repeat(TOGETHER + 1);
         let (text, _) = Asking::at(&url).ask(&large).await;
         assert!(text.ends_with(&large));
+    });
+}
+
+/// Reads the head of a request and nothing of its body.
+async fn head_of_request(connection: &mut TcpStream) {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        bytes.push(connection.read_u8().await.expect("a head"));
+    }
+}
+
+/// More than the buffers of a connection hold.
+const LARGE: usize = 32 << 20;
+
+#[test]
+fn a_large_request_is_refused_before_it_is_whole() {
+    run(async {
+        const REFUSAL: &[u8] = b"HTTP/1.1 413 Too Large\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\nno";
+        // The server closes the connection at once, or leaves it open and reads nothing.
+        for closes in [true, false] {
+            let url = server(move |_, mut connection| async move {
+                head_of_request(&mut connection).await;
+                let _ = connection.write_all(REFUSAL).await;
+                if !closes {
+                    std::future::pending::<()>().await;
+                }
+            });
+            let asking = Asking::at(&url.await);
+            let mut answer = asking.send(&"x".repeat(LARGE)).await.expect("an answer");
+            assert_eq!((answer.head.status(), answer.head.header("retry-after")), (413, Some(&b"7"[..])));
+            assert_eq!(answer.body.next().await.expect("a piece").expect("sound"), "no");
+            assert!(answer.body.next().await.is_none());
+            assert_eq!(asking.kept(), 0, "half a request was sent over it");
+        }
+    });
+}
+
+#[test]
+fn a_success_waits_for_the_whole_request() {
+    run(async {
+        let url = server(|_, mut connection| async move {
+            head_of_request(&mut connection).await;
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            let mut body = vec![0; LARGE];
+            connection.read_exact(&mut body).await.expect("the body");
+            let _ = connection.write_all(b"2\r\nhi\r\n0\r\n\r\n").await;
+            let _ = request(&mut connection).await;
+        });
+        let asking = Asking::at(&url.await);
+        assert_eq!(asking.ask(&"x".repeat(LARGE)).await, ("hi".to_owned(), true));
+        assert_eq!(asking.kept(), 1);
+    });
+}
+
+#[test]
+fn a_large_request_that_nobody_answers_fails() {
+    run(async {
+        let url = server(|_, mut connection| async move { head_of_request(&mut connection).await });
+        let told = Asking::at(&url.await).send(&"x".repeat(LARGE)).await.err().expect("no answer");
+        let kind = match told {
+            SendRequestError::Send(error) | SendRequestError::Response(ParseError::Io(error)) => Some(error.kind()),
+            SendRequestError::Connect(ConnectError::Disconnected) => None,
+            other => panic!("{other:?}"),
+        };
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+        assert!(matches!(kind, None | Some(BrokenPipe | ConnectionReset)), "{kind:?}");
+    });
+}
+
+#[test]
+fn interim_answers_are_no_answers() {
+    run(async {
+        let asking = always(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+        )
+        .await;
+        for _ in 0..2 {
+            assert_eq!(asking.ask("{}").await, ("hi".to_owned(), true));
+            assert_eq!(asking.kept(), 1);
+        }
+        let url = server(|_, mut connection| async move {
+            let _ = request(&mut connection).await;
+            let _ = connection.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
+        });
+        let told = Asking::at(&url.await).send("{}").await.err().expect("no answer");
+        assert!(matches!(told, SendRequestError::Connect(ConnectError::Disconnected)), "{told:?}");
     });
 }
 
@@ -277,4 +365,51 @@ fn no_request_is_made_of_what_http_forbids() {
     ] {
         assert!(Template::post(url, [header]).is_none(), "{url} {header:?}");
     }
+}
+
+/// Asks a server over TLS that answers once and closes the connection without taking leave.
+fn secured(answer: &'static [u8]) -> Asking {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("a certificate");
+    let provider = || Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = builder.expect("versions").with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let config = Arc::new(config.expect("a key"));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let serve = move || {
+        use std::io::Read as _;
+        let (socket, _) = listener.accept().expect("a connection");
+        let mut stream = StreamOwned::new(ServerConnection::new(config).expect("a session"), socket);
+        let mut request = Vec::new();
+        while !request.ends_with(b"{}") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a request");
+            request.push(byte[0]);
+        }
+        stream.write_all(answer).and_then(|()| stream.flush()).expect("an answer");
+    };
+    std::thread::Builder::new().spawn(serve).expect("a thread");
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let mut asking = Asking::at(&url);
+    asking.origin.tls = Some(Arc::new(builder.expect("versions").with_root_certificates(roots).with_no_client_auth()));
+    asking
+}
+
+#[test]
+fn the_end_of_a_secured_connection_is_the_end_of_its_body_too() {
+    run(async {
+        for (answer, text) in
+            [(&b"HTTP/1.1 200 OK\r\n\r\nhi"[..], "hi"), (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhi", "hi")]
+        {
+            assert_eq!(secured(answer).ask("{}").await, (text.to_owned(), true));
+        }
+        let told = secured(b"HTTP/1.1 200").send("{}").await.err().expect("no answer");
+        assert!(
+            matches!(&told, SendRequestError::Response(ParseError::Io(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof),
+            "{told:?}"
+        );
+    });
 }
