@@ -16,6 +16,7 @@ pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
+use crate::learned::Learned;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
@@ -127,12 +128,13 @@ impl Inner {
         is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), provider: Arc::clone(&provider.name) })
     }
 
-    /// One exchange with one model.
+    /// One exchange with one model, heeding what was learned of it.
     async fn exchange(
         &self,
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        learned: Learned,
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let pictured = match provider.config.fetch_pictures {
@@ -142,12 +144,12 @@ impl Inner {
         let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
         let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
-        let without_tools: ModelSettings;
-        let settings = if model.refuses_tools() {
-            without_tools = ModelSettings { tools: Some(false), ..model.settings.clone() };
-            &without_tools
-        } else {
+        let changed: ModelSettings;
+        let settings = if learned.is_empty() {
             &model.settings
+        } else {
+            changed = learned.applied(&model.settings);
+            &changed
         };
         let whose = self.whose(call, provider);
         let returned =

@@ -13,6 +13,7 @@
 
 mod address;
 mod anthropic;
+mod call_ids;
 pub mod direct;
 mod errors;
 mod gemini;
@@ -21,6 +22,7 @@ mod ollama;
 mod openai;
 mod openrouter;
 mod prompt;
+mod refused;
 mod sniff;
 mod sse;
 mod waits;
@@ -146,6 +148,16 @@ pub struct ModelSettings {
     pub options: Map<String, Value>,
     /// `Some(false)`: the model refuses tools, so it is offered none.
     pub tools: Option<bool>,
+    /// `Some(false)`: the model cannot think, so it is not asked to.
+    pub thinking: Option<bool>,
+    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`).
+    pub other_effort: bool,
+    /// The server refuses `stream_options` (`openai`).
+    pub no_stream_options: bool,
+    /// The model wants back what it thought (`openai`).
+    pub reasoning_back: bool,
+    /// The model takes ids of tool calls of nine letters and digits only (`openai`).
+    pub short_call_ids: bool,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
     /// Whether to mark the parts of a prompt that are worth keeping, for APIs that want to be told (`anthropic`).

@@ -7,6 +7,7 @@ mod encode;
 mod models;
 mod relay;
 mod stream;
+mod suited;
 mod whole;
 
 use super::sniff::{self, Sniffing};
