@@ -146,7 +146,8 @@ fn a_model_that_wants_its_thinking_back_gets_it() {
 #[test]
 fn a_server_with_its_own_form_of_ids_gets_the_calls_of_others() {
     let (sim, daemon) = refusing(|request| {
-        let ids = request.messages().into_iter().filter_map(|message| message["tool_calls"][0]["id"].as_str().map(str::len));
+        let ids =
+            request.messages().into_iter().filter_map(|message| message["tool_calls"][0]["id"].as_str().map(str::len));
         ids.clone().any(|length| length != 9).then(|| {
             let message = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.";
             Answer::json(400, &json!({ "object": "error", "message": message, "type": "invalid_request_error" }))
