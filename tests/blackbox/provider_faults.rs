@@ -3,7 +3,7 @@
 use crate::ask;
 use crate::daemon::{Daemon, Setup};
 use crate::sim::{Exchange, Format, Outcome, Provider, Step, by_model, refused_address};
-use contract::clock::SharedClock;
+use contract::clock::{Clock as _, SharedClock};
 use runtime::SystemClock;
 use sim_cluster::{SimCluster, SimConfig};
 use std::sync::Arc;
@@ -193,6 +193,24 @@ fn another_try_comes_never_earlier_than_told_and_only_where_the_provider_lets_it
         assert_eq!(chats.load(Ordering::Relaxed), tries, "{model}");
         assert!(begun.elapsed() >= least, "{model}: earlier than told");
     }
+}
+
+#[test]
+fn a_wait_told_as_a_date_is_counted_by_the_worlds_clock() {
+    let (sim, _) = with_sim("");
+    sim.script(|request| {
+        request.format()?;
+        let at = SystemClock::real().wall() + jiff::SignedDuration::from_secs(60);
+        let at = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+        let mut answer = by_model(request);
+        answer.headers.retain(|(known, _)| known != "retry-after");
+        Some(answer.header("retry-after", &at))
+    });
+    let daemon = Setup::with_sim(&sim).environment("HAIA_TIME_FACTOR", "36000").start();
+    let (status, _, wait) = asked(&daemon, "openai/status-429", false);
+    let wait: u64 = wait.and_then(|wait| wait.parse().ok()).expect("a wait");
+    assert!(status == 429 && (30..=60).contains(&wait), "{status}: {wait}");
+    assert_eq!(sim.chats().len(), 1);
 }
 
 #[test]

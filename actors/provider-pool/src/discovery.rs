@@ -92,6 +92,6 @@ async fn get(
     }
     let headers: Vec<(&str, &[u8])> =
         response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let answer = ErrorAnswer { status: response.status().as_u16(), headers: &headers, body: &body, now: clock.now() };
+    let answer = ErrorAnswer { status: response.status().as_u16(), headers: &headers, body: &body, now: clock.wall() };
     Err(provider.format.failure(&answer).from_provider(Arc::clone(&provider.name)))
 }

@@ -262,7 +262,7 @@ impl Inner {
     }
 
     fn refusal(&self, provider: &Provider, status: u16, headers: &[(&str, &[u8])], body: &[u8]) -> Failure {
-        let failure = provider.format.failure(&ErrorAnswer { status, headers, body, now: self.clock.now() });
+        let failure = provider.format.failure(&ErrorAnswer { status, headers, body, now: self.clock.wall() });
         // A provider that says whether to try again knows better than its status.
         let said = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"));
         let said = said.and_then(|(_, value)| match *value {

@@ -20,8 +20,17 @@ pub struct ErrorAnswer<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The body, as far as it was read.
     pub body: &'a [u8],
-    /// The time, for waits that are told as a date.
+    /// The world's time, for waits that are told as a date by an answer that does not tell its own.
     pub now: Timestamp,
+}
+
+impl ErrorAnswer<'_> {
+    /// When it was sent, by the provider's clock: the waits in it count from there.
+    pub fn sent_at(&self) -> Timestamp {
+        let date = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"));
+        let told = date.and_then(|(_, value)| std::str::from_utf8(value).ok()).and_then(waits::date);
+        told.unwrap_or(self.now)
+    }
 }
 
 /// What an answer with an error status means.
@@ -31,7 +40,7 @@ pub fn answered(answer: &ErrorAnswer<'_>) -> Failure {
     let failure = failure(answer.status, told);
     // On any other error a rate limit's reset is no advice: the next try would fail the same way.
     let wait = waits::of_headers(answer, failure.class == FailureClass::RateLimit);
-    let wait = wait.or_else(|| waits::of_body(&body, answer.now));
+    let wait = wait.or_else(|| waits::of_body(&body, answer.sent_at()));
     let retry = should_retry(answer).or(failure.retry);
     failure.with_retry_after(wait).with_retry(retry)
 }
