@@ -1,7 +1,7 @@
 //! Each way in which a provider can fail: what the caller is told, and what the provider sees of it.
 
 use crate::ask;
-use crate::daemon::{Daemon, Setup};
+use crate::daemon::{CONTROL, Daemon, Setup, eventually};
 use crate::sim::{Exchange, Format, Outcome, Provider, Step, by_model, refused_address};
 use contract::clock::{Clock as _, SharedClock};
 use runtime::SystemClock;
@@ -160,6 +160,26 @@ fn a_refusal_whose_body_never_ends_keeps_the_next_provider_no_longer() {
     let daemon = Setup::with_sim(&sim).route("stuck", &["openai/status-503", "ollama/text"]).start();
     assert_eq!(daemon.chat(&ask("haia/stuck", false)).content(), "Hello from the simulated model.");
     sim.wait_until("the refusing one to be left", |chats| outcomes(chats) == [Outcome::Left, Outcome::Answered]);
+}
+
+#[test]
+fn a_refusal_whose_body_comes_late_is_still_read_where_it_decides() {
+    let (sim, _) = with_sim("");
+    let gate = sim.gate();
+    let held = gate.clone();
+    sim.script(move |request| {
+        request.format()?;
+        (request.model() == "context-length").then(|| by_model(request).after(0, Step::Hold(held.clone())))
+    });
+    let daemon = Setup::with_sim(&sim).route("late", &["openai/context-length", "ollama/text"]).start();
+    let begun = daemon.call("POST", "/v1/chat/completions").key(CONTROL).json(&ask("haia/late", false)).begin();
+    sim.wait_for_chats(1);
+    // Longer than a body is waited for that says no more than its status.
+    let seen = Instant::now();
+    eventually("a moment to pass", || (seen.elapsed() > Duration::from_millis(200)).then_some(()));
+    gate.open();
+    let answer = begun.read().expect("an answer");
+    assert_eq!(answer.content(), "Hello from the simulated model.", "a longer context is elsewhere: {}", answer.text());
 }
 
 #[test]

@@ -53,9 +53,11 @@ const GRANT_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest whole answer, and the largest error body that is read.
 const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 256 << 10;
-/// How long a refusal's body may take: the status alone says enough.
+/// How long a refusal's body may take.
 const ERROR_DEADLINE: Duration = Duration::from_secs(5);
-/// The same where another provider could answer instead.
+/// The same where another provider could answer instead, and only the body tells whether it may.
+const UNSETTLED_ERROR_DEADLINE: Duration = Duration::from_secs(2);
+/// The same where another provider could answer instead, and the status alone says enough.
 const HASTY_ERROR_DEADLINE: Duration = Duration::from_millis(100);
 /// Finished connections whose rest is being read.
 const RESTS: usize = 256;
@@ -195,7 +197,8 @@ impl Inner {
             () = &mut deadline => return Err(account.refused(late())),
         };
         if !(200..300).contains(&head.status()) {
-            let patience = if is_last { ERROR_DEADLINE } else { HASTY_ERROR_DEADLINE };
+            let tells_wait = ["retry-after", "retry-after-ms"].iter().any(|name| head.header(name).is_some());
+            let patience = patience(head.status(), tells_wait, is_last);
             let body = read(&mut arriving, MAX_ERROR, self.clock.pause(patience.min(limit))).await.unwrap_or_default();
             let headers: Vec<(&str, &[u8])> = head.headers().collect();
             return Err(account.refused(self.refusal(provider, head.status(), &headers, &body)));
@@ -275,6 +278,17 @@ impl Inner {
     }
 }
 
+/// How long to wait for the body of a refusal. What a 400 means is in its body: a key that is refused, a prompt that is too long for this model
+/// only, a request that is wrong everywhere; and so is the wait of a 429 without a header that tells it.
+fn patience(status: u16, tells_wait: bool, is_last: bool) -> Duration {
+    match status {
+        _ if is_last => ERROR_DEADLINE,
+        401..=404 | 408 | 500.. => HASTY_ERROR_DEADLINE,
+        429 if tells_wait => HASTY_ERROR_DEADLINE,
+        _ => UNSETTLED_ERROR_DEADLINE,
+    }
+}
+
 /// Why a body could not be read.
 enum Unread {
     Late,
@@ -309,6 +323,29 @@ async fn read(
                 }
                 more.extend_from_slice(&piece);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn haste_is_only_where_the_status_says_enough() {
+        for (status, tells_wait, expected) in [
+            (400, false, UNSETTLED_ERROR_DEADLINE),
+            (413, false, UNSETTLED_ERROR_DEADLINE),
+            (422, true, UNSETTLED_ERROR_DEADLINE),
+            (429, false, UNSETTLED_ERROR_DEADLINE),
+            (429, true, HASTY_ERROR_DEADLINE),
+            (401, false, HASTY_ERROR_DEADLINE),
+            (404, false, HASTY_ERROR_DEADLINE),
+            (503, false, HASTY_ERROR_DEADLINE),
+            (529, false, HASTY_ERROR_DEADLINE),
+        ] {
+            assert_eq!(patience(status, tells_wait, false), expected, "{status}");
+            assert_eq!(patience(status, tells_wait, true), ERROR_DEADLINE, "{status}");
         }
     }
 }

@@ -23,9 +23,7 @@ pub fn of_headers(answer: &ErrorAnswer<'_>, is_rate_limit: bool) -> Option<Durat
     let milliseconds = header("retry-after-ms").and_then(figure).map(|ms| ms / 1000.0);
     let told = milliseconds.or_else(|| {
         let text = header("retry-after")?;
-        figure(text).or_else(|| {
-            Some(until(date(text)?, answer.sent_at()))
-        })
+        figure(text).or_else(|| Some(until(date(text)?, answer.sent_at())))
     });
     told.and_then(sane).or_else(|| if is_rate_limit { reset(header, answer.sent_at()) } else { None })
 }
