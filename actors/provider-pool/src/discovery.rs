@@ -38,6 +38,14 @@ pub async fn models(
 }
 
 async fn fetch(provider: &Provider, client: &awc::Client, clock: &SharedClock) -> Result<Vec<ModelEntry>, Failure> {
+    let key_path = provider.format.key_path().filter(|_| provider.config.api_key.is_some());
+    if let Some(path) = key_path
+        && let Err(failure) = get(provider, client, clock, path, None).await
+        // A server in between may know the models alone.
+        && failure.class == FailureClass::Authentication
+    {
+        return Err(failure);
+    }
     let mut entries: Vec<ModelEntry> = Vec::new();
     let mut path = provider.format.models_path().to_owned();
     for _ in 0..MAX_PAGES {

@@ -57,6 +57,11 @@ pub trait Format: Send + Sync + 'static {
     /// Where the models are listed, after the base URL: a GET, the probe that costs nothing.
     fn models_path(&self) -> &'static str;
 
+    /// Where the key is checked, after the base URL, for an API that lists its models to everybody: a GET that costs nothing.
+    fn key_path(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The headers that carry the key, and those the provider insists on.
     fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)>;
 
