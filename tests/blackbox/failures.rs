@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::daemon::{Daemon, READ, Response, Setup};
-use crate::sim::{Format, NEVER_TOLD, Provider, refused_address};
+use crate::sim::{Answer, Format, NEVER_TOLD, Provider, refused_address};
 use serde_json::{Value, json};
 
 /// Checks the shape that every error has, and gives its type and code.
@@ -261,4 +261,31 @@ fn hosts_origins_and_preflights() {
     let evil = status("evil.example");
     assert!([401, 403].contains(&error_of(&evil).0), "{}", evil.text());
     assert_eq!(status("localhost").status, 200);
+}
+
+#[test]
+fn a_key_is_checked_also_where_the_list_of_models_is_for_everybody() {
+    let sim = Provider::start();
+    sim.script(|request| match (request.path.as_str(), request.header("authorization")) {
+        ("/api/v1/models", _) => Some(Answer::json(200, &json!({ "data": [{ "id": "maker/model" }] }))),
+        ("/api/v1/key", Some("Bearer sk-right")) => Some(Answer::json(200, &json!({ "data": { "label": "mine" } }))),
+        ("/api/v1/key", _) => {
+            Some(Answer::json(401, &json!({ "error": { "message": "User not found.", "code": 401 } })))
+        }
+        _ => None,
+    });
+    let setup = |key: &str| {
+        let url = sim.url();
+        Setup::new().config(&format!(
+            "[providers.or]\nkind = \"openrouter\"\nbase_url = \"{url}/api/v1\"\napi_key = \"{key}\"\n"
+        ))
+    };
+    for (key, state) in [("sk-wrong", "refused"), ("sk-right", "ready")] {
+        let checked = setup(key).run(&["check"]);
+        let told = format!("{}{}", String::from_utf8_lossy(&checked.stdout), String::from_utf8_lossy(&checked.stderr));
+        assert_eq!(checked.status.success(), state == "ready", "{told}");
+        assert_eq!(told.contains("refuses the API key"), state == "refused", "{told}");
+        let daemon = setup(key).start_unready();
+        daemon.status_until(state, |status| status["providers"][0]["state"] == state);
+    }
 }

@@ -32,6 +32,7 @@ mod failures;
 mod faults;
 mod inputs;
 mod jobs;
+mod lessons;
 mod lifecycle;
 mod lookout;
 mod mcp;

@@ -1,9 +1,9 @@
 //! Each way in which a provider can fail: what the caller is told, and what the provider sees of it.
 
 use crate::ask;
-use crate::daemon::{Daemon, Setup};
+use crate::daemon::{CONTROL, Daemon, Setup, eventually};
 use crate::sim::{Exchange, Format, Outcome, Provider, Step, by_model, refused_address};
-use contract::clock::SharedClock;
+use contract::clock::{Clock as _, SharedClock};
 use runtime::SystemClock;
 use sim_cluster::{SimCluster, SimConfig};
 use std::sync::Arc;
@@ -163,6 +163,26 @@ fn a_refusal_whose_body_never_ends_keeps_the_next_provider_no_longer() {
 }
 
 #[test]
+fn a_refusal_whose_body_comes_late_is_still_read_where_it_decides() {
+    let (sim, _) = with_sim("");
+    let gate = sim.gate();
+    let held = gate.clone();
+    sim.script(move |request| {
+        request.format()?;
+        (request.model() == "context-length").then(|| by_model(request).after(0, Step::Hold(held.clone())))
+    });
+    let daemon = Setup::with_sim(&sim).route("late", &["openai/context-length", "ollama/text"]).start();
+    let begun = daemon.call("POST", "/v1/chat/completions").key(CONTROL).json(&ask("haia/late", false)).begin();
+    sim.wait_for_chats(1);
+    // Longer than a body is waited for that says no more than its status.
+    let seen = Instant::now();
+    eventually("a moment to pass", || (seen.elapsed() > Duration::from_millis(200)).then_some(()));
+    gate.open();
+    let answer = begun.read().expect("an answer");
+    assert_eq!(answer.content(), "Hello from the simulated model.", "a longer context is elsewhere: {}", answer.text());
+}
+
+#[test]
 fn another_try_comes_never_earlier_than_told_and_only_where_the_provider_lets_it() {
     let (sim, daemon) = with_sim("");
     let chats = Arc::new(AtomicUsize::new(0));
@@ -193,6 +213,24 @@ fn another_try_comes_never_earlier_than_told_and_only_where_the_provider_lets_it
         assert_eq!(chats.load(Ordering::Relaxed), tries, "{model}");
         assert!(begun.elapsed() >= least, "{model}: earlier than told");
     }
+}
+
+#[test]
+fn a_wait_told_as_a_date_is_counted_by_the_worlds_clock() {
+    let (sim, _) = with_sim("");
+    sim.script(|request| {
+        request.format()?;
+        let at = SystemClock::real().wall() + jiff::SignedDuration::from_secs(60);
+        let at = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+        let mut answer = by_model(request);
+        answer.headers.retain(|(known, _)| known != "retry-after");
+        Some(answer.header("retry-after", &at))
+    });
+    let daemon = Setup::with_sim(&sim).environment("HAIA_TIME_FACTOR", "36000").start();
+    let (status, _, wait) = asked(&daemon, "openai/status-429", false);
+    let wait: u64 = wait.and_then(|wait| wait.parse().ok()).expect("a wait");
+    assert!(status == 429 && (30..=60).contains(&wait), "{status}: {wait}");
+    assert_eq!(sim.chats().len(), 1);
 }
 
 #[test]

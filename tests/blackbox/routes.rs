@@ -2,10 +2,10 @@
 
 use crate::ask;
 use crate::daemon::{CONTROL, Daemon, Setup, eventually};
-use crate::sim::{Format, Provider, Step, by_model};
+use crate::sim::{Answer, Format, Provider, Step, by_model};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const HELLO: &str = "Hello from the simulated model.";
 
@@ -48,6 +48,31 @@ fn a_route_leaves_alone_whoever_told_to_wait_or_keeps_failing() {
     assert_eq!(daemon.chat(&ask("openai/status-429", false)).status, 429);
     assert_eq!(daemon.chat(&ask("anthropic/text", false)).content(), HELLO);
     assert_eq!(counts(&sim, ["status-429", "text"]), [1, 1]);
+}
+
+#[test]
+fn an_answer_under_way_does_not_undo_a_wait_that_was_told() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let (held, seen) = (gate.clone(), AtomicUsize::new(0));
+    sim.script(move |request| {
+        request.format()?;
+        let first = request.model() == "long" && seen.fetch_add(1, Ordering::Relaxed) == 0;
+        let answer = || match first {
+            true => by_model(request).halfway(Step::Hold(held.clone())),
+            false => Answer::json(429, &json!({ "error": "slowly" })).header("retry-after", "30"),
+        };
+        (request.model() == "long").then(answer)
+    });
+    let daemon = Setup::with_sim(&sim).route("two", &["openai/long", "ollama/text"]).start();
+    let mut first = daemon.stream(&ask("haia/two", true));
+    first.read_until_text();
+    good(&daemon, "haia/two", 1);
+    assert_eq!(counts(&sim, ["long", "text"]), [2, 1]);
+    gate.open();
+    assert!(first.finish().text().ends_with("word-199 "), "the first goes well");
+    good(&daemon, "haia/two", 3);
+    assert_eq!(counts(&sim, ["long", "text"]), [2, 4], "it told when to come back");
 }
 
 #[test]

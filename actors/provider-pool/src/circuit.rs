@@ -65,6 +65,13 @@ pub struct Alone {
     pub class: FailureClass,
 }
 
+impl State {
+    /// The wait that a provider told and that is not over. An answer that was under way before does not undo it.
+    fn told(&self, now: Duration) -> Option<Shut> {
+        self.shut.filter(|shut| shut.told && now < shut.until)
+    }
+}
+
 impl Circuit {
     /// Whether one may ask now; takes the turn to probe if it is free.
     pub fn ask(&self, now: Duration) -> Pass {
@@ -89,16 +96,18 @@ impl Circuit {
         }
     }
 
-    /// An answer began: the circuit is closed. Failures before it are forgotten only when it is whole.
-    pub fn answered(&self) {
+    /// An answer began: the circuit is closed, unless its provider told to wait until later. Failures before it are forgotten only when
+    /// it is whole.
+    pub fn answered(&self, now: Duration) {
         let mut state = self.lock();
-        state.shut = None;
+        state.shut = state.told(now);
         state.probing = None;
     }
 
     /// An answer was whole.
-    pub fn worked(&self) {
-        *self.lock() = State::default();
+    pub fn worked(&self, now: Duration) {
+        let mut state = self.lock();
+        *state = State { shut: state.told(now), ..State::default() };
     }
 
     /// Something lighter than a call worked: it says only that the provider can be reached.
@@ -210,9 +219,9 @@ mod tests {
         circuit.failed(FailureClass::Timeout, s(7), 0.5);
         assert!(matches!(circuit.ask(s(16)), Pass::Shut(_)), "twice as long the second time");
         assert_eq!(circuit.ask(s(17)), Pass::Probe);
-        circuit.answered();
+        circuit.answered(s(17));
         assert_eq!(circuit.ask(s(17)), Pass::Free);
-        circuit.worked();
+        circuit.worked(s(17));
         circuit.failed(FailureClass::Timeout, s(18), 0.5);
         assert_eq!(circuit.ask(s(18)), Pass::Free);
     }
@@ -221,10 +230,30 @@ mod tests {
     fn answers_that_begin_and_break_off_open_it_too() {
         let circuit = Circuit::default();
         for _ in 0..THRESHOLD {
-            circuit.answered();
+            circuit.answered(s(1));
             circuit.failed(FailureClass::Truncated, s(1), 0.0);
         }
         assert_eq!((circuit.state(s(1)), circuit.state(s(60))), ("open", "half_open"));
+    }
+
+    #[test]
+    fn an_answer_under_way_does_not_undo_a_wait_that_was_told() {
+        let circuit = Circuit::default();
+        circuit.failed(FailureClass::ServerError, s(0), 0.5);
+        circuit.pause(FailureClass::RateLimit, s(30), true, s(0));
+        circuit.answered(s(1));
+        circuit.worked(s(2));
+        let shut = Pass::Shut(Alone { wait: s(27), told: true, class: FailureClass::RateLimit });
+        assert_eq!(circuit.ask(s(3)), shut);
+        for _ in 1..THRESHOLD {
+            circuit.failed(FailureClass::ServerError, s(31), 0.5);
+        }
+        assert_eq!(circuit.ask(s(30)), Pass::Probe, "the failure before was forgotten: one less than it takes");
+        circuit.worked(s(31));
+        assert_eq!(circuit.ask(s(31)), Pass::Free, "the time is over");
+        circuit.pause(FailureClass::NotFound, s(60), false, s(31));
+        circuit.answered(s(32));
+        assert_eq!(circuit.ask(s(32)), Pass::Free, "nobody told to wait");
     }
 
     #[test]

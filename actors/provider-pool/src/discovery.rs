@@ -38,6 +38,14 @@ pub async fn models(
 }
 
 async fn fetch(provider: &Provider, client: &awc::Client, clock: &SharedClock) -> Result<Vec<ModelEntry>, Failure> {
+    let key_path = provider.format.key_path().filter(|_| provider.config.api_key.is_some());
+    if let Some(path) = key_path
+        && let Err(failure) = get(provider, client, clock, path, None).await
+        // A server in between may know the models alone.
+        && failure.class == FailureClass::Authentication
+    {
+        return Err(failure);
+    }
     let mut entries: Vec<ModelEntry> = Vec::new();
     let mut path = provider.format.models_path().to_owned();
     for _ in 0..MAX_PAGES {
@@ -92,6 +100,6 @@ async fn get(
     }
     let headers: Vec<(&str, &[u8])> =
         response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    let answer = ErrorAnswer { status: response.status().as_u16(), headers: &headers, body: &body, now: clock.now() };
+    let answer = ErrorAnswer { status: response.status().as_u16(), headers: &headers, body: &body, now: clock.wall() };
     Err(provider.format.failure(&answer).from_provider(Arc::clone(&provider.name)))
 }

@@ -16,6 +16,7 @@ pub mod formats;
 mod gate;
 mod health;
 mod latency;
+mod learned;
 mod meter;
 mod outcome;
 mod pool;

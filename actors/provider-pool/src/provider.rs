@@ -3,12 +3,13 @@
 use crate::config::{Price, ProviderConfig};
 use crate::formats::{self, Format, ModelSettings};
 use crate::gate::{Limits, Place, Refused};
+use crate::learned::Memory;
 use crate::standing::{ModelStanding, Standing};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
+use contract::provider::ModelEntry;
 use contract::secret::Secret;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,8 +53,8 @@ pub struct Model {
     pub has_own_key: bool,
     /// Whether it has limits of its own.
     limited: bool,
-    /// Learned from an answer: the model refuses tools.
-    refuses_tools: AtomicBool,
+    /// What its refusals told.
+    pub memory: Memory,
 }
 
 impl Provider {
@@ -79,11 +80,17 @@ impl Provider {
 
     /// The model of that name. Made on first use: a provider may know models that were not discovered yet. The names come from callers, so
     /// their number is bounded.
-    pub fn model(&self, name: &str, context_tokens: Option<u64>, tools: Option<bool>) -> Arc<Model> {
+    pub fn model(&self, name: &str, known: Option<&ModelEntry>) -> Arc<Model> {
         const KEPT: usize = 1000;
+        let context_tokens = known.and_then(|known| known.context_tokens);
+        let tools = known.and_then(|known| known.tools);
+        let thinking = known.and_then(|known| known.abilities.thinking);
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = models.get(name).filter(|model| {
-            model.settings.context_tokens == self.context(name, context_tokens) && model.settings.tools == tools
+            let settings = &model.settings;
+            settings.context_tokens == self.context(name, context_tokens)
+                && settings.tools == tools
+                && settings.thinking == thinking
         }) {
             return Arc::clone(model);
         }
@@ -111,15 +118,17 @@ impl Provider {
                 temperature: configured.and_then(|model| model.temperature),
                 options,
                 tools,
+                thinking,
                 context_tokens: self.context(&name, context_tokens),
                 prompt_caching: self.config.prompt_caching,
+                ..ModelSettings::default()
             },
             price: configured.and_then(|model| model.price),
             standing,
             has_own_key: configured.is_some_and(|model| model.api_key.is_some()),
             limited: limits.is_any(),
             name,
-            refuses_tools: AtomicBool::new(false),
+            memory: Memory::default(),
         });
         models.insert(Arc::clone(&model.name), Arc::clone(&model));
         model
@@ -181,17 +190,5 @@ impl Provider {
     /// The address of a path of the provider's API.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.config.base_url())
-    }
-}
-
-impl Model {
-    /// Remembers that the model refuses tools.
-    pub fn refuse_tools(&self) {
-        self.refuses_tools.store(true, Relaxed);
-    }
-
-    /// Whether an answer told that the model refuses tools.
-    pub fn refuses_tools(&self) -> bool {
-        self.refuses_tools.load(Relaxed)
     }
 }

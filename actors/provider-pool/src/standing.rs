@@ -70,15 +70,15 @@ impl Standing {
 
     /// An answer began.
     pub fn answered(&self, model: &ModelStanding, took: Duration, now: Duration) {
-        self.circuit.answered();
-        model.circuit.answered();
+        self.circuit.answered(now);
+        model.circuit.answered(now);
         model.latency.record(took, now);
     }
 
     /// An answer was whole.
-    pub fn worked(&self, model: &ModelStanding) {
-        self.circuit.worked();
-        model.circuit.worked();
+    pub fn worked(&self, model: &ModelStanding, now: Duration) {
+        self.circuit.worked(now);
+        model.circuit.worked(now);
     }
 
     /// A call failed.

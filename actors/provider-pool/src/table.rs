@@ -139,8 +139,7 @@ impl Table {
             return None;
         }
         let known = self.models.iter().find(|entry| entry.provider == provider.name && entry.model.as_ref() == model);
-        let (context, tools) = known.map_or((None, None), |entry| (entry.context_tokens, entry.tools));
-        Some(Candidate::Model { provider: Arc::clone(provider), model: provider.model(model, context, tools) })
+        Some(Candidate::Model { provider: Arc::clone(provider), model: provider.model(model, known) })
     }
 
     /// The tokens that a target's model takes, if known. Of a route the first model whose limit is known counts: it answers unless it fails.

@@ -111,7 +111,7 @@ impl Account {
 
     /// The answer is complete.
     pub fn complete(&mut self) {
-        self.provider.standing.worked(&self.model.standing);
+        self.provider.standing.worked(&self.model.standing, self.ledger.clock.monotonic());
         if self.provider.standing.health.worked() {
             // The state is set; the message is for the log and for discovery, so a full lane loses nothing of weight.
             let _ = self.ledger.recovered.tell(CallRecovered { provider: Arc::clone(&self.provider.name) });

@@ -5,6 +5,7 @@
 use super::{GRANT_DEADLINE, Inner};
 use crate::backoff;
 use crate::circuit::Alone;
+use crate::learned::Lesson;
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::standing::Probe;
@@ -107,7 +108,7 @@ impl Inner {
         }
     }
 
-    /// One try; a second time without tools if it turns out that the model takes none.
+    /// One try; another with a changed request if it turns out what the model does not take, or wants. Each lesson is new, so they end.
     async fn attempt(
         &self,
         call: &ModelCall,
@@ -115,14 +116,16 @@ impl Inner {
         model: &Arc<Model>,
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
-        let knew = model.refuses_tools();
-        let first = self.exchange(call, provider, model, is_last).await;
-        match first {
-            Err(failure) if !knew && failure.code.as_deref() == Some("tools_unsupported") => {
-                model.refuse_tools();
-                self.exchange(call, provider, model, is_last).await
-            }
-            outcome => outcome,
+        let mut learned = model.memory.learned();
+        loop {
+            let failure = match self.exchange(call, provider, model, learned, is_last).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(lesson) = Lesson::of(&failure).filter(|lesson| !learned.has(*lesson)) else { return Err(failure) };
+            tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, ?lesson, "model is asked in another way");
+            model.memory.learn(lesson);
+            learned = learned.and(lesson);
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
+use crate::learned::Learned;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
@@ -52,9 +53,11 @@ const GRANT_DEADLINE: Duration = Duration::from_secs(5);
 /// The largest whole answer, and the largest error body that is read.
 const MAX_ANSWER: usize = 64 << 20;
 const MAX_ERROR: usize = 256 << 10;
-/// How long a refusal's body may take: the status alone says enough.
+/// How long a refusal's body may take.
 const ERROR_DEADLINE: Duration = Duration::from_secs(5);
-/// The same where another provider could answer instead.
+/// The same where another provider could answer instead, and only the body tells whether it may.
+const UNSETTLED_ERROR_DEADLINE: Duration = Duration::from_secs(2);
+/// The same where another provider could answer instead, and the status alone says enough.
 const HASTY_ERROR_DEADLINE: Duration = Duration::from_millis(100);
 /// Finished connections whose rest is being read.
 const RESTS: usize = 256;
@@ -127,12 +130,13 @@ impl Inner {
         is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), provider: Arc::clone(&provider.name) })
     }
 
-    /// One exchange with one model.
+    /// One exchange with one model, heeding what was learned of it.
     async fn exchange(
         &self,
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
+        learned: Learned,
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let pictured = match provider.config.fetch_pictures {
@@ -142,12 +146,12 @@ impl Inner {
         let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
         let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
-        let without_tools: ModelSettings;
-        let settings = if model.refuses_tools() {
-            without_tools = ModelSettings { tools: Some(false), ..model.settings.clone() };
-            &without_tools
-        } else {
+        let changed: ModelSettings;
+        let settings = if learned.is_empty() {
             &model.settings
+        } else {
+            changed = learned.applied(&model.settings);
+            &changed
         };
         let whose = self.whose(call, provider);
         let returned =
@@ -193,7 +197,8 @@ impl Inner {
             () = &mut deadline => return Err(account.refused(late())),
         };
         if !(200..300).contains(&head.status()) {
-            let patience = if is_last { ERROR_DEADLINE } else { HASTY_ERROR_DEADLINE };
+            let tells_wait = ["retry-after", "retry-after-ms"].iter().any(|name| head.header(name).is_some());
+            let patience = patience(head.status(), tells_wait, is_last);
             let body = read(&mut arriving, MAX_ERROR, self.clock.pause(patience.min(limit))).await.unwrap_or_default();
             let headers: Vec<(&str, &[u8])> = head.headers().collect();
             return Err(account.refused(self.refusal(provider, head.status(), &headers, &body)));
@@ -260,7 +265,7 @@ impl Inner {
     }
 
     fn refusal(&self, provider: &Provider, status: u16, headers: &[(&str, &[u8])], body: &[u8]) -> Failure {
-        let failure = provider.format.failure(&ErrorAnswer { status, headers, body, now: self.clock.now() });
+        let failure = provider.format.failure(&ErrorAnswer { status, headers, body, now: self.clock.wall() });
         // A provider that says whether to try again knows better than its status.
         let said = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-should-retry"));
         let said = said.and_then(|(_, value)| match *value {
@@ -270,6 +275,17 @@ impl Inner {
         });
         let retry = said.or(failure.retry);
         failure.with_retry(retry)
+    }
+}
+
+/// How long to wait for the body of a refusal. What a 400 means is in its body: a key that is refused, a prompt that is too long for this model
+/// only, a request that is wrong everywhere; and so is the wait of a 429 without a header that tells it.
+fn patience(status: u16, tells_wait: bool, is_last: bool) -> Duration {
+    match status {
+        _ if is_last => ERROR_DEADLINE,
+        401..=404 | 408 | 500.. => HASTY_ERROR_DEADLINE,
+        429 if tells_wait => HASTY_ERROR_DEADLINE,
+        _ => UNSETTLED_ERROR_DEADLINE,
     }
 }
 
@@ -307,6 +323,29 @@ async fn read(
                 }
                 more.extend_from_slice(&piece);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn haste_is_only_where_the_status_says_enough() {
+        for (status, tells_wait, expected) in [
+            (400, false, UNSETTLED_ERROR_DEADLINE),
+            (413, false, UNSETTLED_ERROR_DEADLINE),
+            (422, true, UNSETTLED_ERROR_DEADLINE),
+            (429, false, UNSETTLED_ERROR_DEADLINE),
+            (429, true, HASTY_ERROR_DEADLINE),
+            (401, false, HASTY_ERROR_DEADLINE),
+            (404, false, HASTY_ERROR_DEADLINE),
+            (503, false, HASTY_ERROR_DEADLINE),
+            (529, false, HASTY_ERROR_DEADLINE),
+        ] {
+            assert_eq!(patience(status, tells_wait, false), expected, "{status}");
+            assert_eq!(patience(status, tells_wait, true), ERROR_DEADLINE, "{status}");
         }
     }
 }

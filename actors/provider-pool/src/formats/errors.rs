@@ -3,9 +3,9 @@
 //! The formats differ little here, so all of them share this reader. It reads any body, and never passes one on: only the message in
 //! it, without control characters, keys and stack traces.
 
-use super::waits;
 use super::wire::{self, Raw};
 use super::wording::readable;
+use super::{refused, waits};
 use contract::failure::{Failure, FailureClass};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -20,8 +20,17 @@ pub struct ErrorAnswer<'a> {
     pub headers: &'a [(&'a str, &'a [u8])],
     /// The body, as far as it was read.
     pub body: &'a [u8],
-    /// The time, for waits that are told as a date.
+    /// The world's time, for waits that are told as a date by an answer that does not tell its own.
     pub now: Timestamp,
+}
+
+impl ErrorAnswer<'_> {
+    /// When it was sent, by the provider's clock: the waits in it count from there.
+    pub fn sent_at(&self) -> Timestamp {
+        let date = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("date"));
+        let told = date.and_then(|(_, value)| std::str::from_utf8(value).ok()).and_then(waits::date);
+        told.unwrap_or(self.now)
+    }
 }
 
 /// What an answer with an error status means.
@@ -31,7 +40,7 @@ pub fn answered(answer: &ErrorAnswer<'_>) -> Failure {
     let failure = failure(answer.status, told);
     // On any other error a rate limit's reset is no advice: the next try would fail the same way.
     let wait = waits::of_headers(answer, failure.class == FailureClass::RateLimit);
-    let wait = wait.or_else(|| waits::of_body(&body, answer.now));
+    let wait = wait.or_else(|| waits::of_body(&body, answer.sent_at()));
     let retry = should_retry(answer).or(failure.retry);
     failure.with_retry_after(wait).with_retry(retry)
 }
@@ -90,7 +99,8 @@ struct Wire<'a> {
 }
 
 impl Told {
-    /// `{"error":{…}}`, `{"error":"text"}`, `{"detail":"text"}`, `{"detail":[{"msg":…}]}`, `{"message":…}`, any of them in an array.
+    /// `{"error":{…}}`, `{"error":"text"}`, `{"detail":"text"}`, `{"detail":[{"msg":…}]}`, `{"message":…}`, `{"message":{"detail":…}}`, any
+    /// of them in an array.
     /// `depth` bounds how far errors within errors are followed.
     fn read(json: &str, depth: u32) -> Self {
         let Ok(wire) = serde_json::from_str::<Wire<'_>>(json) else {
@@ -108,7 +118,11 @@ impl Told {
             word: word(wire.status),
             reason: reason(wire.details),
         };
-        if let Some(detail) = wire.detail {
+        let inside = wire.message.filter(|message| message.get().starts_with('{')).and_then(|message| {
+            let wire: Wire<'_> = serde_json::from_str(message.get()).ok()?;
+            wire.detail
+        });
+        if let Some(detail) = wire.detail.or(inside) {
             told.message = told.message.or_else(|| detail_text(detail));
         }
         if let Some(inner) = wire.error {
@@ -250,14 +264,16 @@ fn classify(status: u16, told: &Told, lower: &str) -> FailureClass {
 }
 
 fn code(class: FailureClass, told: &Told, lower: &str) -> Option<Cow<'static, str>> {
-    // Servers that speak of tools in other words than Ollama's: OpenRouter, vLLM, llama.cpp.
-    let tools =
-        ["does not support tool", "support tool use", "does not support function calling", "tools param requires"];
-    if tools.iter().any(|phrase| lower.contains(phrase)) {
+    if refused::speaks_of_tools(lower) {
         return Some("tools_unsupported".into());
     }
-    if lower.contains("does not support thinking") {
+    if refused::speaks_of_thinking(lower) {
         return Some("thinking_unsupported".into());
+    }
+    if class == FailureClass::InvalidRequest
+        && let Some(code) = refused::code(lower, told.param.as_deref().unwrap_or_default(), &told.code)
+    {
+        return Some(code.into());
     }
     match class {
         FailureClass::ContextLength => Some("context_length_exceeded".into()),
@@ -304,6 +320,12 @@ mod tests {
                 r#"{"detail":[{"loc":["body","messages",0],"msg":"field required"}]}"#,
                 FailureClass::InvalidRequest,
                 "body.messages.0: field required",
+            ),
+            (
+                422,
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","stream_options","include_usage"],"msg":"Extra inputs are not permitted","input":true}]},"type":"invalid_request_error","param":null,"code":null}"#,
+                FailureClass::InvalidRequest,
+                "body.stream_options.include_usage: Extra inputs are not permitted",
             ),
             (404, r#"{"detail":"Not Found"}"#, FailureClass::NotFound, "Not Found"),
             (500, r#"{"error":{"message":"a\n\tb","code":500}}"#, FailureClass::ServerError, "a b"),
@@ -362,6 +384,12 @@ mod tests {
         );
         let code = |status, body| read(status, body).code.map(Cow::into_owned);
         assert_eq!(code(400, r#"{"error":"gemma:2b does not support tools"}"#).as_deref(), Some("tools_unsupported"));
+        let missing =
+            r#"{"error":{"message":"The `reasoning_content` in the thinking mode must be passed back to the API."}}"#;
+        assert_eq!(code(400, missing).as_deref(), Some("reasoning_content_missing"));
+        let effort = r#"{"error":{"message":"x","code":"unsupported_parameter","param":"reasoning_effort"}}"#;
+        assert_eq!(code(400, effort).as_deref(), Some("thinking_unsupported"));
+        assert_eq!(code(429, r#"{"error":"reasoning_effort is not supported"}"#), None);
         assert_eq!(code(400, r#"{"error":{"code":400,"message":"x"}}"#), None);
         assert_eq!(code(404, "").as_deref(), Some("model_not_found"));
         assert_eq!(code(400, r#"{"error":{"message":"x","code":"a b<script>"}}"#), None);

@@ -13,6 +13,7 @@
 
 mod address;
 mod anthropic;
+mod call_ids;
 pub mod direct;
 mod errors;
 mod gemini;
@@ -21,6 +22,7 @@ mod ollama;
 mod openai;
 mod openrouter;
 mod prompt;
+mod refused;
 mod sniff;
 mod sse;
 mod waits;
@@ -54,6 +56,11 @@ pub trait Format: Send + Sync + 'static {
 
     /// Where the models are listed, after the base URL: a GET, the probe that costs nothing.
     fn models_path(&self) -> &'static str;
+
+    /// Where the key is checked, after the base URL, for an API that lists its models to everybody: a GET that costs nothing.
+    fn key_path(&self) -> Option<&'static str> {
+        None
+    }
 
     /// The headers that carry the key, and those the provider insists on.
     fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)>;
@@ -146,6 +153,16 @@ pub struct ModelSettings {
     pub options: Map<String, Value>,
     /// `Some(false)`: the model refuses tools, so it is offered none.
     pub tools: Option<bool>,
+    /// `Some(false)`: the model cannot think, so it is not asked to.
+    pub thinking: Option<bool>,
+    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`).
+    pub other_effort: bool,
+    /// The server refuses `stream_options` (`openai`).
+    pub no_stream_options: bool,
+    /// The model wants back what it thought (`openai`).
+    pub reasoning_back: bool,
+    /// The model takes ids of tool calls of nine letters and digits only (`openai`).
+    pub short_call_ids: bool,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
     /// Whether to mark the parts of a prompt that are worth keeping, for APIs that want to be told (`anthropic`).

@@ -92,6 +92,11 @@ pub fn without_tools(model: &str) -> String {
     format!("the model {model} takes no tools; answered without them")
 }
 
+/// The notice for a person whose model was not asked to think.
+pub fn without_thinking(model: &str) -> String {
+    format!("the model {model} answered without thinking: it cannot")
+}
+
 /// Where a picture's bytes are.
 pub enum Picture<'a> {
     /// In the URL itself.

@@ -5,11 +5,11 @@
 
 use super::ErrorAnswer;
 use super::wire::{self, Raw};
+use awc::http::header::HttpDate;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Longer waits than this are taken for a mistake.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -23,9 +23,15 @@ pub fn of_headers(answer: &ErrorAnswer<'_>, is_rate_limit: bool) -> Option<Durat
     let milliseconds = header("retry-after-ms").and_then(figure).map(|ms| ms / 1000.0);
     let told = milliseconds.or_else(|| {
         let text = header("retry-after")?;
-        figure(text).or_else(|| Some(until(date(text)?, answer.now)))
+        figure(text).or_else(|| Some(until(date(text)?, answer.sent_at())))
     });
-    told.and_then(sane).or_else(|| if is_rate_limit { reset(header, answer.now) } else { None })
+    told.and_then(sane).or_else(|| if is_rate_limit { reset(header, answer.sent_at()) } else { None })
+}
+
+/// A date in a header: HTTP's own form, its two older ones (RFC 850, asctime), or a mail's.
+pub fn date(text: &str) -> Option<Timestamp> {
+    let told = text.trim().parse::<HttpDate>().ok().map(SystemTime::from).and_then(|told| told.try_into().ok());
+    told.or_else(|| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|date| date.timestamp()))
 }
 
 /// What the body tells: Google's `RetryInfo`, the headers that OpenRouter repeats, or words such as "Please retry in 48.9s".
@@ -77,14 +83,6 @@ fn moment(text: &str, now: Timestamp) -> Option<f64> {
         });
     }
     length(text).or_else(|| text.parse().ok().map(|at| until(at, now)))
-}
-
-/// The three forms of a date that HTTP knows: today's, that of RFC 850, and that of C's `asctime`.
-fn date(text: &str) -> Option<Timestamp> {
-    const OLDER: [&str; 2] = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    let older = |form: &&str| jiff::civil::DateTime::strptime(form, text).ok()?.to_zoned(TimeZone::UTC).ok();
-    let date = jiff::fmt::rfc2822::parse(text).ok().or_else(|| OLDER.iter().find_map(older));
-    date.map(|date| date.timestamp())
 }
 
 fn until(at: Timestamp, now: Timestamp) -> f64 {
@@ -222,6 +220,25 @@ mod tests {
             assert_eq!(wait(&[("retry-after", nonsense)]), None, "{nonsense:?}");
         }
         assert_eq!(wait(&[]), None);
+    }
+
+    #[test]
+    fn every_form_of_a_date_is_read_and_counts_from_the_answers_own() {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nov 1994 09:49:37 +0100",
+        ] {
+            assert_eq!(date(text).map(Timestamp::as_second), Some(784_111_777), "{text}");
+            let sent: (&str, &[u8]) = ("Date", b"Sun, 06 Nov 1994 08:49:07 GMT");
+            assert_eq!(wait(&[sent, ("retry-after", text.as_bytes())]), Some(30.0), "by the provider's own clock");
+            assert_eq!(wait(&[("retry-after", text.as_bytes()), ("date", b"soon")]), None, "25 years are a mistake");
+        }
+        assert_eq!(date("soon"), None);
+        let sent: (&str, &[u8]) = ("date", b"Sun, 06 Nov 1994 08:49:07 GMT");
+        let used: (&str, &[u8]) = ("x-ratelimit-remaining", b"0");
+        assert_eq!(wait(&[sent, used, ("x-ratelimit-reset", b"784111777000")]), Some(30.0));
     }
 
     #[test]

@@ -41,6 +41,27 @@ fn text(text: &str) -> Value {
 }
 
 #[test]
+fn ids_of_other_apis_are_written_as_this_one_takes_them() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "r"});
+    let ids = ["functions.get:0", "functions.get.0", "toolu_01-A", ""];
+    let request = json!({"messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": null, "tool_calls": ids.map(call)},
+        result(ids[0]), result(ids[1]), result(ids[2]), result(ids[3])]});
+    let (told, _) = written(&request, OLDER);
+    let read = |message: usize, member: &str| -> Vec<String> {
+        let blocks = told["messages"][message]["content"].as_array().expect("blocks");
+        blocks.iter().map(|block| block[member].as_str().expect("an id").to_owned()).collect()
+    };
+    let (calls, results) = (read(1, "id"), read(2, "tool_use_id"));
+    assert_eq!((&calls, calls[2].as_str()), (&results, "toolu_01-A"));
+    let odd = |id: &String| id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    assert!(!calls.iter().any(odd), "{calls:?}");
+    assert_ne!(calls[0], calls[1], "no two become one");
+}
+
+#[test]
 fn a_conversation_takes_the_apis_form() {
     let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}});
     let request = json!({"messages": [

@@ -135,6 +135,16 @@ fn thinking_and_form() {
     assert_eq!((think("low", "qwen3:8b"), think("none", "qwen3:8b")), (json!(true), json!(false)));
     assert_eq!((think("minimal", "gpt-oss:20b"), think("xhigh", "gpt-oss:20b")), (json!("low"), json!("high")));
     assert_eq!(written(&asking(json!("q"), json!({}))).get("think"), None);
+    let cannot = ModelSettings {
+        thinking: Some(false),
+        options: json!({"think": true}).as_object().cloned().unwrap_or_default(),
+        ..ModelSettings::default()
+    };
+    for (effort, expected) in [("high", &["the model m answered without thinking: it cannot"][..]), ("none", &[])] {
+        let (told, notices) =
+            encode(&asking(json!("q"), json!({"reasoning_effort": effort})), "m", &cannot).expect("encodes");
+        assert_eq!((told.get("think"), notices), (None, expected.iter().map(|told| (*told).to_owned()).collect()));
+    }
     let form = |format: Value| written(&asking(json!("q"), json!({"response_format": format}))).get("format").cloned();
     assert_eq!(form(json!({"type": "json_object"})), Some(json!("json")));
     assert_eq!(form(json!({"type": "json_schema", "json_schema": {"schema": {"a": 1}}})), Some(json!({"a": 1})));

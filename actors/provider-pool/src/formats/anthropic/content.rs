@@ -1,14 +1,16 @@
 //! Messages of a request as Anthropic's: roles `user` and `assistant` in turn, each a list of blocks.
 //!
 //! System texts stand apart; results of tools go into one user message, before its text; blocks without text are left out, because the
-//! API refuses them.
+//! API refuses them. Ids of calls that another API gave are written as this one takes them.
 
 use super::caching::Mark;
+use crate::formats::call_ids;
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, Part, Role};
 use contract::failure::Failure;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// A block of a message.
 #[derive(Serialize)]
@@ -33,10 +35,10 @@ pub enum Known<'a> {
     /// A picture.
     Image { source: Source<'a> },
     /// A call that the model made.
-    ToolUse { id: &'a str, name: &'a str, input: Box<RawValue> },
+    ToolUse { id: Cow<'a, str>, name: &'a str, input: Box<RawValue> },
     /// What the call gave.
     ToolResult {
-        tool_use_id: &'a str,
+        tool_use_id: Cow<'a, str>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         content: Vec<Block<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +100,8 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
             Role::User => (Speaker::User, parts(message, at, model)?),
             Role::Assistant => (Speaker::Assistant, assistant(message)),
             Role::Tool | Role::Function => {
-                let tool_use_id = message.tool_call_id.as_deref().or(message.name.as_deref()).unwrap_or_default();
+                let id = message.tool_call_id.as_deref().or(message.name.as_deref()).unwrap_or_default();
+                let tool_use_id = call_ids::plain(id);
                 let content = parts(message, at, model)?;
                 (Speaker::User, vec![Block::Known(Known::ToolResult { tool_use_id, content, cache_control: None })])
             }
@@ -203,7 +206,7 @@ fn assistant(message: &Message) -> Vec<Block<'_>> {
     }
     blocks.extend(message.tool_calls.iter().map(|call| {
         let input = prompt::arguments_object(&call.function.arguments);
-        Block::Known(Known::ToolUse { id: &call.id, name: &call.function.name, input })
+        Block::Known(Known::ToolUse { id: call_ids::plain(&call.id), name: &call.function.name, input })
     }));
     blocks
 }

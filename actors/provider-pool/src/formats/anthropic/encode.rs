@@ -41,7 +41,7 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     }
     let offers_tools = takes_tools && !request.tools.is_empty();
     let limit = request.max_tokens.or(call.settings.max_tokens);
-    let thinking = think(&request, call.model, limit, offers_tools, &mut notices)?;
+    let thinking = think(&request, call, limit, offers_tools, &mut notices)?;
 
     let mut object = Object::with_capacity(4096);
     object.add("model", call.model);
@@ -127,7 +127,7 @@ struct Think {
 /// How `reasoning_effort` is told to this model, and the limit that leaves room for it.
 fn think(
     request: &ChatRequest,
-    name: &str,
+    call: &Encode<'_>,
     limit: Option<u64>,
     offers_tools: bool,
     notices: &mut Vec<String>,
@@ -141,7 +141,8 @@ fn think(
         Some(Effort::Medium) => ("medium", 8192),
         Some(Effort::High) => ("high", 16_384),
     };
-    let way = model::thinking(name);
+    let name = call.model;
+    let way = if call.settings.thinking == Some(false) { Thinking::Never } else { model::thinking(name) };
     let forced = offers_tools && matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     let reason = if way == Thinking::Never {
         Some("it cannot")

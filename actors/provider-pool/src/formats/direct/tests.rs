@@ -56,6 +56,31 @@ fn a_form_keeps_every_byte_but_the_models_name() {
 }
 
 #[test]
+fn anthropic_gets_ids_of_other_apis_as_it_takes_them_and_the_rest_byte_for_byte() {
+    let body = |id: &str, other: &str| {
+        let text = format!(
+            r#"{{"model":"m-1","messages":[{{"role":"user","content":"q"}},{{ "role":"assistant","content":[{{"type":"thinking","thinking":"\u0068m","signature":"s/+=:"}},{{"type":"tool_use","id":"{id}","name":"f","input":{{"id":"a:1","x":1.50}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"{id}","content":"r"}},{{"type":"tool_result","tool_use_id":"{other}"}}]}}],"max_tokens":1}}"#
+        );
+        DirectBody::Json(text.into())
+    };
+    for kind in [DirectKind::Messages, DirectKind::CountTokens] {
+        let sent = |body: &DirectBody| {
+            let outgoing = write("anthropic", kind, body, &json!({})).expect("writes").expect("known");
+            String::from_utf8(outgoing.body.concat()).expect("text")
+        };
+        let same = sent(&body("toolu_01-A", "toolu_2"));
+        let mapped = sent(&body("functions.get:0", "toolu_2"));
+        let value: Value = serde_json::from_str(&mapped).expect("JSON");
+        let id = value["messages"][1]["content"][1]["id"].as_str().expect("an id");
+        assert!(id.starts_with("functions_get_0_") && !id.contains([':', '.']), "{id}");
+        assert_eq!(value["messages"][2]["content"][0]["tool_use_id"], id);
+        let expected = same.replace("toolu_01-A", id).replace("{ \"role\"", "{\"role\"");
+        assert_eq!(mapped, expected, "nothing else changes");
+        assert!(same.contains("{ \"role\""), "nothing to change, nothing written anew");
+    }
+}
+
+#[test]
 fn ollama_embeds_in_its_own_words() {
     let options = json!({ "keep_alive": "5m", "num_ctx": 2048, "think": true });
     let (path, value, reading) =

@@ -130,6 +130,8 @@ fn generation_config(
         }
         Some(ResponseFormat::Text) | None => {}
     }
+    let known =
+        Known { thinking: if settings.thinking == Some(false) { Thinking::Never } else { known.thinking }, ..known };
     put("thinkingConfig", thinking(request, call.model, known, notices)?);
     // Configured members fill what the caller leaves open.
     for (name, value) in settings.options.get(CONFIG).and_then(Value::as_object).into_iter().flatten() {
@@ -149,7 +151,7 @@ fn thinking(
     Ok(match (known.thinking, effort) {
         (Thinking::Never, Effort::None) => None,
         (Thinking::Never, _) => {
-            notices.push(format!("the model {name} answered without thinking: it cannot"));
+            notices.push(prompt::without_thinking(name));
             None
         }
         (Thinking::Budget, Effort::None) if !known.is_pro => Some(json!({"thinkingBudget": 0})),

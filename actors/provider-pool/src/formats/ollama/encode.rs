@@ -45,11 +45,17 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
         Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. }) => object.add("format", "json"),
         Some(ResponseFormat::Text) | None => {}
     }
-    object.add_some("think", think(&request, call.model)?.as_ref());
+    let thinks = call.settings.thinking != Some(false);
+    let think = think(&request, call)?;
+    if thinks {
+        object.add_some("think", think.as_ref());
+    } else if think.is_some_and(|think| think != json!(false)) {
+        notices.push(prompt::without_thinking(call.model));
+    }
     object.add("stream", &call.stream);
     let sizes = Sizes { prompt: estimate(&messages, &tools), model: call };
     object.add("options", &options(&request, &sizes, &mut notices));
-    for name in BESIDE {
+    for name in BESIDE.into_iter().filter(|name| thinks || *name != "think") {
         object.add_some(name, request.extra.iter().find(|(known, _)| known == name).map(|(_, value)| value));
         object.add_some(name, call.settings.options.get(name));
     }
@@ -180,7 +186,7 @@ fn tools<'a>(request: &'a ChatRequest, call: &Encode<'_>, notices: &mut Vec<Stri
 }
 
 /// gpt-oss knows levels; other models, and older servers, only whether to think.
-fn think(request: &ChatRequest, model: &str) -> Result<Option<Value>, Failure> {
+fn think(request: &ChatRequest, call: &Encode<'_>) -> Result<Option<Value>, Failure> {
     let level = match prompt::effort(request)? {
         None => return Ok(None),
         Some(Effort::None) => return Ok(Some(json!(false))),
@@ -188,7 +194,8 @@ fn think(request: &ChatRequest, model: &str) -> Result<Option<Value>, Failure> {
         Some(Effort::Medium) => "medium",
         Some(Effort::High) => "high",
     };
-    Ok(Some(if model.contains("gpt-oss") { json!(level) } else { json!(true) }))
+    let knows_levels = call.model.contains("gpt-oss") && !call.settings.other_effort;
+    Ok(Some(if knows_levels { json!(level) } else { json!(true) }))
 }
 
 /// What decides how large a context is asked for.

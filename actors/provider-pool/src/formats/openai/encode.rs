@@ -1,12 +1,13 @@
 //! Writes an OpenAI request: the client's own bytes with as little changed as possible, or a request that HAIA built.
 //!
 //! It changes `model`, `stream` and `stream_options`, adds configured defaults where the client has none, and takes away what servers are known to
-//! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name.
+//! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name. What one server turned
+//! out to want is in [`suited`].
 
-use super::{Dialect, results};
+use super::{Dialect, results, suited};
 use crate::formats::prompt::{self, Members, Object};
 use crate::formats::{Encode, Encoded, PutBack};
-use contract::chat::{ChatRequest, Message, Role};
+use contract::chat::{ChatRequest, Effort, Message, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::CallBody;
 use serde::Serialize;
@@ -72,6 +73,7 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     let takes_tools = call.settings.tools != Some(false);
     let newer = is_newer(call.model);
     let renames = newer && given("max_completion_tokens").is_none();
+    let mut notices = Vec::new();
     let mut object = Object::with_capacity(bytes.len() + 256);
     object.add("model", call.model);
     for (name, value) in &members {
@@ -86,21 +88,34 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
             }
             // A null stands for nothing: a configured default takes its place.
             "max_tokens" | "max_completion_tokens" | "temperature" if value.get() == "null" => {}
+            "messages" => match suited::raw(value, call.settings) {
+                Some(messages) => object.add(name, &messages),
+                None => object.add(name, value),
+            },
+            "reasoning_effort" => match serde_json::from_str::<&str>(value.get()) {
+                Ok(word) => object.add_some(name, suited::effort(call, word, &mut notices).as_ref()),
+                Err(_) => object.add(name, value),
+            },
             _ => object.add(name, value),
         }
     }
     let stream_options = given("stream_options").map_or("{}", RawValue::get);
-    add_stream(&mut object, call.stream, stream_options);
+    add_stream(&mut object, call, stream_options);
     add_defaults(&mut object, call);
-    let notices = if offers_tools && !takes_tools { vec![prompt::without_tools(call.model)] } else { Vec::new() };
+    if offers_tools && !takes_tools {
+        notices.push(prompt::without_tools(call.model));
+    }
     Ok(Encoded { body: object.finish().into(), notices })
 }
 
 fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<Encoded, Failure> {
     let mut object = Object::with_capacity(4096);
     object.add("model", call.model);
-    let messages = results::with_pictures_apart(&request.messages);
-    let messages: Vec<WithDetails<'_>> = messages.iter().map(|message| WithDetails(message, dialect.format)).collect();
+    let mut notices = Vec::new();
+    let own = suited::messages(&request.messages, call.settings);
+    let messages = results::with_pictures_apart(&own);
+    let messages: Vec<WithDetails<'_>> =
+        messages.iter().map(|message| WithDetails(message, dialect.format, call.settings.reasoning_back)).collect();
     object.add("messages", &messages);
     let takes_tools = call.settings.tools != Some(false);
     if takes_tools && !request.tools.is_empty() {
@@ -117,22 +132,25 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
         object.add("stop", &request.stop);
     }
     object.add_some("response_format", request.response_format.as_ref());
-    object.add_some("reasoning_effort", request.reasoning_effort.as_ref());
+    if let Some(Effort(word)) = &request.reasoning_effort {
+        object.add_some("reasoning_effort", suited::effort(call, word, &mut notices).as_ref());
+    }
     for (name, value) in &request.extra {
         prompt::check_single(name, value)?;
         object.add(name, value);
     }
-    add_stream(&mut object, call.stream, "{}");
+    add_stream(&mut object, call, "{}");
     add_defaults(&mut object, call);
-    let left_out = !takes_tools && !request.tools.is_empty();
-    let notices = if left_out { vec![prompt::without_tools(call.model)] } else { Vec::new() };
+    if !takes_tools && !request.tools.is_empty() {
+        notices.push(prompt::without_tools(call.model));
+    }
     Ok(Encoded { body: object.finish().into(), notices })
 }
 
 /// `stream`, and the request for usage, which HAIA always wants to know. Servers refuse `stream_options` without a stream.
-fn add_stream(object: &mut Object, stream: bool, given: &str) {
-    object.add("stream", &stream);
-    if stream {
+fn add_stream(object: &mut Object, call: &Encode<'_>, given: &str) {
+    object.add("stream", &call.stream);
+    if call.stream && !call.settings.no_stream_options {
         let mut options: BTreeMap<String, Box<RawValue>> = serde_json::from_str(given).unwrap_or_default();
         options.insert("include_usage".to_owned(), RawValue::TRUE.to_owned());
         object.add("stream_options", &options);
@@ -149,7 +167,8 @@ fn add_defaults(object: &mut Object, call: &Encode<'_>) {
     if !newer {
         object.add_some("temperature", settings.temperature.as_ref());
     }
-    for (name, value) in &settings.options {
+    let takes = |name: &str| name != "reasoning_effort" || (settings.thinking != Some(false) && !settings.other_effort);
+    for (name, value) in settings.options.iter().filter(|(name, _)| takes(name)) {
         object.add(name, value);
     }
 }
@@ -168,8 +187,8 @@ fn is_empty_list(raw: &RawValue) -> bool {
     raw.get().strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
 }
 
-/// A message, with the proof of thinking that its provider wants back.
-struct WithDetails<'a>(&'a Message, &'static str);
+/// A message, with the proof of thinking that its provider wants back, and with the thinking itself for one that wants that.
+struct WithDetails<'a>(&'a Message, &'static str, bool);
 
 impl Serialize for WithDetails<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -181,7 +200,8 @@ impl Serialize for WithDetails<'_> {
             .filter(|part| part.format == self.1 && self.0.role == Role::Assistant)
             .filter_map(|part| serde_json::from_slice(&part.json).ok())
             .collect();
-        if details.is_empty() {
+        let reasoning_back = self.2 && self.0.role == Role::Assistant;
+        if details.is_empty() && !reasoning_back {
             return self.0.serialize(serializer);
         }
         let printed = serde_json::to_string(self.0).map_err(S::Error::custom)?;
@@ -190,7 +210,12 @@ impl Serialize for WithDetails<'_> {
         for (name, value) in members {
             map.serialize_entry(&name, value)?;
         }
-        map.serialize_entry(DETAILS, &details)?;
+        if !details.is_empty() {
+            map.serialize_entry(DETAILS, &details)?;
+        }
+        if reasoning_back {
+            map.serialize_entry(suited::REASONING, self.0.reasoning_content.as_deref().unwrap_or_default())?;
+        }
         map.end()
     }
 }
@@ -286,6 +311,47 @@ mod tests {
         let (text, notices) = written(&CallBody::Raw(Bytes::from_static(body.as_bytes())), "m", false, &settings);
         assert_eq!(text, r#"{"model":"m","messages":[],"stream":false}"#);
         assert_eq!(notices, ["the model m takes no tools; answered without them"]);
+    }
+
+    #[test]
+    fn what_a_refusal_told_is_heeded() {
+        let refuses = ModelSettings { thinking: Some(false), no_stream_options: true, ..ModelSettings::default() };
+        let body = r#"{"messages":[],"reasoning_effort":"high","stream_options":{"include_usage":true}}"#;
+        let bytes = CallBody::Raw(Bytes::from_static(body.as_bytes()));
+        let request = ChatRequest { reasoning_effort: Some(Effort("high".to_owned())), ..ChatRequest::default() };
+        let built = CallBody::Request(Rc::new(request));
+        let notices = ["the model m answered without thinking: it cannot"];
+        for body in [&bytes, &built] {
+            let (text, told) = written(body, "m", true, &refuses);
+            assert_eq!(text, r#"{"model":"m","messages":[],"stream":true}"#);
+            assert_eq!(told, notices);
+        }
+        let other = ModelSettings { other_effort: true, ..ModelSettings::default() };
+        for (asked, settings, expected, notices) in [
+            ("max", &ModelSettings::default(), json!("xhigh"), 0),
+            ("max", &other, json!("high"), 1),
+            ("minimal", &other, json!("low"), 1),
+            ("medium", &other, json!(null), 1),
+            ("none", &refuses, json!(null), 0),
+        ] {
+            let request = ChatRequest { reasoning_effort: Some(Effort(asked.to_owned())), ..ChatRequest::default() };
+            let (text, told) = written(&CallBody::Request(Rc::new(request)), "m", false, settings);
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            assert_eq!((&value["reasoning_effort"], told.len()), (&expected, notices), "{asked}");
+        }
+    }
+
+    #[test]
+    fn thinking_goes_back_where_it_is_wanted() {
+        let thought = Message { reasoning_content: Some("hm".to_owned()), ..Message::text(Role::Assistant, "x") };
+        let messages = vec![Message::text(Role::User, "q"), thought, Message::text(Role::Assistant, "y")];
+        let body = CallBody::Request(Rc::new(ChatRequest { messages, ..ChatRequest::default() }));
+        let settings = ModelSettings { reasoning_back: true, ..ModelSettings::default() };
+        let value: Value = serde_json::from_str(&written(&body, "m", false, &settings).0).expect("JSON");
+        let told = |at: usize| value["messages"][at].get("reasoning_content").cloned();
+        assert_eq!((told(0), told(1), told(2)), (None, Some(json!("hm")), Some(json!(""))));
+        let (text, _) = written(&body, "m", false, &ModelSettings::default());
+        assert!(!text.contains("reasoning_content"), "never unasked: {text}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod models;
 mod relay;
 mod results;
 mod stream;
+mod suited;
 mod whole;
 
 use super::sniff::{self, Sniffing};

@@ -38,6 +38,10 @@ impl Format for OpenRouter {
         "/models"
     }
 
+    fn key_path(&self) -> Option<&'static str> {
+        Some("/key")
+    }
+
     fn headers(&self, key: Option<&Secret>) -> Vec<(&'static str, Secret)> {
         openai::headers(key)
     }

@@ -1,0 +1,177 @@
+//! What a model turns out not to take, or to want: it is asked once more in another way, the caller is told, and the next request heeds it.
+
+use crate::daemon::{Daemon, Setup};
+use crate::sim::{Answer, Format, Provider, Request};
+use serde_json::{Value, json};
+
+/// A provider that refuses what `refuses` names, and a daemon in front of it.
+fn refusing(refuses: impl Fn(&Request) -> Option<Answer> + Send + 'static) -> (Provider, Daemon) {
+    let sim = Provider::start();
+    sim.script(move |request| {
+        // Nobody tells beforehand what the models can do.
+        if request.path == "/api/show" {
+            return Some(Answer::whole(404, "text/plain", "404 page not found"));
+        }
+        request.format().and_then(|_| refuses(request))
+    });
+    let daemon =
+        Setup::with_sim(&sim).route("two", &["anthropic/status-500", "ollama/text", "builtin/offline"]).start();
+    (sim, daemon)
+}
+
+fn asking(model: &str, stream: bool, more: Value) -> Value {
+    let mut body = json!({ "model": model, "stream": stream, "messages": [{ "role": "user", "content": "Hello?" }] });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn no_thinking(request: &Request) -> Option<Answer> {
+    let body = request.json();
+    if body["think"] == true {
+        return Some(Answer::json(400, &json!({ "error": "\"text\" does not support thinking" })));
+    }
+    body.get("reasoning_effort").map(|_| {
+        let message = "Unsupported parameter: 'reasoning_effort' is not supported with this model.";
+        let error = json!({ "message": message, "param": "reasoning_effort", "code": "unsupported_parameter" });
+        Answer::json(400, &json!({ "error": error }))
+    })
+}
+
+const HELLO: &str = "Hello from the simulated model.";
+
+#[test]
+fn a_model_that_cannot_think_answers_without() {
+    let (sim, daemon) = refusing(no_thinking);
+    let notice = "the model text answered without thinking: it cannot";
+    for (model, seen) in [("haia/two", 3), ("haia/two", 2), ("openai/text", 2), ("openai/text", 1)] {
+        sim.forget();
+        let answer = daemon.chat(&asking(model, false, json!({ "reasoning_effort": "medium" })));
+        assert!(answer.content().ends_with(HELLO), "{}", answer.text());
+        assert!(answer.header("x-haia-notice") == Some(notice) || answer.content().contains(notice), "{model}");
+        assert_eq!(sim.chats().len(), seen, "{model}: once more, and never again");
+    }
+    let thinking = json!({ "thinking": { "type": "enabled", "budget_tokens": 2000 }, "max_tokens": 4000 });
+    let answer = daemon.post("/v1/messages", &asking("ollama/text", false, thinking));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn what_the_list_of_models_tells_needs_no_refusal() {
+    let sim = Provider::start();
+    sim.script(no_thinking);
+    let daemon = Setup::with_sim(&sim).start();
+    daemon.status_until("the models to be known", |status| {
+        let providers = status["providers"].as_array().cloned().unwrap_or_default();
+        providers.iter().any(|provider| provider["name"] == "ollama" && provider["state"] == "ready")
+    });
+    let answer = daemon.chat(&asking("ollama/text", false, json!({ "reasoning_effort": "high" })));
+    assert_eq!(answer.content(), HELLO, "{}", answer.text());
+    assert_eq!(answer.header("x-haia-notice"), Some("the model text answered without thinking: it cannot"));
+    assert_eq!(sim.chats().len(), 1);
+}
+
+#[test]
+fn a_word_that_a_model_does_not_know_says_nothing_of_the_others() {
+    let (sim, daemon) = refusing(|request| {
+        let word = request.json()["reasoning_effort"].as_str()?.to_owned();
+        (word == "xhigh").then(|| {
+            let message = "Unsupported value: 'reasoning_effort' does not support 'xhigh' with this model.";
+            let error = json!({ "message": message, "param": "reasoning_effort", "code": "unsupported_value" });
+            Answer::json(400, &json!({ "error": error }))
+        })
+    });
+    for (asked, seen) in [("max", &["xhigh", "high"][..]), ("low", &["low"]), ("xhigh", &["xhigh", "high"])] {
+        sim.forget();
+        let answer = daemon.chat(&asking("openai/text", false, json!({ "reasoning_effort": asked })));
+        assert_eq!(answer.content(), HELLO, "{}", answer.text());
+        let told: Vec<Value> = sim.chats().iter().map(|chat| chat.request.json()["reasoning_effort"].clone()).collect();
+        assert_eq!(told, seen, "{asked}");
+        assert_eq!(answer.header("x-haia-notice").is_some(), seen.len() > 1, "{asked}");
+    }
+}
+
+#[test]
+fn a_server_without_stream_options_streams_without_them() {
+    let (sim, daemon) = refusing(|request| {
+        request.json().get("stream_options").map(|_| {
+            let item = json!({ "type": "extra_forbidden", "loc": ["body", "stream_options", "include_usage"], "msg": "Extra inputs are not permitted" });
+            let message = json!({ "detail": [item] });
+            Answer::json(422, &json!({ "object": "error", "message": message, "type": "invalid_request_error" }))
+        })
+    });
+    for seen in [2, 1] {
+        sim.forget();
+        let stream = daemon.stream(&asking("openai/text", true, json!({}))).finish();
+        assert_eq!(stream.text(), HELLO);
+        stream.assert_whole();
+        assert_eq!(sim.chats().len(), seen, "once more, and never again");
+    }
+}
+
+#[test]
+fn a_model_that_wants_its_thinking_back_gets_it() {
+    let (sim, daemon) = refusing(|request| {
+        let own = request.messages().into_iter().filter(|message| message["role"] == "assistant");
+        let lacks = own.clone().any(|message| message["reasoning_content"].is_null());
+        lacks.then(|| {
+            let message = "The `reasoning_content` in the thinking mode must be passed back to the API.";
+            Answer::json(400, &json!({ "error": { "message": message, "type": "invalid_request_error" } }))
+        })
+    });
+    let history = json!({ "max_tokens": 100, "messages": [
+        { "role": "user", "content": "Hello?" },
+        { "role": "assistant", "content": [
+            { "type": "thinking", "thinking": "Hm.", "signature": "" },
+            { "type": "tool_use", "id": "call_1", "name": "look_outside", "input": {} }] },
+        { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "call_1", "content": "Rain." }] },
+    ] });
+    for seen in [2, 1] {
+        sim.forget();
+        let answer = daemon.post("/v1/messages", &asking("openai/text", false, history.clone()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let chats = sim.chats();
+        let last = chats.last().map(|chat| chat.request.messages()[1]["reasoning_content"].clone());
+        assert_eq!((chats.len(), last), (seen, Some(json!("Hm."))));
+    }
+    // A client of the same format that kept nothing has nothing to give back, and is answered all the same.
+    let plain = json!({ "messages": [
+        { "role": "user", "content": "Hello?" }, { "role": "assistant", "content": "Yes?" }, { "role": "user", "content": "Well?" },
+    ] });
+    assert_eq!(daemon.chat(&asking("openai/text", false, plain)).content(), HELLO);
+    assert_eq!(sim.violations(), [""; 0]);
+}
+
+#[test]
+fn a_server_with_its_own_form_of_ids_gets_the_calls_of_others() {
+    let (sim, daemon) = refusing(|request| {
+        let ids =
+            request.messages().into_iter().filter_map(|message| message["tool_calls"][0]["id"].as_str().map(str::len));
+        ids.clone().any(|length| length != 9).then(|| {
+            let message = "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.";
+            Answer::json(400, &json!({ "object": "error", "message": message, "type": "invalid_request_error" }))
+        })
+    });
+    let history = json!({ "messages": [
+        { "role": "user", "content": "Hello?" },
+        { "role": "assistant", "content": null, "tool_calls": [
+            { "id": "call_1", "type": "function", "function": { "name": "look_outside", "arguments": "{}" } }] },
+        { "role": "tool", "tool_call_id": "call_1", "content": "Rain." },
+    ] });
+    for seen in [2, 1] {
+        sim.forget();
+        let answer = daemon.chat(&asking("openai/text", false, history.clone()));
+        assert_eq!((answer.content().as_str(), sim.chats().len()), (HELLO, seen), "{}", answer.text());
+    }
+    assert_eq!(sim.violations(), [""; 0], "the result has the same id as its call");
+}
+
+#[test]
+fn a_refusal_of_anything_else_is_told_at_once() {
+    let (sim, daemon) = refusing(|request| {
+        (request.format() == Some(Format::OpenAi)).then(|| Answer::json(400, &json!({ "error": "no" })))
+    });
+    assert_eq!(daemon.chat(&asking("openai/text", false, json!({ "reasoning_effort": "low" }))).status, 400);
+    assert_eq!(sim.chats().len(), 1);
+}
