@@ -266,6 +266,7 @@ impl Desk {
     /// Brings everything up to date and decides what is told now. `may_tell` is false while what was told before cannot be stored: the rest
     /// then waits in the alerts.
     pub fn settle(&mut self, now: Timestamp, may_tell: bool) {
+        self.wind_back(now);
         self.calendar.look(now);
         self.end_silences(now);
         self.beat_out(now);
@@ -273,6 +274,15 @@ impl Desk {
         self.tell(now, may_tell);
         self.forget_old(now);
         self.plan(now);
+    }
+
+    /// A clock that was set back must not make anything wait for the difference.
+    fn wind_back(&mut self, now: Timestamp) {
+        self.started = self.started.min(now);
+        for told in self.told_at.values_mut() {
+            *told = (*told).min(now);
+        }
+        self.wind_back_pulses(now);
     }
 
     /// When [`Self::settle`] is due again, should nothing happen before.
