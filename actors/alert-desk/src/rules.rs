@@ -8,6 +8,10 @@ use std::time::Duration;
 
 /// The rule of everything that comes from Alertmanager.
 pub const ALERTMANAGER: &str = "alertmanager";
+/// The rule of jobs.
+pub(crate) const JOB_FAILED: &str = "job_failed";
+/// The rule of providers of models.
+pub(crate) const PROVIDER_DOWN: &str = "provider_down";
 /// The rule of heartbeats that others send.
 pub(crate) const HEARTBEAT_MISSED: &str = "heartbeat_missed";
 /// The rule of channels, and of the outbound sign of life.
@@ -38,8 +42,8 @@ const fn rule(
 /// HAIA's own rules, and Alertmanager's. `[monitor.rules.alertmanager]` changes times and levels of what arrives; its severities come from
 /// there.
 pub static OWN_RULES: [RuleInfo; 8] = [
-    rule("job_failed", "a scheduled job failed or took too long; ends with its next good run", level(0, 0), None),
-    rule("provider_down", "a provider of models does not answer", level(300, 60), None),
+    rule(JOB_FAILED, "a scheduled job failed or took too long; ends with its next good run", level(0, 0), None),
+    rule(PROVIDER_DOWN, "a provider of models does not answer", level(300, 60), None),
     rule("mcp_server_failed", "an attached MCP server does not run", level(60, 30), None),
     rule("mcp_definition_changed", "an MCP server changed a tool that was approved", level(0, 0), None),
     rule("actor_failed", "a part of HAIA crashed too often and was given up", None, level(0, 0)),

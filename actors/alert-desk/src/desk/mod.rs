@@ -5,6 +5,7 @@
 
 mod alert;
 mod causes;
+mod gone;
 mod heartbeats;
 mod keep;
 mod memory;
@@ -117,6 +118,7 @@ impl Desk {
         self.calendar = Calendar::new(&config.monitor, &self.system);
         self.config = config;
         self.keep_pulses(now);
+        self.end_gone(now);
         // Settings of own rules count at once, not only with the next report.
         for key in self.standing.clone() {
             let Some(alert) = self.alerts.get(&key) else { continue };
@@ -162,6 +164,10 @@ impl Desk {
 
     /// Takes a finding.
     fn find(&mut self, finding: Finding, source: &str, now: Timestamp, is_baseline: bool) {
+        // A report that was under way when its subject was taken out of the configuration.
+        if !self.config.covers(&finding) {
+            return;
+        }
         let was_raised = finding.raised().is_some();
         let finding = rules::apply(&self.config.rules, finding);
         let key: Arc<str> = finding.key().into();
