@@ -16,7 +16,8 @@ pub use providers::ToldProviders;
 pub use attached::GUARDIAN;
 
 use crate::config::Settings;
-use crate::status::{Reporter, Warden};
+use crate::status::Reporter;
+use crate::warden::Warden;
 use agent_supervisor::approvals::{self, ActionOwner, ApprovalsDesk};
 use agent_supervisor::{AgentSupervisor, BackgroundTurns};
 use arc_swap::ArcSwap;

@@ -132,5 +132,6 @@ fn a_sign_of_life_that_gets_through_after_a_start_ends_what_was_open_before() {
         *running.ping_answer.lock().unwrap() = Err("refused".to_owned());
         pass(300).await;
         assert!(running.told()[0].starts_with("phone Opened: HAIA's own sign of life"));
+        assert_eq!(world.take_events().len(), 2, "it crashed and runs again");
     });
 }
