@@ -42,7 +42,12 @@ const fn rule(
 /// HAIA's own rules, and Alertmanager's. `[monitor.rules.alertmanager]` changes times and levels of what arrives; its severities come from
 /// there.
 pub static OWN_RULES: [RuleInfo; 8] = [
-    rule(JOB_FAILED, "a scheduled job failed or took too long; ends with its next good run", level(0, 0), None),
+    rule(
+        JOB_FAILED,
+        "a scheduled job failed or took too long; ends with its next good run, of a job that runs only once after a day",
+        level(0, 0),
+        None,
+    ),
     rule(PROVIDER_DOWN, "a provider of models does not answer", level(300, 60), None),
     rule("mcp_server_failed", "an attached MCP server does not run", level(60, 30), None),
     rule("mcp_definition_changed", "an MCP server changed a tool that was approved", level(0, 0), None),
