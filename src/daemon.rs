@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often the configuration file is looked at.
 const FILE_PERIOD: Duration = Duration::from_secs(2);
-/// How often it is looked how the actors and providers do, in HAIA's time.
+/// How often it is looked how the actors and providers do.
 const LOOK_PERIOD: Duration = Duration::from_secs(10);
 /// How long running answers may take to come to their end; the gateway ends them with an error event after it.
 const DRAIN: Duration = Duration::from_secs(28);
@@ -295,7 +295,8 @@ impl Daemon {
                     look = self.clock.pause(LOOK_PERIOD);
                     let actors: Vec<_> = self.supervision.stats().iter().map(|(stats, _)| stats.name()).collect();
                     self.warden.report_actors(&actors, self.clock.now()).await;
-                    self.actors.report_providers(&mut told, self.clock.now()).await;
+                    let generation = self.warden.generation();
+                    self.actors.report_providers(&mut told, generation, self.clock.now()).await;
                 }
                 Some(reload) = self.reloads.recv() => {
                     let outcome = self.try_reload("the API").await;
