@@ -14,9 +14,13 @@ const RULE: &str = "provider_down";
 const SCOPE: &str = "provider/";
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the desk was told last: under which generation of the configuration, and the state of each provider.
+/// What the desk was told last.
 #[derive(Default)]
-pub struct ToldProviders(Option<(u64, Vec<(Arc<str>, ProviderState)>)>);
+pub struct ToldProviders(Option<Known>);
+
+/// Under which generation of the configuration, and the state of each provider.
+#[derive(PartialEq)]
+struct Known(u64, Vec<(Arc<str>, ProviderState)>);
 
 /// How the providers do. One that nothing was asked of yet says nothing.
 fn judge(providers: &[ProviderStatus], now: Timestamp) -> Judged {
@@ -56,7 +60,7 @@ impl Actors {
     pub async fn report_providers(&self, told: &mut ToldProviders, generation: u64, now: Timestamp) {
         let Ok(providers) = self.reporter.providers.try_ask(ListProviders, DEADLINE).await else { return };
         let states = providers.iter().map(|provider| (Arc::clone(&provider.name), provider.state)).collect();
-        let known = (generation, states);
+        let known = Known(generation, states);
         if told.0.as_ref() == Some(&known) {
             return;
         }
