@@ -27,8 +27,8 @@ impl Actors {
         self.live.approvals.store(Arc::new(settings.approvals));
         self.live.toolbox.store(Arc::new(settings.tools));
         self.live.mcp.store(Arc::new(settings.mcp));
-        // The desk first: it ends what is about removed clusters and providers, and must know of new ones before they are reported.
-        if changes.watching || changes.clusters || changes.providers {
+        // The desk first: it ends what is about what is removed, and must know of what is new before that is reported.
+        if changes.watching || changes.clusters || changes.providers || changes.mcp {
             if self.watching.reconfigure(watched).await {
                 tell(&self.poller, self.watching.live.rules.load_full()).await;
             }

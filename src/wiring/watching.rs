@@ -102,6 +102,7 @@ impl Settings {
             clusters: names(settings.clusters.clusters.keys()),
             providers: names(settings.providers.providers.0.iter().map(|(name, _)| name)),
             jobs: names(jobs.map(|(name, _)| name)),
+            mcp_servers: settings.mcp.names(),
         };
         Self {
             desk: alert_desk::Config { configured: Some(configured), ..settings.desk.clone() },

@@ -41,6 +41,8 @@ pub struct Configured {
     pub providers: BTreeSet<Arc<str>>,
     /// Under `[jobs]`, those that are enabled.
     pub jobs: BTreeSet<Arc<str>>,
+    /// In the file that `[mcp]` names; `None` where it cannot be read.
+    pub mcp_servers: Option<BTreeSet<Arc<str>>>,
 }
 
 /// `[monitor]`, except for `rules` and `overrides`.

@@ -1,7 +1,7 @@
 //! Whether what a finding is about is still configured. It judges names only; whether the thing itself exists is the watcher's business.
 
 use super::Config;
-use crate::rules::{CHANNEL_FAILED, JOB_FAILED, PROVIDER_DOWN, is_standing};
+use crate::rules::{CHANNEL_FAILED, JOB_FAILED, MCP_DEFINITION_CHANGED, MCP_SERVER_FAILED, PROVIDER_DOWN, is_standing};
 use contract::alerts::Finding;
 
 /// The object of the outbound sign of life.
@@ -17,6 +17,9 @@ impl Config {
             PROVIDER_DOWN => name("provider/").is_none_or(|name| configured.providers.contains(name)),
             CHANNEL_FAILED if *finding.object == *WATCHDOG => self.monitor.watchdog.is_some(),
             CHANNEL_FAILED => name("channel/").is_none_or(|name| self.channels.iter().any(|known| **known == *name)),
+            MCP_SERVER_FAILED | MCP_DEFINITION_CHANGED => {
+                name("mcp/").zip(configured.mcp_servers.as_ref()).is_none_or(|(name, servers)| servers.contains(name))
+            }
             rule if is_standing(rule) => true,
             _ => finding.labels.first("cluster").is_none_or(|cluster| configured.clusters.contains(cluster)),
         }
@@ -33,7 +36,12 @@ mod tests {
     #[test]
     fn every_kind_of_finding_is_looked_up_where_it_is_configured() {
         let names = |name: &str| [name.into()].into();
-        let configured = Configured { clusters: names("lab"), providers: names("local"), jobs: names("morning") };
+        let configured = Configured {
+            clusters: names("lab"),
+            providers: names("local"),
+            jobs: names("morning"),
+            mcp_servers: Some(names("files")),
+        };
         let config =
             Config { channels: vec!["phone".into()], configured: Some(configured.clone()), ..Config::default() };
         let finding = |rule: &str, object: &str, cluster: &str| {
@@ -49,6 +57,9 @@ mod tests {
             ("job_failed", "job/evening", "", false),
             ("provider_down", "provider/local", "", true),
             ("provider_down", "provider/remote", "", false),
+            ("mcp_server_failed", "mcp/files", "", true),
+            ("mcp_server_failed", "mcp/old", "", false),
+            ("mcp_definition_changed", "mcp/old", "", false),
             ("channel_failed", "channel/phone", "", true),
             ("channel_failed", "channel/mail", "", false),
             ("channel_failed", "watchdog", "", false),
@@ -63,7 +74,9 @@ mod tests {
             assert!(Config::default().covers(&finding(rule, object, cluster)), "nothing is known");
         }
         let monitor = serde_json::from_str(r#"{"watchdog":{"url":"http://x/"}}"#).unwrap();
-        let config = Config { monitor, configured: Some(configured), ..Config::default() };
+        let unreadable = Configured { mcp_servers: None, ..configured };
+        let config = Config { monitor, configured: Some(unreadable), ..Config::default() };
+        assert!(config.covers(&finding("mcp_server_failed", "mcp/old", "")), "the file cannot be read");
         assert!(config.covers(&finding("channel_failed", "watchdog", "")));
     }
 }

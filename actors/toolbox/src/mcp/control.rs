@@ -66,8 +66,7 @@ impl Handle<ToggleMcpServer> for Host {
         let name = Arc::clone(&server.name);
         let waits = toggle.enabled && server.machine.state() == contract::mcp::McpState::Failed;
         if !toggle.enabled {
-            server.failing = None;
-            if std::mem::take(&mut server.is_told)
+            if server.is_well_again()
                 && let Some(server) = self.servers.get(&name)
             {
                 self.alarm(server, "mcp_server_failed", None);

@@ -13,7 +13,12 @@ fn config(is_whole: bool) -> Config {
     Config {
         monitor: serde_json::from_str(monitor).unwrap(),
         channels: if is_whole { vec!["phone".into(), "mail".into()] } else { vec!["phone".into()] },
-        configured: Some(Configured { clusters: names("lab"), providers: names("local"), jobs: names("morning") }),
+        configured: Some(Configured {
+            clusters: names("lab"),
+            providers: names("local"),
+            jobs: names("morning"),
+            mcp_servers: Some(names("files")),
+        }),
         ..Config::default()
     }
 }
@@ -33,6 +38,7 @@ fn everything() -> Vec<Judged> {
         judged("storage_full", &[finding("storage_full", "storage/nas", vec![level(Warning, Raised, 1200, 0)])]),
         own("job_failed", "job/morning"),
         own("provider_down", "provider/local"),
+        own("mcp_server_failed", "mcp/files"),
         own("channel_failed", "channel/mail"),
         own("channel_failed", "watchdog"),
         own("actor_failed", "actor/store"),
@@ -48,7 +54,7 @@ fn told_everything() -> Story {
     let mut story = Story::of(config(true));
     story.report(everything());
     story.until(400);
-    assert_eq!(open(&story).len(), 8);
+    assert_eq!(open(&story).len(), 9);
     let meant = story.number("guest_crashed:lab/guest/101");
     story.desk.expect(at(400), meant, &"me".into()).unwrap();
     story.report(Vec::new());
@@ -72,9 +78,9 @@ fn check(mut story: Story) {
     story.desk.reconfigure(Arc::clone(&story.config), at(2400));
     story.report(everything());
     story.until(4000);
-    assert_eq!(open(&story).len(), 8);
+    assert_eq!(open(&story).len(), 9);
     let members: usize = story.told.iter().map(|(_, draft)| draft.members.len()).sum();
-    assert_eq!(members, 6, "{:?}: all but the actor, told before, and what has not lasted yet", story.take());
+    assert_eq!(members, 7, "{:?}: all but the actor, told before, and what has not lasted yet", story.take());
 }
 
 #[test]
@@ -114,5 +120,5 @@ fn where_nothing_is_known_of_the_configuration_nothing_ends() {
     let mut story = told_everything();
     story.config = Arc::new(Config { configured: None, ..config(false) });
     story.start_again();
-    assert_eq!(open(&story).len(), 7);
+    assert_eq!(open(&story).len(), 8);
 }
