@@ -4,14 +4,14 @@
 
 use crate::cli::Exit;
 use crate::config::{self, Loaded, Options, Settings};
-use crate::status::Warden;
 use crate::systemd;
+use crate::warden::{self, Warden};
 use crate::watch::WatchThread;
 use crate::wiring::{self, Actors, Parts, ToldProviders};
 use anyhow::{Context as _, anyhow};
 use arc_swap::ArcSwap;
 use contract::BoxFuture;
-use contract::alerts::{Finding, Severity};
+use contract::alerts::Severity;
 use contract::clock::{Clock as _, SharedClock};
 use contract::message::Fault;
 use http_gateway::{DaemonControl, Stopper};
@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often the configuration file is looked at.
 const FILE_PERIOD: Duration = Duration::from_secs(2);
-/// How often it is looked how the providers do, in HAIA's time.
-const PROVIDERS_PERIOD: Duration = Duration::from_secs(10);
+/// How often it is looked how the actors and providers do.
+const LOOK_PERIOD: Duration = Duration::from_secs(10);
 /// How long running answers may take to come to their end; the gateway ends them with an error event after it.
 const DRAIN: Duration = Duration::from_secs(28);
 
@@ -279,7 +279,7 @@ impl Daemon {
         }
         systemd::ready("serving");
         let mut look_at_file = self.clock.pause(FILE_PERIOD);
-        let (mut look_at_providers, mut told) = (self.clock.pause(PROVIDERS_PERIOD), ToldProviders::default());
+        let (mut look, mut told) = (self.clock.pause(LOOK_PERIOD), ToldProviders::default());
         let code = loop {
             tokio::select! {
                 _ = terminate.recv() => break Exit::Done,
@@ -291,9 +291,12 @@ impl Daemon {
                         self.reload("the file changed").await;
                     }
                 }
-                () = &mut look_at_providers => {
-                    look_at_providers = self.clock.pause(PROVIDERS_PERIOD);
-                    self.actors.report_providers(&mut told, self.clock.now()).await;
+                () = &mut look => {
+                    look = self.clock.pause(LOOK_PERIOD);
+                    let actors: Vec<_> = self.supervision.stats().iter().map(|(stats, _)| stats.name()).collect();
+                    self.warden.report_actors(&actors, self.clock.now()).await;
+                    let generation = self.warden.generation();
+                    self.actors.report_providers(&mut told, generation, self.clock.now()).await;
                 }
                 Some(reload) = self.reloads.recv() => {
                     let outcome = self.try_reload("the API").await;
@@ -418,14 +421,8 @@ impl Daemon {
             Event::GaveUp { actor, required } => {
                 tracing::error!(actor, required, "actor crashed too often and was given up");
                 let severity = Some(if required { Severity::Critical } else { Severity::Warning });
-                self.warden.found(Finding::new(
-                    "actor_failed",
-                    format!("actor/{actor}"),
-                    format!("HAIA's {actor}"),
-                    "crashed too often and was given up",
-                    severity,
-                    self.clock.now(),
-                ));
+                let said = "crashed too often and was given up";
+                self.warden.found(warden::finding(actor, said, severity, self.clock.now()));
                 required
             }
         }

@@ -10,6 +10,7 @@ mod root;
 mod status;
 mod systemd;
 mod telemetry;
+mod warden;
 mod watch;
 mod wiring;
 

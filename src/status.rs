@@ -1,8 +1,9 @@
 //! Puts `/status` together: asks every actor for a moment, adds what the warden knows. The same for the API, the command line and the
 //! agent's own tool.
 
+use crate::warden::Warden;
 use contract::LocalBoxFuture;
-use contract::alerts::{AlertState, AlertView, Finding, Judged, ReadDeskStatus, ReportFindings, Severity};
+use contract::alerts::ReadDeskStatus;
 use contract::clock::SharedClock;
 use contract::cluster::ListClusters;
 use contract::jobs::ListJobs;
@@ -13,104 +14,11 @@ use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSour
 use contract::store::StoreHealth;
 use contract::usage::ListKeyUsage;
 use runtime::{Observation, Port, Supervision};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an actor may take to tell of itself: it answers between two messages, so more means that it is stuck.
 const OBSERVE_DEADLINE: Duration = Duration::from_millis(500);
-
-/// What the warden knows beside the actors: written by it, read by everyone.
-#[derive(Default)]
-pub struct Warden {
-    generation: AtomicU64,
-    reload_error: Mutex<Option<String>>,
-    findings: Mutex<BTreeMap<String, Finding>>,
-    stuck: Mutex<Vec<&'static str>>,
-    desk: OnceLock<Port<ReportFindings>>,
-}
-
-impl Warden {
-    /// The generation of the configuration.
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Relaxed)
-    }
-
-    /// A configuration was taken over.
-    pub fn reloaded(&self) -> u64 {
-        *lock(&self.reload_error) = None;
-        self.generation.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// A reload was refused.
-    pub fn reload_failed(&self, why: String) {
-        *lock(&self.reload_error) = Some(why);
-    }
-
-    /// Takes a finding about HAIA itself; one without a severity ends it.
-    pub fn found(&self, finding: Finding) {
-        self.report(finding.clone());
-        let name = finding.key();
-        let mut findings = lock(&self.findings);
-        if finding.raised().is_some() {
-            findings.insert(name, finding);
-        } else {
-            findings.remove(&name);
-        }
-    }
-
-    /// What the warden found, as alerts: for the status when the alert desk itself does not answer.
-    fn alerts(&self) -> Vec<AlertView> {
-        let findings = lock(&self.findings);
-        let alert = |(name, finding): (&String, &Finding)| AlertView {
-            id: 0,
-            name: name.clone(),
-            state: AlertState::Firing,
-            severity: finding.raised().unwrap_or(Severity::Warning),
-            opened: Some(finding.since),
-            ended: None,
-            acknowledged: None,
-            held: None,
-            cause: None,
-            is_flapping: false,
-            explanation: None,
-            finding: finding.clone(),
-        };
-        findings.iter().map(alert).collect()
-    }
-
-    /// Where findings about HAIA itself go, once there is an alert desk.
-    pub fn report_to(&self, desk: Port<ReportFindings>) {
-        let known: Vec<Finding> = lock(&self.findings).values().cloned().collect();
-        if self.desk.set(desk).is_ok() {
-            known.into_iter().for_each(|finding| self.report(finding));
-        }
-    }
-
-    fn report(&self, finding: Finding) {
-        let Some(desk) = self.desk.get() else { return };
-        let (rule, scope) = (Arc::clone(&finding.rule), Arc::clone(&finding.object));
-        let judged = Judged { rule, scope, findings: vec![finding], unseen: Vec::new() };
-        let report = ReportFindings { source: "supervision".into(), is_baseline: false, judged: vec![judged] };
-        if let Err(fault) = desk.tell(report) {
-            tracing::warn!(%fault, "the alert desk was not told of a finding about HAIA itself");
-        }
-    }
-
-    /// The actors that the watchdog calls stuck.
-    pub fn set_stuck(&self, actors: Vec<&'static str>) {
-        *lock(&self.stuck) = actors;
-    }
-
-    fn state_of(&self, observation: &Observation) -> &'static str {
-        if lock(&self.stuck).contains(&observation.stats.name()) { "stuck" } else { observation.stats.state().as_str() }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Gives the status.
 #[derive(Clone)]
@@ -166,7 +74,7 @@ impl StatusSource for Reporter {
                 version: env!("CARGO_PKG_VERSION"),
                 uptime_s: reporter.clock.monotonic().as_secs(),
                 generation: reporter.warden.generation(),
-                reload_error: lock(&reporter.warden.reload_error).clone(),
+                reload_error: reporter.warden.reload_error(),
                 turns: TurnCounts {
                     active: reporter.gauges.turns_active.get(),
                     queued: reporter.gauges.turns_queued.get(),
@@ -193,7 +101,7 @@ fn actor_status(observation: &Observation, warden: &Warden) -> ActorStatus {
     let stats = &observation.stats;
     ActorStatus {
         name: stats.name(),
-        state: warden.state_of(observation),
+        state: warden.state_of(&observation.stats),
         required: observation.required,
         restarts: stats.restarts(),
         mailbox_depth: stats.depth(),

@@ -2,11 +2,11 @@
 //!
 //! A thread of its own, because no actor may be able to block it. It cures nothing: what blocks inside cannot be ended from inside.
 
-use crate::status::Warden;
 use crate::systemd;
-use contract::alerts::{Finding, Severity};
+use crate::warden::{Warden, finding};
+use contract::alerts::Severity;
 use contract::clock::SharedClock;
-use runtime::{Supervision, Watchdog};
+use runtime::{ActorState, Supervision, Watchdog};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -37,11 +37,16 @@ impl WatchThread {
                     watchdog.look(clock.monotonic(), actors.iter().map(|(stats, required)| (stats, *required)));
                 for actor in &verdict.stuck {
                     tracing::error!(actor, "actor is stuck: its handler does not return");
-                    warden.found(finding(actor, Some(Severity::Critical), &clock));
+                    let severity = Some(Severity::Critical);
+                    warden.found(finding(actor, "is stuck in a handler", severity, clock.now()));
                 }
-                for actor in &verdict.recovered {
+                // One that was given up since waits for a new start.
+                let is_given_up = |actor: &str| {
+                    actors.iter().any(|(stats, _)| stats.name() == actor && stats.state() == ActorState::Failed)
+                };
+                for actor in verdict.recovered.iter().filter(|actor| !is_given_up(actor)) {
                     tracing::warn!(actor, "actor moves again");
-                    warden.found(finding(actor, None, &clock));
+                    warden.found(finding(actor, "works again", None, clock.now()));
                 }
                 if !verdict.required_stuck {
                     systemd::pet();
@@ -64,10 +69,4 @@ impl Drop for WatchThread {
             }
         }
     }
-}
-
-fn finding(actor: &str, severity: Option<Severity>, clock: &SharedClock) -> Finding {
-    let (object, subject) = (format!("actor/{actor}"), format!("HAIA's {actor}"));
-    let summary = if severity.is_some() { "is stuck in a handler" } else { "works again" };
-    Finding::new("actor_failed", object, subject, summary, severity, clock.now())
 }

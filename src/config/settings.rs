@@ -186,7 +186,8 @@ fn desk(document: &Node, channels: &notifier::Config, problems: &mut Vec<Problem
     let written = document.at(&["notify", "channels"]).map(Node::entries).unwrap_or_default();
     let names = written.iter().map(|(name, _)| name.as_str()).chain(channels.channels.keys().map(String::as_str));
     let names: BTreeSet<&str> = names.collect();
-    let config = alert_desk::Config { monitor, rules, routes, channels: names.into_iter().map(Arc::from).collect() };
+    let channels = names.into_iter().map(Arc::from).collect();
+    let config = alert_desk::Config { monitor, rules, routes, channels, configured: None };
     for (key, message) in config.validate() {
         let (section, removed) = if key.starts_with("notify") { ("notify", &without) } else { ("monitor", &removed) };
         problems.extend(section::place_rest(document, section, vec![(key, message)], removed));

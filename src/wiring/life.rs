@@ -18,6 +18,7 @@ impl Actors {
     /// # Errors
     /// The agent's prompt cannot be used; nothing has changed then.
     pub async fn reconfigure(&self, settings: Settings, changes: &Changes) -> anyhow::Result<()> {
+        let watched = watching::Settings::of(&settings);
         let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
         self.live.store.store(Arc::new(settings.store));
         self.live.pool.store(Arc::new(settings.providers));
@@ -26,6 +27,13 @@ impl Actors {
         self.live.approvals.store(Arc::new(settings.approvals));
         self.live.toolbox.store(Arc::new(settings.tools));
         self.live.mcp.store(Arc::new(settings.mcp));
+        // The desk first: it ends what is about what is removed, and must know of what is new before that is reported.
+        if changes.watching || changes.clusters || changes.providers || changes.mcp {
+            if self.watching.reconfigure(watched).await {
+                tell(&self.poller, self.watching.live.rules.load_full()).await;
+            }
+            self.refresh_catalogue().await;
+        }
         if changes.store {
             tell(&self.store, self.live.store.load_full()).await;
         }
@@ -47,18 +55,6 @@ impl Actors {
         }
         if changes.tools {
             tell(&self.toolbox, self.live.toolbox.load_full()).await;
-        }
-        if changes.watching {
-            let rules_changed = self.watching.reconfigure(watching::Settings {
-                desk: settings.desk,
-                channels: settings.channels,
-                jobs: settings.jobs,
-                prometheus: settings.prometheus,
-            });
-            if rules_changed.await {
-                tell(&self.poller, self.watching.live.rules.load_full()).await;
-            }
-            self.refresh_catalogue().await;
         }
         if changes.server {
             tell(&self.gateway, Arc::new(settings.server)).await;

@@ -16,7 +16,8 @@ pub use providers::ToldProviders;
 pub use attached::GUARDIAN;
 
 use crate::config::Settings;
-use crate::status::{Reporter, Warden};
+use crate::status::Reporter;
+use crate::warden::Warden;
 use agent_supervisor::approvals::{self, ActionOwner, ApprovalsDesk};
 use agent_supervisor::{AgentSupervisor, BackgroundTurns};
 use arc_swap::ArcSwap;
@@ -137,6 +138,7 @@ struct Live {
 pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let Parts { settings, clock, ids, origin, supervision, warden, address, control, time_factor, is_for_one_command } =
         parts;
+    let watched = watching::Settings::of(&settings);
     let agent = agent_supervisor::Settings::new(settings.agent, &settings.prompts)?;
     let store_thread = actix_rt::Arbiter::new();
     let core_thread = actix_rt::Arbiter::new();
@@ -192,12 +194,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let (run_check, checks) = Late::<RunCheck>::port("proxmox-poller");
     let (progress, steps) = Late::<ActionProgress>::port("approvals-desk");
     let watching = watching::start(watching::Parts {
-        settings: watching::Settings {
-            desk: settings.desk,
-            channels: settings.channels,
-            jobs: settings.jobs,
-            prometheus: settings.prometheus,
-        },
+        settings: watched,
         clock: Arc::clone(&clock),
         time_factor,
         ids: Arc::clone(&ids),

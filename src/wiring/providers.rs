@@ -14,9 +14,13 @@ const RULE: &str = "provider_down";
 const SCOPE: &str = "provider/";
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the desk was told last: the state of each provider.
+/// What the desk was told last.
 #[derive(Default)]
-pub struct ToldProviders(Option<Vec<(Arc<str>, ProviderState)>>);
+pub struct ToldProviders(Option<Known>);
+
+/// Under which generation of the configuration, and the state of each provider.
+#[derive(PartialEq)]
+struct Known(u64, Vec<(Arc<str>, ProviderState)>);
 
 /// How the providers do. One that nothing was asked of yet says nothing.
 fn judge(providers: &[ProviderStatus], now: Timestamp) -> Judged {
@@ -51,18 +55,19 @@ fn judge(providers: &[ProviderStatus], now: Timestamp) -> Judged {
 }
 
 impl Actors {
-    /// Tells the alert desk how the providers do, if that changed since it was told last. What it does not take is told again with the next
-    /// look.
-    pub async fn report_providers(&self, told: &mut ToldProviders, now: Timestamp) {
+    /// Tells the alert desk how the providers do, if that changed since it was told last, or the configuration did: with a provider that is
+    /// taken out and comes back, what the desk knew of it is over. What it does not take is told again with the next look.
+    pub async fn report_providers(&self, told: &mut ToldProviders, generation: u64, now: Timestamp) {
         let Ok(providers) = self.reporter.providers.try_ask(ListProviders, DEADLINE).await else { return };
-        let states: Vec<_> = providers.iter().map(|provider| (Arc::clone(&provider.name), provider.state)).collect();
-        if told.0.as_ref() == Some(&states) {
+        let states = providers.iter().map(|provider| (Arc::clone(&provider.name), provider.state)).collect();
+        let known = Known(generation, states);
+        if told.0.as_ref() == Some(&known) {
             return;
         }
         let judged = vec![judge(&providers, now)];
         let report = ReportFindings { source: "provider-pool".into(), is_baseline: false, judged };
         match self.watching.desk.port(Lane::Background).ask(report, DEADLINE).await {
-            Ok(Ok(())) => told.0 = Some(states),
+            Ok(Ok(())) => told.0 = Some(known),
             Ok(Err(error)) => tracing::warn!(%error, "how the providers do was not taken by the alert desk"),
             Err(fault) => tracing::warn!(%fault, "how the providers do was not taken by the alert desk"),
         }

@@ -29,6 +29,7 @@ use prometheus::{ProbeServers, Prometheus};
 use proxmox_poller::ProxmoxPoller;
 use runtime::{Handle, Mailbox, Policy, Port, Supervision};
 use scheduler::{Alarm, CronTicker, Scheduler, StepTicker, Ticker};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -91,6 +92,26 @@ pub struct Watching {
 }
 
 impl Settings {
+    /// Their parts of the configuration, and for the desk the names of what others watch.
+    pub fn of(settings: &crate::config::Settings) -> Self {
+        fn names<'a>(names: impl Iterator<Item = &'a String>) -> BTreeSet<Arc<str>> {
+            names.map(|name| Arc::from(name.as_str())).collect()
+        }
+        let jobs = settings.jobs.jobs.iter().filter(|(_, job)| job.enabled);
+        let configured = alert_desk::Configured {
+            clusters: names(settings.clusters.clusters.keys()),
+            providers: names(settings.providers.providers.0.iter().map(|(name, _)| name)),
+            jobs: names(jobs.map(|(name, _)| name)),
+            mcp_servers: settings.mcp.names(),
+        };
+        Self {
+            desk: alert_desk::Config { configured: Some(configured), ..settings.desk.clone() },
+            channels: settings.channels.clone(),
+            jobs: settings.jobs.clone(),
+            prometheus: settings.prometheus.clone(),
+        }
+    }
+
     /// The same for a daemon that answers one command: nobody is told or listened to, no sign of life is sent, nothing is explained. The
     /// channels stay, for their state is asked for.
     fn for_one_command(mut self) -> Self {
@@ -99,6 +120,8 @@ impl Settings {
                 telegram.allowed_users.clear();
             }
         }
+        // It ends no alert for what it leaves out.
+        self.desk.configured = None;
         self.desk.channels.clear();
         self.desk.routes.clear();
         self.desk.monitor.watchdog = None;

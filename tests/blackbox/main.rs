@@ -27,6 +27,7 @@ mod config;
 mod connections;
 mod delivery;
 mod demo;
+mod endings;
 mod endpoints;
 mod failures;
 mod faults;

@@ -22,8 +22,8 @@ mod wording;
 
 pub use actor::{AlertDesk, Observed, Ports, SharedConfig};
 pub use config::{
-    Config, Explain, Flapping, Grouping, Heartbeat, Maintenance, Monitor, PingMethod, QuietHours, Reminder, Route,
-    Watchdog,
+    Config, Configured, Explain, Flapping, Grouping, Heartbeat, Maintenance, Monitor, PingMethod, QuietHours, Reminder,
+    Route, Watchdog,
 };
 pub use rules::OWN_RULES;
 pub use watchdog::{Healthy, Ping, Sender, network_sender};

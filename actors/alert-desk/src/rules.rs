@@ -8,6 +8,13 @@ use std::time::Duration;
 
 /// The rule of everything that comes from Alertmanager.
 pub const ALERTMANAGER: &str = "alertmanager";
+/// The rule of jobs.
+pub(crate) const JOB_FAILED: &str = "job_failed";
+/// The rule of providers of models.
+pub(crate) const PROVIDER_DOWN: &str = "provider_down";
+/// The rules of attached MCP servers.
+pub(crate) const MCP_SERVER_FAILED: &str = "mcp_server_failed";
+pub(crate) const MCP_DEFINITION_CHANGED: &str = "mcp_definition_changed";
 /// The rule of heartbeats that others send.
 pub(crate) const HEARTBEAT_MISSED: &str = "heartbeat_missed";
 /// The rule of channels, and of the outbound sign of life.
@@ -38,10 +45,15 @@ const fn rule(
 /// HAIA's own rules, and Alertmanager's. `[monitor.rules.alertmanager]` changes times and levels of what arrives; its severities come from
 /// there.
 pub static OWN_RULES: [RuleInfo; 8] = [
-    rule("job_failed", "a scheduled job failed or took too long; ends with its next good run", level(0, 0), None),
-    rule("provider_down", "a provider of models does not answer", level(300, 60), None),
-    rule("mcp_server_failed", "an attached MCP server does not run", level(60, 30), None),
-    rule("mcp_definition_changed", "an MCP server changed a tool that was approved", level(0, 0), None),
+    rule(
+        JOB_FAILED,
+        "a scheduled job failed or took too long; ends with its next good run, of a job that runs only once after a day",
+        level(0, 0),
+        None,
+    ),
+    rule(PROVIDER_DOWN, "a provider of models does not answer", level(300, 60), None),
+    rule(MCP_SERVER_FAILED, "an attached MCP server does not run", level(60, 30), None),
+    rule(MCP_DEFINITION_CHANGED, "an MCP server changed a tool that was approved", level(0, 0), None),
     rule("actor_failed", "a part of HAIA crashed too often and was given up", None, level(0, 0)),
     rule(HEARTBEAT_MISSED, "a sign of life from outside did not come in its time and grace", level(0, 0), None),
     rule(

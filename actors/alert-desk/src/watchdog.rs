@@ -72,6 +72,8 @@ pub(crate) struct Outbound {
     next: Option<Timestamp>,
     is_under_way: bool,
     failures: u32,
+    /// Whether one got through since the start, to where they go now. An alert of a run before is not known here.
+    has_worked: bool,
     /// What is wrong; empty when nothing is.
     problem: String,
 }
@@ -121,8 +123,9 @@ impl Outbound {
         match outcome {
             Ok(()) => {
                 let had_failed = std::mem::take(&mut self.failures) >= FAILURES;
+                let is_first = !std::mem::replace(&mut self.has_worked, true);
                 self.problem.clear();
-                if had_failed { Verdict::Works } else { Verdict::Same }
+                if had_failed || is_first { Verdict::Works } else { Verdict::Same }
             }
             Err(Trouble::Unwell(why)) => {
                 self.problem = format!("held back: {why}");
@@ -133,6 +136,13 @@ impl Outbound {
                 self.problem = why;
                 if self.failures == FAILURES { Verdict::Failed } else { Verdict::Same }
             }
+        }
+    }
+
+    /// Takes over another configuration: what failed on the way to the old receiver says nothing about the new one.
+    pub(crate) fn reconfigure(&mut self, old: Option<&Watchdog>, new: Option<&Watchdog>) {
+        if old != new {
+            *self = Self { is_under_way: self.is_under_way, ..Self::default() };
         }
     }
 
@@ -158,7 +168,7 @@ mod tests {
     fn beats_on_its_period_and_tells_the_third_failure_once() {
         let config: Watchdog = serde_json::from_str(r#"{"url":"http://x/","every":"1m"}"#).unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
-        let mut outbound = Outbound::default();
+        let mut outbound = Outbound { has_worked: true, ..Outbound::default() };
         assert!(outbound.due(None, at(0)).is_none());
         assert!(outbound.due(Some(&config), at(0)).is_some());
         assert!(outbound.due(Some(&config), at(90)).is_none(), "one at a time");
@@ -176,5 +186,25 @@ mod tests {
         assert_eq!(outbound.done(Err(Trouble::Unwell("store".to_owned()))), Verdict::Same);
         assert_eq!(outbound.done(Ok(())), Verdict::Works);
         assert_eq!((outbound.done(Ok(())), outbound.report(None)), (Verdict::Same, None));
+    }
+
+    #[test]
+    fn the_first_that_gets_through_ends_what_a_run_before_or_another_receiver_left_open() {
+        let mut outbound = Outbound::default();
+        assert_eq!(outbound.done(Ok(())), Verdict::Works);
+        assert_eq!(outbound.done(Ok(())), Verdict::Same);
+        let config = |url: &str| serde_json::from_str::<Watchdog>(&format!(r#"{{"url":"{url}"}}"#)).unwrap();
+        let (old, new) = (config("http://x/"), config("http://y/"));
+        let lost = || Err(Trouble::Lost("refused".to_owned()));
+        for _ in 0..FAILURES {
+            outbound.done(lost());
+        }
+        outbound.reconfigure(Some(&old), Some(&old));
+        assert_eq!(outbound.report(Some(&old)).as_deref(), Some("refused"));
+        outbound.reconfigure(Some(&old), Some(&new));
+        assert_eq!(outbound.report(Some(&new)).as_deref(), Some(""));
+        assert!(outbound.due(Some(&new), Timestamp::UNIX_EPOCH).is_some(), "at once");
+        let verdicts = [lost(), lost(), lost()].map(|outcome| outbound.done(outcome));
+        assert_eq!(verdicts, [Verdict::Same, Verdict::Same, Verdict::Failed]);
     }
 }

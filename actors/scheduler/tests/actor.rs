@@ -4,10 +4,11 @@
 use contract::alerts::{MakeDigest, ReportFindings};
 use contract::caller::{Caller, Origin, Scope};
 use contract::chat::{RunTurn, TurnText};
+use contract::clock::Clock as _;
 use contract::cluster::{CheckOutcome, RunCheck};
 use contract::failure::{Failure, FailureClass};
 use contract::jobs::{JobRun, ListJobs, PauseJob, ReadJobHistory, RunJob, RunState};
-use contract::message::Lane;
+use contract::message::{Lane, Reconfigure};
 use contract::notify::{Deliver, NoticeKind};
 use contract::store::{InterruptRuns, KeepRun, KeepStates, LoadStates, ReadRuns};
 use runtime::world::World;
@@ -29,6 +30,8 @@ struct Props {
     states: Mutex<BTreeMap<Arc<str>, String>>,
     told: Mutex<Vec<Told>>,
     findings: Mutex<Vec<bool>>,
+    /// What the desk was told: job and words.
+    said: Mutex<Vec<String>>,
     model_fails: Mutex<bool>,
 }
 
@@ -59,8 +62,10 @@ fn ports(world: &World, props: &Arc<Props>) -> Ports {
             Ok(())
         }),
         report: Port::scripted("alert-desk", move |report: ReportFindings| {
-            let raised = report.judged[0].findings[0].raised().is_some();
-            found.findings.lock().unwrap().push(raised);
+            for finding in report.judged.iter().flat_map(|judged| &judged.findings) {
+                found.findings.lock().unwrap().push(finding.raised().is_some());
+                found.said.lock().unwrap().push(format!("{} {}", finding.subject, finding.summary));
+            }
             Ok(())
         }),
         keep_run: Port::scripted("store", move |kept: KeepRun| {
@@ -174,6 +179,48 @@ fn a_failure_is_kept_and_reported_and_its_end_too() {
         let states: Vec<RunState> = history.iter().map(|run| run.state).collect();
         assert_eq!(states, [RunState::Ok, RunState::Failed]);
         assert_eq!(history[1].error.as_deref(), Some("no model answers"));
+        world.supervision.stop("scheduler");
+        world.settle().await;
+    });
+}
+
+#[test]
+fn a_job_that_runs_once_does_not_stay_failed_for_ever() {
+    World::run(async |world| {
+        let props = Arc::<Props>::default();
+        *props.model_fails.lock().unwrap() = true;
+        let begun = world.clock.now();
+        let once = |minutes: i64| {
+            let at = begun + jiff::SignedDuration::from_mins(minutes);
+            format!("[report]\nonce = '{at}'\nask = 'x'\n[other]\nevery = '500h'\ncheck = 'x'")
+        };
+        let scheduler = start(world, &props, &once(1));
+        let said = || -> Vec<String> {
+            let mut said = props.said.lock().unwrap().clone();
+            // What is past is said again, in case the desk was away.
+            said.dedup();
+            said
+        };
+        until("a failure", || said() == ["job report failed"]).await;
+        // A reload, and a new start: it stays open for a day.
+        let reload = async |scheduler: &Mailbox<Scheduler>, text: &str| {
+            let config = Arc::new(toml::from_str::<Config>(text).unwrap());
+            scheduler.port(Lane::Control).ask(Reconfigure(config), SECOND).await.unwrap();
+        };
+        reload(&scheduler, &once(1)).await;
+        world.supervision.stop("scheduler");
+        world.settle().await;
+        let scheduler = start(world, &props, &once(1));
+        ready(&scheduler).await;
+        tokio::time::sleep(Duration::from_secs(23 * 3600)).await;
+        assert_eq!(said(), ["job report failed"]);
+        tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+        assert_eq!(said(), ["job report failed", "job report was not run again"]);
+        // With another moment it may fail anew.
+        reload(&scheduler, &once(26 * 60)).await;
+        tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+        let told = said();
+        assert_eq!(told[told.len() - 2..], ["job report is scheduled anew", "job report failed"]);
         world.supervision.stop("scheduler");
         world.settle().await;
     });

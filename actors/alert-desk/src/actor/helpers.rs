@@ -1,6 +1,7 @@
 //! What runs beside the alerts and delays none of them: explanations by the agent, and HAIA's own sign of life.
 
 use super::{AlertDesk, Explained, Pinged, report};
+use crate::config::WATCHDOG;
 use crate::explain;
 use crate::watchdog::{Trouble, Verdict, parse_url};
 use contract::alerts::{Finding, Judged, ReportFindings, Severity};
@@ -110,11 +111,11 @@ impl AlertDesk {
         };
         if let (Some(summary), Some(desk)) = (summary, &mut self.desk) {
             let subject = "HAIA's own sign of life";
-            let mut finding = Finding::new(crate::rules::CHANNEL_FAILED, "watchdog", subject, summary, severity, now);
+            let mut finding = Finding::new(crate::rules::CHANNEL_FAILED, WATCHDOG, subject, summary, severity, now);
             finding.before = Some(why).filter(|why| !why.is_empty());
             let judged = Judged {
                 rule: Arc::clone(&finding.rule),
-                scope: "watchdog".into(),
+                scope: WATCHDOG.into(),
                 findings: vec![finding],
                 unseen: Vec::new(),
             };

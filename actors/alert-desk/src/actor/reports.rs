@@ -193,6 +193,7 @@ impl Handle<Pinged> for AlertDesk {
 impl Handle<Reconfigure<Config>> for AlertDesk {
     fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, context: &Context<Self>) -> Reply<()> {
         let now = self.now();
+        self.outbound.reconfigure(self.config.monitor.watchdog.as_ref(), config.monitor.watchdog.as_ref());
         self.config = Arc::clone(&config);
         if let Some(desk) = &mut self.desk {
             desk.reconfigure(config, now);

@@ -3,15 +3,17 @@
 //! The keys and their defaults; `check` judges them. Rules and overrides are a [`RuleBook`], read beside it from the same section.
 
 mod check;
+mod subject;
 
 pub(crate) use check::time_of_day;
+pub(crate) use subject::WATCHDOG;
 
 use contract::alerts::Severity;
 use contract::monitor::{ObjectMatch, RuleBook};
 use contract::secret::Secret;
 use contract::units::Span;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,21 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// The names under `[notify.channels]`.
     pub channels: Vec<Arc<str>>,
+    /// What others watch for the desk; `None` where that is not known, and no alert is ended for it.
+    pub configured: Option<Configured>,
+}
+
+/// What others watch for the desk, by its names in the configuration. An alert about what is gone ends: nobody else would end it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// Under `[proxmox]`.
+    pub clusters: BTreeSet<Arc<str>>,
+    /// Under `[providers]`.
+    pub providers: BTreeSet<Arc<str>>,
+    /// Under `[jobs]`, those that are enabled.
+    pub jobs: BTreeSet<Arc<str>>,
+    /// In the file that `[mcp]` names; `None` where it cannot be read.
+    pub mcp_servers: Option<BTreeSet<Arc<str>>>,
 }
 
 /// `[monitor]`, except for `rules` and `overrides`.

@@ -13,8 +13,11 @@ impl Desk {
     /// Whether an alert explains others now: it is open, about to open, or ended so lately that what follows from it may still recover.
     pub(super) fn is_live(&self, alert: &Alert, now: Timestamp) -> bool {
         let recovery = self.config.monitor.grouping.recovery.0;
-        let is_recovering =
-            || alert.state == AlertState::Resolved && alert.ended.is_some_and(|ended| now < later(ended, recovery));
+        // An end that lies ahead was before the clock was set back: nothing waits for it.
+        let is_recovering = || {
+            let is_fresh = |ended: Timestamp| ended <= now && now < later(ended, recovery);
+            alert.state == AlertState::Resolved && alert.ended.is_some_and(is_fresh)
+        };
         // What only digests tell explains nothing, or its consequences would never be told.
         let counts = is_told(alert.severity) && (alert.state.is_open() || alert.is_expected || is_recovering());
         counts || alert.pending().is_some_and(is_told)

@@ -69,6 +69,18 @@ impl Desk {
         true
     }
 
+    /// Takes the present for the latest that a heartbeat can have come.
+    pub(super) fn wind_back_pulses(&mut self, now: Timestamp) {
+        let is_ahead = |pulse: &Pulse| pulse.from > now || pulse.last.is_some_and(|last| last > now);
+        let ahead: Vec<Arc<str>> =
+            self.pulses.iter().filter(|(_, pulse)| is_ahead(pulse)).map(|(name, _)| Arc::clone(name)).collect();
+        for name in ahead {
+            let Some(pulse) = self.pulses.get_mut(&name) else { continue };
+            (pulse.from, pulse.last) = (pulse.from.min(now), pulse.last.map(|last| last.min(now)));
+            self.keep_pulse(&name);
+        }
+    }
+
     /// Finds the heartbeats that are missed.
     pub(super) fn beat_out(&mut self, now: Timestamp) {
         let is_due = |(name, pulse): (&Arc<str>, &Pulse)| {

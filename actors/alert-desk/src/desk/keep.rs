@@ -74,6 +74,7 @@ impl Desk {
             self.changes.states.push((state_name(name), Some(packed)));
         }
         self.keep_pulses(now);
+        self.end_gone(now);
     }
 
     fn take_up(&mut self, key: Arc<str>, alert: Alert) {

@@ -5,6 +5,7 @@
 
 mod alert;
 mod causes;
+mod gone;
 mod heartbeats;
 mod keep;
 mod memory;
@@ -117,6 +118,7 @@ impl Desk {
         self.calendar = Calendar::new(&config.monitor, &self.system);
         self.config = config;
         self.keep_pulses(now);
+        self.end_gone(now);
         // Settings of own rules count at once, not only with the next report.
         for key in self.standing.clone() {
             let Some(alert) = self.alerts.get(&key) else { continue };
@@ -162,6 +164,10 @@ impl Desk {
 
     /// Takes a finding.
     fn find(&mut self, finding: Finding, source: &str, now: Timestamp, is_baseline: bool) {
+        // A report that was under way when its subject was taken out of the configuration.
+        if !self.config.covers(&finding) {
+            return;
+        }
         let was_raised = finding.raised().is_some();
         let finding = rules::apply(&self.config.rules, finding);
         let key: Arc<str> = finding.key().into();
@@ -266,6 +272,7 @@ impl Desk {
     /// Brings everything up to date and decides what is told now. `may_tell` is false while what was told before cannot be stored: the rest
     /// then waits in the alerts.
     pub fn settle(&mut self, now: Timestamp, may_tell: bool) {
+        self.wind_back(now);
         self.calendar.look(now);
         self.end_silences(now);
         self.beat_out(now);
@@ -273,6 +280,15 @@ impl Desk {
         self.tell(now, may_tell);
         self.forget_old(now);
         self.plan(now);
+    }
+
+    /// A clock that was set back must not make anything wait for the difference.
+    fn wind_back(&mut self, now: Timestamp) {
+        self.started = self.started.min(now);
+        for told in self.told_at.values_mut() {
+            *told = (*told).min(now);
+        }
+        self.wind_back_pulses(now);
     }
 
     /// When [`Self::settle`] is due again, should nothing happen before.

@@ -194,8 +194,7 @@ impl Desk {
         let mut heaps: BTreeMap<Vec<Arc<str>>, Vec<Arc<str>>> = BTreeMap::new();
         for key in keys {
             let Some(alert) = self.alerts.get(&key) else { continue };
-            let mut channels =
-                self.config.channels_of(alert.severity, &alert.finding.rule, &super::people::labels_of(alert));
+            let mut channels = self.channels_of(alert);
             if let Some(told) = &alert.told {
                 channels = union(&channels, &self.known(&told.channels));
             }

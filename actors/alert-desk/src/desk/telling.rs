@@ -153,8 +153,10 @@ impl Desk {
             }
             let is_first =
                 self.alerts.get(&one.key).is_some_and(|alert| alert.told.is_none() && one.want != Want::Passed);
-            let root =
-                self.root_of(&one.key, now).filter(|root| is_first && !self.is_too_loud(&one.key, root, is_quiet));
+            let may_wait = |root: &&Arc<str>| {
+                is_first && !self.is_too_loud(&one.key, root, is_quiet) && self.is_told_with(&one.key, root)
+            };
+            let root = self.root_of(&one.key, now).filter(may_wait);
             match root.cloned() {
                 Some(root) => waiting.entry(root).or_default().push(one.key),
                 None => ready.push(one),
@@ -183,6 +185,19 @@ impl Desk {
         let Some((alert, root)) = self.alerts.get(key).zip(self.alerts.get(root)) else { return false };
         let waits = root.told.is_none() && root.pending().is_none() && root.severity < Severity::Critical;
         is_quiet && waits && alert.severity == Severity::Critical
+    }
+
+    /// Whether the message of a root cause goes wherever its consequence's own would go: else nobody there would hear of it.
+    fn is_told_with(&self, key: &Arc<str>, root: &Arc<str>) -> bool {
+        let Some((alert, root)) = self.alerts.get(key).zip(self.alerts.get(root)) else { return false };
+        let told = root.told.as_ref().map_or_else(Vec::new, |told| self.known(&told.channels));
+        let channels = union(&self.channels_of(root), &told);
+        self.channels_of(alert).iter().all(|channel| channels.contains(channel))
+    }
+
+    /// Where an alert is told as it is now.
+    pub(super) fn channels_of(&self, alert: &Alert) -> Vec<Arc<str>> {
+        self.config.channels_of(alert.severity, &alert.finding.rule, &super::people::labels_of(alert))
     }
 
     fn note_hold(&mut self, key: &Arc<str>, hold: Option<String>, now: Timestamp) {
@@ -238,8 +253,7 @@ impl Desk {
                 let Some(alert) = self.alerts.get(&one.key) else { continue };
                 let told = alert.told.as_ref();
                 let thread = told.map_or_else(|| Arc::from(""), |told| Arc::clone(&told.thread));
-                let mut channels =
-                    self.config.channels_of(alert.severity, &alert.finding.rule, &super::people::labels_of(alert));
+                let mut channels = self.channels_of(alert);
                 if let Some(told) = told {
                     channels = union(&channels, &told.channels);
                 }

@@ -116,3 +116,22 @@ fn a_sign_of_life_that_does_not_get_through_is_an_alert_without_the_address() {
         );
     });
 }
+
+#[test]
+fn a_sign_of_life_that_gets_through_after_a_start_ends_what_was_open_before() {
+    World::run(async |world| {
+        let running = Running::start(world, r#"{"watchdog":{"url":"https://hc.example/ping/secret","every":"1m"}}"#);
+        *running.ping_answer.lock().unwrap() = Err("refused".to_owned());
+        pass(125).await;
+        assert_eq!(running.told().len(), 2, "on each channel");
+        assert_eq!(world.supervision.crash("alert-desk"), Some(Ok(())));
+        *running.ping_answer.lock().unwrap() = Ok(());
+        pass(60).await;
+        assert!(running.told()[0].starts_with("phone Resolved: HAIA's own sign of life gets through"));
+        // Nobody hides the next failure.
+        *running.ping_answer.lock().unwrap() = Err("refused".to_owned());
+        pass(300).await;
+        assert!(running.told()[0].starts_with("phone Opened: HAIA's own sign of life"));
+        assert_eq!(world.take_events().len(), 2, "it crashed and runs again");
+    });
+}

@@ -170,6 +170,7 @@ impl Handle<ListDeadLetters> for Notifier {
 impl Handle<Reconfigure<Config>> for Notifier {
     fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, context: &Context<Self>) -> Reply<()> {
         self.take_over(&config);
+        self.forget_reports();
         // Rows that found no channel before, or a refused one, may have one now.
         if self.is_loaded {
             self.reload(true, context);

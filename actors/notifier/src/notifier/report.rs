@@ -36,6 +36,13 @@ impl Msg for Reported {
 }
 
 impl Notifier {
+    /// Forgets what was reported of channels that are gone: the desk ends their alerts itself, and one that comes back is told anew.
+    pub(super) fn forget_reports(&mut self) {
+        let is_there = |name: &Arc<str>| self.posts.iter().any(|post| post.lane.name == *name);
+        self.reports.failing.retain(|name, _| is_there(name));
+        self.reports.taken.retain(|name, _| is_there(name));
+    }
+
     /// Reports every channel whose state has changed since the desk took it last. A start reports each once: what was open before may be over.
     pub(super) fn report_troubles(&mut self, context: &Context<Self>) {
         let now = self.now();
@@ -113,6 +120,7 @@ impl Handle<Reported> for Notifier {
         self.reports.is_under_way = false;
         if reported.was_taken {
             self.reports.taken.extend(reported.told);
+            self.forget_reports();
         }
         Reply::Now(())
     }

@@ -1,15 +1,13 @@
 //! What the scheduler answers, message by message.
 
-use super::{Ended, Loaded, OWNER, PATIENCE, STORE_DEADLINE, Scheduler, Tick};
+use super::{Ended, Loaded, OWNER, STORE_DEADLINE, Scheduler, Tick};
 use crate::config::Config;
 use crate::tools;
-use contract::alerts::{Finding, Judged, ReportFindings, Severity};
 use contract::failure::{Failure, FailureClass};
 use contract::jobs::{JobRun, JobStatus, ListJobs, PauseJob, ReadJobHistory, RunJob, RunState};
 use contract::message::{Drain, Reconfigure};
 use contract::store::{KeepStates, ReadRuns};
 use contract::tools::{CallTool, ListTools, Tool, ToolResult};
-use jiff::Timestamp;
 use runtime::{Context, Handle, Reply};
 use std::sync::Arc;
 
@@ -41,6 +39,7 @@ impl Handle<Loaded> for Scheduler {
         }
         self.is_loaded = true;
         self.take_over();
+        self.report_past(true, context);
         for begin in self.plan.at_start(self.ports.clock.now()) {
             self.begin(&begin, context);
         }
@@ -66,6 +65,7 @@ impl Handle<Tick> for Scheduler {
         for begin in &decided.begin {
             self.begin(begin, context);
         }
+        self.report_past(false, context);
         Reply::Now(())
     }
 }
@@ -88,35 +88,6 @@ impl Handle<Ended> for Scheduler {
         }
         self.last.insert(Arc::clone(&run.job), run);
         Reply::Now(())
-    }
-}
-
-impl Scheduler {
-    /// Tells the alert desk how a job does.
-    fn report(&self, run: &JobRun, now: Timestamp, context: &Context<Self>) {
-        let object = format!("job/{}", run.job);
-        let severity = (run.state != RunState::Ok).then_some(Severity::Warning);
-        let summary = if severity.is_some() { "failed" } else { "ran well again" };
-        let mut finding =
-            Finding::new("job_failed", object.as_str(), format!("job {}", run.job), summary, severity, run.started);
-        finding.before.clone_from(&run.error);
-        finding.labels.add("name", Arc::clone(&run.job));
-        if severity.is_some() {
-            finding.meaning = Some(format!("\"haia jobs history {}\" shows its runs", run.job));
-        } else {
-            finding.since = now;
-        }
-        let judged =
-            Judged { rule: "job_failed".into(), scope: object.into(), findings: vec![finding], unseen: Vec::new() };
-        let report = ReportFindings { source: "scheduler".into(), is_baseline: false, judged: vec![judged] };
-        let port = self.ports.report.clone();
-        context.spawn(async move {
-            match port.ask(report, PATIENCE).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "how a job ended was not taken by the alert desk"),
-                Err(fault) => tracing::warn!(%fault, "how a job ended was not taken by the alert desk"),
-            }
-        });
     }
 }
 
@@ -188,10 +159,11 @@ impl Handle<ReadJobHistory> for Scheduler {
 }
 
 impl Handle<Reconfigure<Config>> for Scheduler {
-    fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, _: &Context<Self>) -> Reply<()> {
+    fn handle(&mut self, Reconfigure(config): Reconfigure<Config>, context: &Context<Self>) -> Reply<()> {
         self.config = config;
         if self.is_loaded {
             self.take_over();
+            self.report_past(true, context);
         }
         Reply::Now(())
     }

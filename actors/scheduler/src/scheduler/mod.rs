@@ -3,6 +3,7 @@
 //! A run is stored before it begins and again when it ends, so that one which HAIA did not survive is told as interrupted.
 
 mod handlers;
+mod report;
 
 use crate::config::{Config, JobConfig};
 use crate::plan::{Begin, Plan, Skip};
@@ -92,6 +93,8 @@ pub struct Scheduler {
     ticks: u64,
     alarms: u64,
     jumps: u64,
+    /// When it was looked for failures that are past.
+    looked_past: Timestamp,
     rang_at: Rc<std::cell::Cell<Duration>>,
 }
 
@@ -139,6 +142,7 @@ impl Scheduler {
             ticks: 0,
             alarms: 0,
             jumps: 0,
+            looked_past: Timestamp::MIN,
             rang_at: Rc::default(),
         }
     }

@@ -3,6 +3,7 @@
 use super::environment::Environment;
 use contract::units::{Size, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +102,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The names in the file of servers; `None` where it cannot be read as a whole.
+    pub fn names(&self) -> Option<BTreeSet<Arc<str>>> {
+        super::file::read(&self.servers, &self.environment).ok().map(|servers| servers.into_keys().collect())
+    }
+
     /// Why the file of servers cannot be read as a whole, with line and column; `None` if it can. Single bad entries are told in the
     /// servers' states instead.
     pub fn problem(&self) -> Option<String> {

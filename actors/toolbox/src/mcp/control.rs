@@ -65,13 +65,11 @@ impl Handle<ToggleMcpServer> for Host {
         server.switches.enabled = Some(toggle.enabled);
         let name = Arc::clone(&server.name);
         let waits = toggle.enabled && server.machine.state() == contract::mcp::McpState::Failed;
-        if !toggle.enabled {
-            server.failing = None;
-            if std::mem::take(&mut server.is_told)
-                && let Some(server) = self.servers.get(&name)
-            {
-                self.alarm(server, "mcp_server_failed", None);
-            }
+        if !toggle.enabled
+            && server.is_well_again()
+            && let Some(server) = self.servers.get(&name)
+        {
+            self.alarm(server, "mcp_server_failed", None);
         }
         self.settle(&name, context);
         if waits {

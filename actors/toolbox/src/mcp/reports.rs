@@ -180,8 +180,7 @@ impl Handle<Happened> for Host {
         let Some(known) = self.servers.get_mut(&server) else { return Reply::Now(()) };
         let state = known.machine.state();
         if is_healthy && matches!(state, McpState::Ready | McpState::Degraded) && known.machine.failures() == 0 {
-            known.failing = None;
-            if std::mem::take(&mut known.is_told)
+            if known.is_well_again()
                 && let Some(known) = self.servers.get(&server)
             {
                 self.alarm(known, "mcp_server_failed", None);

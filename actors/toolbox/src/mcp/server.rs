@@ -112,6 +112,8 @@ pub(crate) struct Server {
     /// Whether the alert desk was told that it fails, and since when it does.
     pub(crate) failing: Option<Timestamp>,
     pub(crate) is_told: bool,
+    /// Whether it was seen not to fail since it was made.
+    pub(crate) was_well: bool,
 }
 
 /// What a new list led to.
@@ -149,7 +151,15 @@ impl Server {
             last_error: None,
             failing: None,
             is_told: false,
+            was_well: false,
         }
+    }
+
+    /// Notes that it does not fail any more. Whether the alert desk must hear of it: after a start too, for what a run before left open.
+    pub(crate) fn is_well_again(&mut self) -> bool {
+        self.failing = None;
+        let was_well = std::mem::replace(&mut self.was_well, true);
+        std::mem::take(&mut self.is_told) || !was_well
     }
 
     pub(crate) fn entry(&self) -> Option<&Arc<Entry>> {
@@ -313,5 +323,21 @@ impl Server {
             last_error_at: self.last_error.as_ref().map(|(_, at)| *at),
             pid: self.facts.pid.filter(|_| is_running),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_desk_hears_of_the_first_that_is_well_and_of_each_end_of_a_failure() {
+        let log = Log::new(Arc::new(runtime::SystemClock::real()));
+        let mut server = Server::new("it".into(), 0, Err("unused".to_owned()), Vec::new(), log);
+        assert!(server.is_well_again(), "a run before may have left an alert");
+        assert!(!server.is_well_again());
+        (server.is_told, server.failing) = (true, Some(Timestamp::UNIX_EPOCH));
+        assert!(server.is_well_again());
+        assert_eq!((server.is_told, server.failing), (false, None));
     }
 }

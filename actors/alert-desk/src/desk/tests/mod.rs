@@ -1,5 +1,6 @@
 //! The desk's life in tables and stories: a desk with a store of its own, told the time second by second.
 
+mod gone;
 mod life;
 mod model;
 mod people;

@@ -139,7 +139,7 @@ fn what_is_critical_does_not_wait_for_a_milder_cause_through_quiet_hours() {
 }
 
 #[test]
-fn acknowledged_is_quiet_until_its_end() {
+fn acknowledged_is_quiet_until_it_gets_worse_or_ends() {
     let mut story = Story::new();
     let (now, me) = (at(100), "me".into());
     story.reporting("guest_error", &[guest("a", Warning)], 100);
@@ -148,10 +148,16 @@ fn acknowledged_is_quiet_until_its_end() {
     story.desk.acknowledge(now, id, &"other".into()).unwrap();
     let view = story.desk.show(id).unwrap();
     assert_eq!((view.state, view.acknowledged), (AlertState::Acknowledged, Some((me.clone(), now))));
-    story.reporting("guest_error", &[guest("a", Critical)], 300);
+    story.reporting("guest_error", &[guest("a", Warning)], 200_000);
+    assert_eq!(story.take(), ["30 Opened: a is in trouble"], "no reminders");
+    story.reporting("guest_error", &[guest("a", Critical)], 200_300);
     story.restart();
-    story.reporting("guest_error", &[], 400);
-    assert_eq!(story.kinds(), [NoticeKind::Opened, NoticeKind::Resolved]);
+    assert_eq!(story.desk.show(id).unwrap().state, AlertState::Acknowledged);
+    story.reporting("guest_error", &[guest("a", Warning)], 200_400);
+    story.reporting("guest_error", &[guest("a", Critical)], 400_000);
+    assert_eq!(story.take(), ["200030 Escalated: a is in trouble, now critical"], "once, and without reminders");
+    story.reporting("guest_error", &[], 400_100);
+    assert_eq!(story.kinds(), [NoticeKind::Resolved]);
     for (id, class) in [(id, FailureClass::InvalidRequest), (99, FailureClass::NotFound), (0, FailureClass::NotFound)] {
         assert_eq!(story.desk.acknowledge(at(400), id, &me).unwrap_err().class, class);
     }
@@ -160,7 +166,17 @@ fn acknowledged_is_quiet_until_its_end() {
     story.report(vec![judged("guest_error", &[guest("a", Warning)])]);
     story.desk.acknowledge(at(0), 1, &me).unwrap();
     story.reporting("guest_error", &[guest("a", Warning)], 100);
-    story.reporting("guest_error", &[], 200);
+    assert!(story.told.is_empty());
+    story.reporting("guest_error", &[guest("a", Critical)], 200);
+    story.reporting("guest_error", &[], 300);
+    assert_eq!(story.kinds(), [NoticeKind::Opened, NoticeKind::Resolved], "that it is critical they did not know");
+    // Acknowledged as critical: nothing worse can come.
+    let mut story = Story::new();
+    story.report(vec![judged("guest_error", &[guest("a", Critical)])]);
+    story.desk.acknowledge(at(0), 1, &me).unwrap();
+    story.reporting("guest_error", &[guest("a", Warning)], 100);
+    story.reporting("guest_error", &[guest("a", Critical)], 200);
+    story.reporting("guest_error", &[], 300);
     assert!(story.told.is_empty());
 }
 
@@ -212,6 +228,37 @@ fn a_heartbeat_that_stays_away_is_told_within_its_grace_and_a_second() {
     assert_eq!(story.take(), [""; 0]);
     story.until(20_301);
     assert_eq!(story.told.len(), 1);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_heartbeat_and_no_message() {
+    let mut story =
+        Story::with(r#"{"heartbeats":{"nas":{"every":"1h","grace":"5m"},"new":{"every":"1h","grace":"5m"}}}"#);
+    story.until(20_000);
+    story.take();
+    assert!(story.desk.beat(at(20_000), &"nas".into()));
+    story.report(vec![judged("job_failed", &[raised("job_failed", "job/a", Warning)])]);
+    assert_eq!(story.take().len(), 1);
+    // Two hours back: no earlier than the desk knows of, and no later than it would be without the jump.
+    story.second = 12_800;
+    story.report(vec![judged("job_failed", &[raised("job_failed", "job/b", Warning)])]);
+    story.until(12_800 + 40);
+    story.restart();
+    let of_jobs: Vec<String> = story.take().into_iter().filter(|told| told.contains("job/b")).collect();
+    assert_eq!(of_jobs, ["12830 Opened: job/b is in trouble"]);
+    story.until(12_800 + 3900 + 1);
+    assert_eq!(story.take(), ["16700 Opened: heartbeat nas was not heard for 1 h 5 min"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_gives_no_second_grace_after_a_start() {
+    let mut story = Story::with(r#"{"heartbeats":{"nas":{"every":"1h","grace":"5m"}}}"#);
+    story.second = 7200;
+    story.start_again();
+    story.second = 0;
+    story.report(Vec::new());
+    story.until(3901);
+    assert_eq!(story.take(), ["3900 Opened: heartbeat nas was never heard, 1 h 5 min after it was set up"]);
 }
 
 #[test]

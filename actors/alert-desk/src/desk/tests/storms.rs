@@ -138,6 +138,34 @@ fn a_cause_that_only_digests_tell_hides_nothing() {
     assert_eq!(story.kinds(), [NoticeKind::Opened]);
 }
 
+/// What was told and where, with these `[[notify.routes]]`, while a node is down and what follows from it goes on.
+fn told_along(routes: &str) -> Vec<String> {
+    let mut story = Story::of(crate::Config {
+        routes: serde_json::from_str(routes).unwrap(),
+        channels: vec!["phone".into(), "mail".into()],
+        ..crate::Config::default()
+    });
+    let storage = || caused(raised("storage_inactive", "nas", Critical), &[NODE]);
+    while story.second < 300 {
+        story.report(vec![judged("node_down", &[node_down(Raised)]), judged("storage_inactive", &[storage()])]);
+        story.until(story.second + 10);
+    }
+    story.told.iter().map(|(_, draft)| format!("{}: {}", draft.channels.join("+"), draft.title)).collect()
+}
+
+#[test]
+fn a_cause_that_is_told_elsewhere_or_nowhere_hides_nothing() {
+    let alone = "phone: nas is in trouble";
+    assert_eq!(told_along(r#"[{"rules":["storage_*"],"channels":["phone"]}]"#), [alone]);
+    let elsewhere =
+        told_along(r#"[{"rules":["storage_*"],"channels":["phone"]},{"rules":["node_*"],"channels":["mail"]}]"#);
+    assert_eq!(elsewhere.len(), 2, "{elsewhere:?}");
+    assert!(elsewhere.iter().any(|told| told == alone), "{elsewhere:?}");
+    let within = told_along(r#"[{"rules":["storage_*"],"channels":["phone"]},{"channels":["mail","phone"]}]"#);
+    assert_eq!(within.len(), 1, "{within:?}");
+    assert!(within[0].starts_with("phone+mail: "), "{within:?}");
+}
+
 #[test]
 fn a_thousand_findings_in_ten_seconds_make_few_messages() {
     for (rule, clusters) in [("guest_error", 1), ("guest_error", 5), ("alertmanager", 1), ("job_failed", 1)] {

@@ -2,5 +2,6 @@
 
 mod delivery;
 mod outage;
+mod reports;
 mod restart;
 pub(crate) mod support;
