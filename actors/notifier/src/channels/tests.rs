@@ -241,7 +241,10 @@ fn answers_mean_what_the_receivers_mean() {
         (EMAIL, 250, vec![], "queued".to_owned(), "delivered - -"),
         (EMAIL, 451, vec![], "greylisted".to_owned(), "retry -"),
         (EMAIL, 535, vec![], "bad login".to_owned(), "stopped"),
-        (EMAIL, 550, vec![], "no such user".to_owned(), "stopped"),
+        (EMAIL, 530, vec![], "5.7.0 authentication required".to_owned(), "stopped"),
+        (EMAIL, 550, vec![], "no such user".to_owned(), "refused"),
+        (EMAIL, 551, vec![], "user not local".to_owned(), "refused"),
+        (EMAIL, 553, vec![], "mailbox name not allowed".to_owned(), "refused"),
         (EMAIL, 554, vec![], "spam".to_owned(), "refused"),
     ] {
         let outcome = of(config).classify(&answer(status, &headers, &body));

@@ -113,6 +113,8 @@ pub struct Lane {
     /// An outage has been: once something arrives, what waits is looked at for a digest.
     was_out: bool,
     has_changed: bool,
+    /// Whether it has another configuration than at the start.
+    is_changed: bool,
     stopped: Option<String>,
     moved_to: Rc<RefCell<Option<Arc<str>>>>,
     marks: VecDeque<Arc<str>>,
@@ -139,6 +141,7 @@ impl Lane {
             failing_since: None,
             was_out: false,
             has_changed: false,
+            is_changed: false,
             stopped: None,
             moved_to: Rc::default(),
             marks: VecDeque::new(),
@@ -385,6 +388,7 @@ impl Lane {
     pub fn change(&mut self, channel: Rc<dyn Channel>) -> KeepDeliveries {
         *self.bucket.borrow_mut() = Bucket::new(channel.pace());
         self.channel = channel;
+        self.is_changed = true;
         (self.failures, self.retry_at, self.failing_since, self.stopped) = (0, None, None, None);
         let moved = self.moved_to.take();
         let states = moved.map(|_| (self.state_name("chat"), None));
@@ -394,6 +398,11 @@ impl Lane {
     /// Whether the receiver refuses everything.
     pub fn is_stopped(&self) -> bool {
         self.stopped.is_some()
+    }
+
+    /// Whether a row may be tried again with which the channel was refused before: something has arrived since, or somebody has changed it.
+    pub fn may_retry_refused(&self) -> bool {
+        !self.is_stopped() && (self.counts.last_sent.is_some() || self.is_changed)
     }
 
     /// Gives up whatever waits: the channel is gone.
@@ -415,3 +424,5 @@ impl Lane {
 
 /// How the reason of a dead letter begins that died because its whole channel was refused.
 pub const STOPPED: &str = "the channel is refused: ";
+/// How that of the row begins with which the channel was refused: it may be the reason itself.
+pub const STOPPED_WITH: &str = "the channel is refused since this message: ";

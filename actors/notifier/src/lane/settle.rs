@@ -1,7 +1,7 @@
 //! What an outcome makes of the row that was sent and of its lane. Pure.
 
 use super::entry::{Progress, not_before};
-use super::{Entry, Flight, Lane, MARKS, Now, backoff};
+use super::{Entry, Flight, Lane, MARKS, Now, STOPPED_WITH, backoff};
 use crate::channels::Outcome;
 use contract::notify::{DeliveryState, NoticeKind};
 use contract::store::KeepDeliveries;
@@ -96,7 +96,11 @@ impl Lane {
             Outcome::Stopped { why } => {
                 self.failing_since.get_or_insert(now.mono);
                 self.stopped = Some(why.clone());
-                self.refuse(entry, format!("{}{why}", super::STOPPED), &mut keep);
+                let before = entry.row.last_error.as_deref().unwrap_or_default();
+                // Twice is enough: another try would be a third.
+                let is_first = !before.starts_with(STOPPED_WITH);
+                let why = if is_first { format!("{STOPPED_WITH}{why}") } else { why };
+                self.refuse(entry, why, &mut keep);
             }
         }
         keep

@@ -190,6 +190,25 @@ fn an_unlimited_limit_waits_longer_and_longer() {
     assert_eq!(waits, [1, 2, 4, 8, 16]);
 }
 
+/// One bad message must not shut a channel again and again.
+#[test]
+fn what_was_refused_with_its_channel_gets_one_more_try() {
+    let gone = || Outcome::Stopped { why: "gone".to_owned() };
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    lane.admit(row("b", alert(2, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    let first = lane.settle(gone(), 1, at(0), 0.5).news.remove(0);
+    let second = send(&mut lane, at(5)).1.news.remove(0);
+    let why = |news: &DeliveryNews| news.last_error.clone().unwrap();
+    assert!(why(&first).starts_with(STOPPED_WITH) && why(&second).starts_with(STOPPED), "{first:?} {second:?}");
+    let mut lane = telegram();
+    let again = OutboxRow { last_error: first.last_error.clone(), attempts: 1, ..row("a", alert(1, false)) };
+    lane.admit(again, Duration::ZERO, at(10));
+    send(&mut lane, at(10));
+    assert_eq!(why(&lane.settle(gone(), 1, at(10), 0.5).news[0]), "gone", "and no third");
+}
+
 #[test]
 fn forms_get_plainer_and_smaller_until_nothing_is_left() {
     let mut lane = telegram();

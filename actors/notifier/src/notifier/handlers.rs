@@ -250,7 +250,7 @@ impl Handle<Attempted> for Notifier {
         let has_room = lane.has_overflow && lane.waiting() < crate::lane::MOST / 2;
         self.note_ends(&keep, now);
         self.advance(at, keep, context);
-        if was_stopped && has_begun_to_work {
+        if has_begun_to_work {
             self.reload(true, context);
         } else if has_room {
             self.reload(false, context);

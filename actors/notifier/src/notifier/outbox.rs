@@ -1,7 +1,7 @@
 //! Reading the outbox: at the start, after a change, and every half minute in case a word of new rows was lost.
 
 use super::{Notifier, PATIENCE, STORE, bring};
-use crate::lane::{GIVE_UP, STOPPED};
+use crate::lane::{GIVE_UP, STOPPED, STOPPED_WITH};
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Lane, Msg};
 use contract::notify::{DeliveryState, NoticeKind, OutboxRow};
@@ -59,7 +59,8 @@ pub(super) fn test_result(news: &DeliveryNews) -> Result<String, Failure> {
         }),
         _ => {
             let why = news.last_error.clone().unwrap_or_else(|| "it was not sent".to_owned());
-            let why = why.strip_prefix(STOPPED).map(str::to_owned).unwrap_or(why);
+            let bare = why.strip_prefix(STOPPED).or_else(|| why.strip_prefix(STOPPED_WITH));
+            let why = bare.map(str::to_owned).unwrap_or(why);
             Err(Failure::new(FailureClass::Unreachable, why))
         }
     }
@@ -136,8 +137,9 @@ impl Notifier {
         for row in dead {
             let Some(post) = self.post(&row.channel) else { continue };
             let age = Duration::try_from(now.haia.duration_since(row.queued_at)).unwrap_or_default();
-            let was_refused = row.last_error.as_deref().is_some_and(|why| why.starts_with(STOPPED));
-            if !was_refused || post.lane.is_stopped() || age > GIVE_UP || row.notice.kind == NoticeKind::Test {
+            let why = row.last_error.as_deref().unwrap_or_default();
+            let may_live = why.starts_with(STOPPED) || (why.starts_with(STOPPED_WITH) && post.lane.may_retry_refused());
+            if !may_live || post.lane.is_stopped() || age > GIVE_UP || row.notice.kind == NoticeKind::Test {
                 continue;
             }
             post.lane.counts.dead = post.lane.counts.dead.saturating_sub(1);

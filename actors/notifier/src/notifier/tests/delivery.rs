@@ -209,6 +209,36 @@ fn a_receiver_that_refuses_for_good_is_left_alone_until_somebody_changes_somethi
     });
 }
 
+/// The message that was refused itself waits until the channel has shown that it works; those that waited behind it do not.
+#[test]
+fn a_restart_does_not_send_what_was_refused_again() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        outside.discord().receiver.is_gone = true;
+        for number in 0..3 {
+            deliver_to(&notifier, alert(number, false), &["discord"]).await;
+        }
+        pass(world, seconds(10)).await;
+        world.supervision.stop("notifier");
+        world.settle().await;
+        start(world, &outside, ALL);
+        pass(world, seconds(10)).await;
+        let sent = |outside: &Outside| -> Vec<String> {
+            let told = |body: &[u8]| String::from_utf8_lossy(body)[..].split("vm-").nth(1).unwrap()[..3].to_owned();
+            outside.discord().attempts.iter().map(|(_, request)| told(&request.body)).collect()
+        };
+        assert_eq!(sent(&outside), ["000", "001"]);
+        world.supervision.stop("notifier");
+        world.settle().await;
+        outside.discord().receiver.is_gone = false;
+        start(world, &outside, ALL);
+        pass(world, seconds(10)).await;
+        assert_eq!(sent(&outside), ["000", "001", "002", "000", "001"], "it works again: now they may be tried");
+        assert!(outside.rows.lock().unwrap().values().all(|row| row.state == DeliveryState::Sent));
+    });
+}
+
 #[test]
 fn a_test_says_how_it_went_at_once() {
     World::run(async |world| {
