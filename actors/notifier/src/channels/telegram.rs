@@ -91,6 +91,11 @@ pub fn command(code: &str) -> Option<AlertCommand> {
     parts.next().is_none().then_some(command)
 }
 
+/// Whether an error is the Bot API's own, not that of a proxy in front of it.
+pub fn speaks(body: &Value) -> bool {
+    body["ok"] == false && body["error_code"].is_number()
+}
+
 /// Escapes what HTML gives a meaning.
 fn escape_into(text: &str, out: &mut String) {
     for c in text.chars() {
@@ -215,6 +220,7 @@ impl Channel for Telegram {
                 }
                 None => Outcome::of_status(answer, described),
             },
+            401 | 403 | 404 if !speaks(&body) => Outcome::of_proxy(answer, "Telegram"),
             401 | 404 => Outcome::Stopped {
                 why: format!("Telegram does not know the bot ({}): check bot_token and api_base", said(described)),
             },

@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::update::{Sender, Update, What, read_updates};
-use crate::channels::telegram::Telegram;
+use crate::channels::telegram::{self, Telegram};
 use crate::channels::{Answer, Channel as _, Dispatch, Outcome};
 use crate::lane::{Bucket, backoff};
 use crate::wire::{Transport, WireError};
@@ -178,7 +178,7 @@ impl Inbox {
                 if let Some(id) = body["result"]["id"].as_i64() {
                     return Me { id, name: body["result"]["username"].as_str().map(str::to_owned) };
                 }
-                if matches!(answer.status, 401 | 404) {
+                if matches!(answer.status, 401 | 404) && telegram::speaks(&body) {
                     tracing::error!(channel = %self.channel, "Telegram does not know the bot: buttons and commands do not work; check bot_token and api_base");
                     self.clock.pause(REFUSED).await;
                 }
@@ -207,7 +207,7 @@ impl Inbox {
                 let asked = body["parameters"]["retry_after"].as_u64().map(Duration::from_secs);
                 Trouble::Wait(asked.max(answer.retry_after()).unwrap_or(CONFLICT), told)
             }
-            401 | 403 | 404 => Trouble::Wait(REFUSED, told),
+            401 | 403 | 404 if telegram::speaks(&body) => Trouble::Wait(REFUSED, told),
             _ => Trouble::Again(told),
         })
     }

@@ -74,6 +74,22 @@ fn an_opening_and_its_end_that_both_wait_become_one_message() {
     });
 }
 
+/// A proxy in front of a self-hosted server that is being set up answers 404 or 403 for a while: that is an outage, not the server's word.
+#[test]
+fn a_proxys_refusals_pass() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, TELEGRAM);
+        outside.telegram().faults.extend([401, 403, 404].map(Fault::Status));
+        for number in 0..3 {
+            deliver(&notifier, alert(number, false)).await;
+        }
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.texts().len(), 3);
+        assert!(outside.rows.lock().unwrap().values().all(|row| row.state == DeliveryState::Sent));
+    });
+}
+
 #[test]
 fn after_a_day_a_row_is_given_up_and_seen() {
     World::run(async |world| {
