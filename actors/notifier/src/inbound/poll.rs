@@ -5,6 +5,7 @@ use super::update::{Sender, Update, What, read_updates};
 use crate::channels::telegram::{self, Telegram};
 use crate::channels::{Answer, Channel as _, Dispatch, Outcome};
 use crate::lane::{Bucket, backoff};
+use crate::notifier::Wake;
 use crate::wire::{Transport, WireError};
 use contract::caller::{Caller, Origin, Scope};
 use contract::clock::SharedClock;
@@ -58,6 +59,8 @@ pub struct Inbox {
     pub states: Port<LoadStates>,
     /// Keeps where the last poll ended.
     pub keep: Port<KeepDeliveries>,
+    /// Has a pause of the chat kept by whoever sends to it.
+    pub(crate) wake: Port<Wake>,
     /// Brings answers into the outbox.
     pub deliver: Port<Deliver>,
     /// The alert desk and the agent, once they run.
@@ -182,6 +185,9 @@ impl Inbox {
                     tracing::error!(channel = %self.channel, "Telegram does not know the bot: buttons and commands do not work; check bot_token and api_base");
                     self.clock.pause(REFUSED).await;
                 }
+                if let Outcome::Limited { wait: Some(wait), .. } = self.telegram.classify(&answer) {
+                    self.clock.pause(wait).await;
+                }
             }
             failures += 1;
             self.clock.pause(backoff(failures, 1.0)).await;
@@ -228,6 +234,8 @@ impl Inbox {
                 let outcome = self.telegram.classify(&answer);
                 if let Outcome::Limited { wait: Some(wait), .. } = &outcome {
                     self.bucket.borrow_mut().pause_until(self.clock.monotonic() + *wait);
+                    // It looks by itself soon anyway.
+                    let _ = self.wake.tell(Wake);
                 }
                 if !matches!(outcome, Outcome::Delivered { .. }) {
                     tracing::debug!(channel = %self.channel, method, status = answer.status, "a call of Telegram was refused");
@@ -249,6 +257,20 @@ impl Inbox {
                 return self.bucket.borrow_mut().note(now);
             }
             self.clock.pause(ready - now + Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Whether the chat wants a pause.
+    pub(super) fn is_paused(&self) -> bool {
+        self.bucket.borrow().paused(self.clock.monotonic()).is_some()
+    }
+
+    /// Waits until the chat wants no pause any more.
+    pub(super) async fn pause_over(&self) {
+        loop {
+            let now = self.clock.monotonic();
+            let Some(until) = self.bucket.borrow().paused(now) else { return };
+            self.clock.pause(until - now + Duration::from_millis(1)).await;
         }
     }
 

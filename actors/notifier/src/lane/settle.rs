@@ -1,7 +1,7 @@
 //! What an outcome makes of the row that was sent and of its lane. Pure.
 
 use super::entry::{Progress, not_before};
-use super::{Entry, Flight, Lane, MARKS, Now, STOPPED_WITH, backoff};
+use super::{Entry, Flight, Lane, Now, STOPPED_WITH, backoff};
 use crate::channels::Outcome;
 use contract::notify::{DeliveryState, NoticeKind};
 use contract::store::KeepDeliveries;
@@ -194,36 +194,6 @@ impl Lane {
         keep.news.push(news);
     }
 
-    fn keep_progress(&self, progress: &Progress, keep: &mut KeepDeliveries) {
-        // A progress is numbers and short texts: it can always be written.
-        keep.states.push((self.state_name("progress"), serde_json::to_string(progress).ok()));
-    }
-
-    fn forget_progress(&self, progress: &Progress, keep: &mut KeepDeliveries) {
-        if !progress.sent.is_empty() || progress.form != Default::default() {
-            keep.states.push((self.state_name("progress"), None));
-        }
-    }
-
-    fn remember_mark(&mut self, thread: &Arc<str>, keep: &mut KeepDeliveries) {
-        if self.marks.contains(thread) {
-            return;
-        }
-        if self.marks.len() >= MARKS {
-            self.marks.pop_front();
-        }
-        self.marks.push_back(Arc::clone(thread));
-        self.keep_marks(keep);
-    }
-
-    fn keep_marks(&self, keep: &mut KeepDeliveries) {
-        let kept = match self.marks.is_empty() {
-            true => None,
-            false => serde_json::to_string(&self.marks).ok(),
-        };
-        keep.states.push((self.state_name("marks"), kept));
-    }
-
     /// Says what became of the marking that was under way; `None` when there was nothing to mark. It is a courtesy: after three failures
     /// it is let be.
     pub fn marked(&mut self, outcome: Option<Outcome>, now: Now, jitter: f64) -> KeepDeliveries {
@@ -237,8 +207,10 @@ impl Lane {
             }
             Some(Outcome::Retry { wait, .. }) => {
                 self.mark_failures += 1;
-                let wait = backoff(self.mark_failures, jitter).max(wait.unwrap_or_default());
-                self.retry_at = Some(now.mono + wait);
+                if let Some(asked) = wait {
+                    self.bucket.borrow_mut().pause_until(now.mono + asked);
+                }
+                self.retry_at = Some(now.mono + backoff(self.mark_failures, jitter));
                 self.mark_failures >= 3
             }
             Some(Outcome::Unknown { .. }) => {

@@ -137,6 +137,68 @@ fn waits_survive_in_the_rows() {
     }
 }
 
+fn limited(wait: u64) -> Outcome {
+    Outcome::Limited { wait: Some(seconds(wait)), why: "slow".to_owned() }
+}
+
+/// What the lane wants kept of a pause until a minute after the beginning.
+fn kept_pause(lane: &mut Lane) -> Option<String> {
+    let kept = lane.next(at(1), &mut String::new).0.states.into_iter().find(|(name, _)| &**name == "phone/pause");
+    kept.and_then(|(_, until)| until)
+}
+
+#[test]
+fn a_pause_outlasts_the_row_that_met_it() {
+    let minute = at(60).wall.to_string();
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    lane.settle(limited(60), 1, at(0), 0.5);
+    assert_eq!(kept_pause(&mut lane).as_deref(), Some(minute.as_str()));
+    assert_eq!(kept_pause(&mut lane), None, "once");
+    // Its end tells it as well: what is left of the row is nothing.
+    let mut lane = telegram();
+    lane.restore("pause", &minute, at(5));
+    lane.admit(row("b", alert(1, true)), Duration::ZERO, at(5));
+    assert_eq!(send(&mut lane, at(59)).0, "wait 60");
+    assert_eq!(kept_pause(&mut lane), None, "it is kept already");
+
+    let mut lane = telegram();
+    lane.restore("pause", "2096-01-01T00:00:00Z", at(0));
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    assert_eq!(send(&mut lane, at(5)).0, "wait 86400", "a clock that was set back is no reason to wait for ever");
+}
+
+#[test]
+fn what_marking_and_other_calls_were_told_to_wait_counts_too() {
+    let mut lane = telegram();
+    lane.restore("marks", r#"["thread"]"#, at(0));
+    assert_eq!(send(&mut lane, at(0)).0, "mark thread");
+    lane.marked(Some(limited(60)), at(0), 0.5);
+    assert!(kept_pause(&mut lane).is_some());
+
+    let mut lane = telegram();
+    lane.restore("marks", r#"["thread"]"#, at(0));
+    send(&mut lane, at(0));
+    lane.marked(Some(Outcome::Retry { why: "busy".to_owned(), wait: Some(seconds(60)) }), at(0), 0.5);
+    assert!(kept_pause(&mut lane).is_some());
+
+    let lane = &mut telegram();
+    lane.bucket().borrow_mut().pause_until(seconds(60));
+    assert!(kept_pause(lane).is_some(), "an inbox was told to wait");
+}
+
+#[test]
+fn a_pause_outlasts_a_change_of_the_configuration() {
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    lane.settle(limited(60), 1, at(0), 0.5);
+    lane.change(Rc::clone(telegram().channel()));
+    assert_eq!(send(&mut lane, at(5)).0, "wait 60");
+    assert_eq!(send(&mut lane, at(60)).0, "a");
+}
+
 #[test]
 fn a_backlog_is_a_digest_only_after_an_outage() {
     let fill = |lane: &mut Lane, age| {

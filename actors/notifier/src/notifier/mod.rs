@@ -116,7 +116,7 @@ pub struct Observed {
 }
 
 /// Time to look at every lane.
-struct Wake;
+pub(crate) struct Wake;
 
 impl Msg for Wake {
     type Reply = ();
@@ -248,6 +248,7 @@ impl Notifier {
                 ids: Arc::clone(&self.ports.ids),
                 states: self.ports.states.clone(),
                 keep: self.ports.keep.clone(),
+                wake: context.mailbox().port(MailboxLane::Interactive),
                 deliver: context.mailbox().port(MailboxLane::Interactive),
                 desk: Arc::clone(&self.ports.desk),
                 timezone: Arc::clone(&self.ports.timezone),

@@ -212,11 +212,12 @@ impl Handle<Loaded> for Notifier {
                 return Reply::Now(());
             }
         };
+        let now = self.now();
         for (name, kept) in loaded.states.unwrap_or_default() {
             if let Some((channel, state)) = name.rsplit_once('/')
                 && let Some(post) = self.post(channel)
             {
-                post.lane.restore(state, &kept);
+                post.lane.restore(state, &kept, now);
             }
         }
         let mut keep = KeepDeliveries::default();

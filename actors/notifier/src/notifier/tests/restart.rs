@@ -107,6 +107,52 @@ fn a_wait_outlasts_a_restart() {
     });
 }
 
+/// The row that met the limit is told by its end, an edit met it, or a call of the inbox: what was asked for binds whatever comes next.
+#[test]
+fn a_wait_outlasts_a_restart_whoever_met_it() {
+    for who in ["an opening", "an edit", "an inbox"] {
+        World::run(async |world| {
+            let outside: Arc<Outside> = Arc::default();
+            let notifier = start(world, &outside, LISTENING);
+            pass(world, seconds(1)).await;
+            let limit = || outside.telegram().faults.push_back(Fault::Limited(100.0));
+            match who {
+                "an opening" => {
+                    limit();
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    deliver(&notifier, alert(1, true)).await;
+                }
+                "an edit" => {
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    deliver(&notifier, alert(1, true)).await;
+                    pass(world, std::time::Duration::from_millis(500)).await;
+                    limit();
+                }
+                _ => {
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    limit();
+                    outside.telegram().receiver.press(5, 7, 1, "a:17");
+                }
+            }
+            pass(world, seconds(4)).await;
+            assert!(outside.telegram().faults.is_empty(), "{who} did not meet it");
+            for number in 2..6 {
+                world.supervision.stop("notifier");
+                world.settle().await;
+                let notifier = start(world, &outside, LISTENING);
+                deliver(&notifier, alert(number, false)).await;
+                pass(world, seconds(10)).await;
+            }
+            pass(world, seconds(90)).await;
+            assert_eq!(outside.telegram().violations, [""; 0], "{who}");
+            assert!(outside.texts().len() >= 5, "{who}");
+        });
+    }
+}
+
 #[test]
 fn a_long_message_goes_on_where_it_was_cut() {
     World::run(async |world| {
