@@ -7,10 +7,20 @@ use std::time::Duration;
 /// How long a channel must fail before an alert says so.
 pub const FAILED: Duration = Duration::from_secs(300);
 
+/// So many messages refused one after the other, and none taken between, mean that the channel fails and not its messages.
+const REFUSALS: u32 = 3;
+
 impl Lane {
+    /// Whether it refuses whatever it gets: three messages in a row, or several during five minutes.
+    fn is_refusing(&self, now: Now) -> bool {
+        let lasts = self.refused_since.map_or(Duration::ZERO, |since| now.mono.saturating_sub(since));
+        self.refusals >= REFUSALS || (self.refusals > 1 && lasts >= FAILED)
+    }
+
     /// What the desk should be told: why the channel fails, if it has for long enough or for good.
     pub fn trouble(&self, now: Now) -> Option<&str> {
-        let has_failed = self.failing_since.is_some_and(|since| now.mono.saturating_sub(since) >= FAILED);
+        let is_long = self.failing_since.is_some_and(|since| now.mono.saturating_sub(since) >= FAILED);
+        let has_failed = is_long || self.is_refusing(now);
         let last = self.counts.last_error.as_deref().unwrap_or("it does not answer");
         self.stopped.as_deref().or(has_failed.then_some(last))
     }
@@ -22,6 +32,7 @@ impl Lane {
         let next = until.map(|until| not_before(now.wall, until - now.mono));
         let state = match self {
             Lane { stopped: Some(_), .. } => "refused",
+            _ if self.is_refusing(now) => "failing",
             _ if paused.is_some() => "limited",
             Lane { failures: 1.., .. } => "retrying",
             _ if self.counts.last_sent.is_some() => "ok",

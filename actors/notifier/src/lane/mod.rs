@@ -113,6 +113,9 @@ pub struct Lane {
     failures: u32,
     retry_at: Option<Duration>,
     failing_since: Option<Duration>,
+    /// Messages refused one after the other, and since when.
+    refusals: u32,
+    refused_since: Option<Duration>,
     /// An outage has been: once something arrives, what waits is looked at for a digest.
     was_out: bool,
     has_changed: bool,
@@ -143,6 +146,8 @@ impl Lane {
             failures: 0,
             retry_at: None,
             failing_since: None,
+            refusals: 0,
+            refused_since: None,
             was_out: false,
             has_changed: false,
             is_changed: false,
@@ -360,6 +365,7 @@ impl Lane {
         self.channel = channel;
         self.is_changed = true;
         (self.failures, self.retry_at, self.failing_since, self.stopped) = (0, None, None, None);
+        (self.refusals, self.refused_since) = (0, None);
         let moved = self.moved_to.take();
         let states = moved.map(|_| (self.state_name("chat"), None));
         KeepDeliveries { states: states.into_iter().collect(), ..KeepDeliveries::default() }

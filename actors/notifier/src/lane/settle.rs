@@ -72,27 +72,32 @@ impl Lane {
             }
             // A receiver that does not say how long is left alone longer and longer, like one that failed.
             Outcome::Limited { wait: None, why } => self.again(entry, progress, why, None, now, jitter, &mut keep),
-            Outcome::Plainer { why } if progress.form.is_plain => self.refuse(entry, why, &mut keep),
+            Outcome::Plainer { why } if progress.form.is_plain => self.refuse(entry, why, now, &mut keep),
             Outcome::Plainer { why } => {
                 let before = self.channel.limits(progress.form).budget;
                 progress.form.is_plain = true;
                 let is_new_split = self.channel.limits(progress.form).budget != before;
                 self.try_form(entry, progress, is_new_split, why, &mut keep);
             }
-            Outcome::TooLong { why } if progress.form.halvings >= HALVINGS => self.refuse(entry, why, &mut keep),
+            Outcome::TooLong { why } if progress.form.halvings >= HALVINGS => self.refuse(entry, why, now, &mut keep),
             Outcome::TooLong { why } => {
                 progress.form.halvings += 1;
                 self.try_form(entry, progress, true, why, &mut keep);
             }
             Outcome::Moved { chat } if self.moved_to.borrow().as_ref() == Some(&chat) => {
-                self.refuse(entry, format!("it says that the chat moved to {chat}, where it already is"), &mut keep);
+                self.refuse(
+                    entry,
+                    format!("it says that the chat moved to {chat}, where it already is"),
+                    now,
+                    &mut keep,
+                );
             }
             Outcome::Moved { chat } => {
                 keep.states.push((self.state_name("chat"), Some(chat.to_string())));
                 self.moved_to.replace(Some(chat));
                 self.put_back(entry, progress, "the chat has moved".to_owned(), &mut keep);
             }
-            Outcome::Refused { why } => self.refuse(entry, why, &mut keep),
+            Outcome::Refused { why } => self.refuse(entry, why, now, &mut keep),
             Outcome::Stopped { why } => {
                 self.failing_since.get_or_insert(now.mono);
                 self.stopped = Some(why.clone());
@@ -100,7 +105,7 @@ impl Lane {
                 // Twice is enough: another try would be a third.
                 let is_first = !before.starts_with(STOPPED_WITH);
                 let why = if is_first { format!("{STOPPED_WITH}{why}") } else { why };
-                self.refuse(entry, why, &mut keep);
+                self.refuse(entry, why, now, &mut keep);
             }
         }
         keep
@@ -111,6 +116,7 @@ impl Lane {
         self.was_out |= self.failures > 0;
         self.failures = 0;
         self.failing_since = None;
+        (self.refusals, self.refused_since) = (0, None);
         self.retry_at = None;
         self.stopped = None;
         self.counts.last_sent = Some(now.haia);
@@ -187,7 +193,9 @@ impl Lane {
         self.progress = Some(progress);
     }
 
-    fn refuse(&mut self, entry: Entry, why: String, keep: &mut KeepDeliveries) {
+    fn refuse(&mut self, entry: Entry, why: String, now: Now, keep: &mut KeepDeliveries) {
+        self.refusals += 1;
+        self.refused_since.get_or_insert(now.mono);
         self.failed(&why);
         keep.states.push((self.state_name("progress"), None));
         let news = self.bury(entry, why);

@@ -297,6 +297,30 @@ fn forms_get_plainer_and_smaller_until_nothing_is_left() {
 }
 
 #[test]
+fn a_channel_that_refuses_every_message_is_in_trouble() {
+    let refused = || Outcome::Refused { why: "spam".to_owned() };
+    let mut lane = telegram();
+    for number in 0..3 {
+        assert_eq!((lane.trouble(at(number * 10)), lane.state(at(number * 10)).0), (None, "idle"), "{number}");
+        lane.admit(row(&format!("r{number}"), alert(number, false)), Duration::ZERO, at(number * 10));
+        send(&mut lane, at(number * 10));
+        lane.settle(refused(), 1, at(number * 10), 0.5);
+    }
+    assert_eq!((lane.trouble(at(30)), lane.state(at(30)).0), (Some("spam"), "failing"));
+    lane.admit(row("s", alert(9, false)), Duration::ZERO, at(40));
+    send(&mut lane, at(40));
+    lane.settle(good(), 1, at(40), 0.5);
+    assert_eq!((lane.trouble(at(400)), lane.state(at(400)).0), (None, "ok"));
+    // One odd message is none, however long nothing comes after it.
+    for (number, trouble) in [(0, None), (1, Some("spam"))] {
+        lane.admit(row(&format!("t{number}"), alert(number, false)), Duration::ZERO, at(500));
+        send(&mut lane, at(500 + number * 10));
+        lane.settle(refused(), 1, at(500 + number * 10), 0.5);
+        assert_eq!((lane.trouble(at(799)), lane.trouble(at(900))), (None, trouble));
+    }
+}
+
+#[test]
 fn trouble_is_told_after_five_minutes_or_at_once_when_refused() {
     let mut lane = telegram();
     lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));

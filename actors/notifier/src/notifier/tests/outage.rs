@@ -91,6 +91,32 @@ fn a_proxys_refusals_pass() {
 }
 
 #[test]
+fn a_channel_that_refuses_every_message_is_reported_and_then_taken_back() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        outside.hook().outage = Some(Fault::Status(400));
+        let raised = |outside: &Outside| -> Vec<bool> {
+            let reports = outside.reports.lock().unwrap();
+            let judged = reports.iter().flat_map(|report| &report.judged);
+            judged
+                .filter(|judged| &*judged.scope == "channel/hook")
+                .map(|it| it.findings[0].raised().is_some())
+                .collect()
+        };
+        for number in 0..3 {
+            deliver(&notifier, alert(number, false)).await;
+        }
+        pass(world, seconds(5)).await;
+        assert_eq!(raised(&outside), [true]);
+        outside.hook().outage = None;
+        deliver(&notifier, alert(7, false)).await;
+        pass(world, seconds(5)).await;
+        assert_eq!(raised(&outside), [true, false]);
+    });
+}
+
+#[test]
 fn after_a_day_a_row_is_given_up_and_seen() {
     World::run(async |world| {
         let outside: Arc<Outside> = Arc::default();
