@@ -359,7 +359,17 @@ impl Notifier {
 
     /// Whoever waits for a test is told, and an older answer of the store will not bring these rows back.
     fn note_ends(&mut self, keep: &KeepDeliveries, now: Now) {
-        self.ended.retain(|_, ended| now.mono.saturating_sub(*ended) < 2 * BEAT + PATIENCE);
+        let is_past = |ended: &Duration| now.mono.saturating_sub(*ended) >= 2 * BEAT + PATIENCE;
+        if self.ended.values().any(is_past) {
+            // What the store does not know yet it would bring back: those stay until it does, and a while longer.
+            let unsaved = self.journal.unsaved();
+            self.ended.retain(|id, ended| {
+                if unsaved.contains(id) {
+                    *ended = now.mono;
+                }
+                !is_past(ended)
+            });
+        }
         for news in &keep.news {
             let is_over = match news.state {
                 DeliveryState::Sent | DeliveryState::Dead | DeliveryState::Merged => true,

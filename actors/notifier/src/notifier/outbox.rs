@@ -121,6 +121,10 @@ impl Notifier {
         let now = self.now();
         let mut keep = KeepDeliveries::default();
         for row in rows {
+            // Whoever stored it may have stored it twice: it was found in the store meanwhile, and is done.
+            if self.ended.contains_key(&row.id) {
+                continue;
+            }
             match self.post(&row.channel) {
                 Some(post) => post.lane.admit(row, Duration::ZERO, now),
                 None => keep.news.push(homeless(&row)),

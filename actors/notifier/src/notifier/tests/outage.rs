@@ -165,6 +165,43 @@ fn rows_whose_word_was_lost_are_found_in_the_store() {
     });
 }
 
+/// The desk stored a row, took it for not stored, and stored and told it again after it had been found and sent.
+#[test]
+fn a_row_that_was_sent_is_not_sent_again_when_its_word_comes_late() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        pass(world, seconds(1)).await;
+        let rows = queue(world, &outside, [alert(1, false)], "hook");
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.hook().attempts.len(), 1);
+        tell(&notifier, rows);
+        pass(world, seconds(10)).await;
+        assert_eq!(outside.hook().attempts.len(), 1);
+    });
+}
+
+#[test]
+fn a_row_that_was_sent_is_not_sent_again_while_the_store_takes_nothing() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        pass(world, seconds(1)).await;
+        outside.hook().faults.push_back(Fault::Hang);
+        deliver_to(&notifier, alert(1, false), &["hook"]).await;
+        pass(world, seconds(10)).await;
+        // It answers within 20 s that it has no answer; the next attempt arrives, and just then the disk is full.
+        *outside.breaks_after_sent.lock().unwrap() = true;
+        pass(world, seconds(600)).await;
+        assert!(*outside.is_store_broken.lock().unwrap(), "the store never broke");
+        assert_eq!(outside.hook().attempts.len(), 2);
+        *outside.is_store_broken.lock().unwrap() = false;
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.hook().attempts.len(), 2);
+        assert_eq!(outside.state_of("vm-001 crashed", "hook"), DeliveryState::Sent);
+    });
+}
+
 #[test]
 fn a_drain_sends_what_it_can_and_leaves_the_rest() {
     World::run(async |world| {
