@@ -265,6 +265,10 @@ impl Channel for Telegram {
         true
     }
 
+    fn chat(&self) -> Option<&str> {
+        Some(&self.config.chat_id)
+    }
+
     fn mark(&self, marking: &Marking<'_>) -> Option<Dispatch> {
         let message = marking.remote_id.parse::<i64>().ok()?;
         let style = if marking.is_over { Style::Struck } else { Style::Strong };

@@ -14,17 +14,31 @@ impl Lane {
         match state {
             "progress" => self.progress = serde_json::from_str(kept).ok(),
             "marks" => self.marks = serde_json::from_str::<Vec<Arc<str>>>(kept).unwrap_or_default().into(),
-            "chat" => {
-                self.moved_to.replace(Some(kept.into()));
-            }
             "pause" => {
                 if let Some(until) = kept.parse().ok().and_then(|until| moment(until, now)) {
                     self.bucket.borrow_mut().pause_until(until);
                     self.kept_pause = Some(until);
                 }
             }
+            // Of another chat it says nothing.
+            state if Some(state) == self.chat_state().as_deref() => {
+                self.moved_to.replace(Some(kept.into()));
+            }
             _ => {}
         }
+    }
+
+    /// The state that holds where the configured chat has moved to.
+    fn chat_state(&self) -> Option<String> {
+        self.channel.chat().map(|chat| format!("chat-{chat}"))
+    }
+
+    /// Keeps where the chat has moved to.
+    pub(super) fn keep_chat(&mut self, chat: Arc<str>, keep: &mut KeepDeliveries) {
+        if let Some(state) = self.chat_state() {
+            keep.states.push((self.state_name(&state), Some(chat.to_string())));
+        }
+        self.moved_to.replace(Some(chat));
     }
 
     /// Whoever was told to wait, a row, a marking or the inbox: the pause is kept by itself, since none of them may be there after a restart.

@@ -360,15 +360,15 @@ impl Lane {
     }
 
     /// Goes on with a changed channel, as if nothing had failed; but who wanted a pause gets it.
-    pub fn change(&mut self, channel: Rc<dyn Channel>) -> KeepDeliveries {
+    pub fn change(&mut self, channel: Rc<dyn Channel>) {
         self.bucket.borrow_mut().change(channel.pace());
+        if self.channel.chat() != channel.chat() {
+            self.moved_to.take();
+        }
         self.channel = channel;
         self.is_changed = true;
         (self.failures, self.retry_at, self.failing_since, self.stopped) = (0, None, None, None);
         (self.refusals, self.refused_since) = (0, None);
-        let moved = self.moved_to.take();
-        let states = moved.map(|_| (self.state_name("chat"), None));
-        KeepDeliveries { states: states.into_iter().collect(), ..KeepDeliveries::default() }
     }
 
     /// Gives up whatever waits: the channel is gone.

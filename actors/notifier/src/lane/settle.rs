@@ -93,8 +93,7 @@ impl Lane {
                 );
             }
             Outcome::Moved { chat } => {
-                keep.states.push((self.state_name("chat"), Some(chat.to_string())));
-                self.moved_to.replace(Some(chat));
+                self.keep_chat(chat, &mut keep);
                 self.put_back(entry, progress, "the chat has moved".to_owned(), &mut keep);
             }
             Outcome::Refused { why } => self.refuse(entry, why, now, &mut keep),

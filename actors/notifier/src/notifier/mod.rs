@@ -195,7 +195,7 @@ impl Notifier {
         }
         for post in &mut kept {
             if let Some(new) = config.channels.get(&*post.lane.name).filter(|new| **new != post.config) {
-                crate::lane::join(&mut keep, post.lane.change(channel(new)));
+                post.lane.change(channel(new));
                 post.config = new.clone();
                 post.transport = (self.ports.transport)(new);
                 post.listening = None;
