@@ -21,7 +21,7 @@ pub use pace::{Bucket, backoff};
 
 use crate::channels::{Channel, Form};
 use crate::message::{Line, Message, Part, split};
-use contract::notify::{DeliveryState, OutboxRow};
+use contract::notify::{DeliveryState, NoticeKind, OutboxRow};
 use contract::store::{DeliveryNews, KeepDeliveries};
 use jiff::Timestamp;
 use std::cell::RefCell;
@@ -273,7 +273,11 @@ impl Lane {
             entry.row.state = DeliveryState::Sending;
             keep.news.push(entry.news());
         }
-        let limits = self.channel.limits(progress.form);
+        let mut limits = self.channel.limits(progress.form);
+        if entry.row.notice.kind == NoticeKind::Digest {
+            // It stands for messages that are told nowhere else: as many parts as it takes.
+            limits.parts = usize::MAX;
+        }
         let mut message = Message::of(&entry.row.notice);
         for title in entry.told_with.iter().filter(|title| **title != message.title) {
             message.lines.push(Line::quiet(format!("Not told before: {title}")));

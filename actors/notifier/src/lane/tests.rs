@@ -230,6 +230,24 @@ fn a_backlog_is_a_digest_only_after_an_outage() {
     assert_eq!(merged(&send(&mut lane, at(5)).1), 0, "a program gets every event");
 }
 
+/// Whatever a digest takes the place of is told in it: what it lists is nowhere else any more.
+#[test]
+fn a_digest_leaves_nothing_out() {
+    let mut lane = telegram();
+    for number in 0..2000 {
+        lane.admit(row(&format!("r{number:04}"), alert(number, false)), Duration::ZERO, at(0));
+    }
+    send(&mut lane, at(0));
+    lane.settle(retry(), 1, at(0), 0.0);
+    send(&mut lane, at(5));
+    lane.settle(good(), 1, at(5), 0.5);
+    let (_, Next::Send(attempt)) = lane.next(at(10), &mut || "new".to_owned()) else { panic!("nothing to send") };
+    let text: Vec<String> = attempt.parts.iter().flat_map(|part| part.lines.iter().map(Line::text)).collect();
+    let is_told = |number: &u64| text.iter().any(|line| line.contains(&format!("vm-{number:03} crashed")));
+    assert_eq!((1..2000).find(|number| !is_told(number)), None, "of {} parts", attempt.parts.len());
+    assert!(text.iter().all(|line| line.contains("crashed")), "each line is whole");
+}
+
 fn lane_of_webhook() -> Lane {
     lane(r#"{"kind":"webhook","url":"http://x"}"#)
 }
