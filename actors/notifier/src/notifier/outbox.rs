@@ -1,11 +1,12 @@
 //! Reading the outbox: at the start, after a change, and every half minute in case a word of new rows was lost.
 
 use super::{Notifier, PATIENCE, STORE, bring};
-use crate::lane::{GIVE_UP, STOPPED, STOPPED_WITH};
+use crate::lane::{GIVE_UP, Now, STOPPED, STOPPED_WITH};
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Lane, Msg};
 use contract::notify::{DeliveryState, NoticeKind, OutboxRow};
 use contract::store::{DeliveryNews, KeepDeliveries, LoadOutbox, LoadStates, ReadDeadLetters, StoreError};
+use jiff::Timestamp;
 use runtime::{Context, Handle, Reply};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -108,7 +109,7 @@ impl Notifier {
             if self.ended.contains_key(&row.id) || known.contains(&row.id) {
                 continue;
             }
-            let age = Duration::try_from(now.haia.duration_since(row.queued_at)).unwrap_or_default();
+            let age = age(&row, now);
             match self.post(&row.channel) {
                 Some(post) => post.lane.admit(row, age, now),
                 None => keep.news.push(homeless(&row)),
@@ -140,7 +141,7 @@ impl Notifier {
         let mut revived = Vec::new();
         for row in dead {
             let Some(post) = self.post(&row.channel) else { continue };
-            let age = Duration::try_from(now.haia.duration_since(row.queued_at)).unwrap_or_default();
+            let age = age(row, now);
             let why = row.last_error.as_deref().unwrap_or_default();
             let may_live = why.starts_with(STOPPED) || (why.starts_with(STOPPED_WITH) && post.lane.may_retry_refused());
             if !may_live || post.lane.is_stopped() || age > GIVE_UP || row.notice.kind == NoticeKind::Test {
@@ -162,6 +163,17 @@ impl Notifier {
         revived.sort_by(|one, other| one.id.cmp(&other.id));
         (revived, keep)
     }
+}
+
+/// How old a row is in real time, which is what receivers and people live in; HAIA's may run faster. The id knows: it is a UUID of version 7.
+fn age(row: &OutboxRow, now: Now) -> Duration {
+    let is_uuid = row.id.len() == 32 && row.id.as_bytes()[12] == b'7';
+    let made = row.id.get(..12).filter(|_| is_uuid).and_then(|head| i64::from_str_radix(head, 16).ok());
+    let age = match made.and_then(|made| Timestamp::from_millisecond(made).ok()) {
+        Some(made) => now.wall.duration_since(made),
+        None => now.haia.duration_since(row.queued_at),
+    };
+    Duration::try_from(age).unwrap_or_default()
 }
 
 fn homeless(row: &OutboxRow) -> DeliveryNews {

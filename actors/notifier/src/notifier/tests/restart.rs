@@ -1,6 +1,7 @@
 //! The power is cut after every single step: nothing is lost, at most one message per channel comes twice and says so, order is kept.
 
 use super::support::*;
+use contract::clock::Clock as _;
 use contract::notify::DeliveryState;
 use runtime::world::World;
 use sim_receivers::Fault;
@@ -151,6 +152,33 @@ fn a_wait_outlasts_a_restart_whoever_met_it() {
             assert!(outside.texts().len() >= 5, "{who}");
         });
     }
+}
+
+/// HAIA's time may run faster than the world's: a row is as old as the world's clock says, after a restart too.
+#[test]
+fn the_age_of_a_row_is_real_time_also_after_a_restart() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        for (minutes, title) in [(60, "young"), (25 * 60, "old")] {
+            let mut told = alert(1, false);
+            told.title = title.to_owned();
+            let mut rows = queue(world, &outside, [told], "telegram");
+            let mut row = rows.remove(0);
+            let queued = world.clock.wall() - jiff::SignedDuration::from_mins(minutes);
+            outside.rows.lock().unwrap().remove(&row.id);
+            row.id = format!("{:012x}7{:019x}", queued.as_millisecond(), minutes).into();
+            // Sixty times as fast.
+            row.queued_at = world.clock.now() - jiff::SignedDuration::from_mins(minutes * 60);
+            if title == "old" {
+                row.queued_at = world.clock.now();
+            }
+            outside.rows.lock().unwrap().insert(Arc::clone(&row.id), row);
+        }
+        start(world, &outside, TELEGRAM);
+        pass(world, seconds(30)).await;
+        assert_eq!(outside.state_of("young", "telegram"), DeliveryState::Sent);
+        assert_eq!(outside.state_of("old", "telegram"), DeliveryState::Dead);
+    });
 }
 
 #[test]
