@@ -101,10 +101,15 @@ impl Notifier {
         });
     }
 
+    /// The rows in every lane.
+    fn waiting(&self) -> HashSet<Arc<str>> {
+        self.posts.iter().flat_map(|post| post.lane.ids()).collect()
+    }
+
     /// Takes rows of the store into their lanes; rows without one are given up.
     fn admit(&mut self, rows: Vec<OutboxRow>, keep: &mut KeepDeliveries) {
         let now = self.now();
-        let known: HashSet<Arc<str>> = self.posts.iter().flat_map(|post| post.lane.ids()).collect();
+        let known = self.waiting();
         for row in rows {
             if self.ended.contains_key(&row.id) || known.contains(&row.id) {
                 continue;
@@ -139,7 +144,9 @@ impl Notifier {
         let now = self.now();
         let mut keep = KeepDeliveries::default();
         let mut revived = Vec::new();
-        for row in dead {
+        let known = self.waiting();
+        // What lives already was still dead when the store was asked.
+        for row in dead.iter().filter(|row| !known.contains(&row.id)) {
             let Some(post) = self.post(&row.channel) else { continue };
             let age = age(row, now);
             let why = row.last_error.as_deref().unwrap_or_default();
