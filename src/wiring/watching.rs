@@ -248,7 +248,7 @@ fn healthy(store: Port<StoreHealth>, channels: Port<ListChannels>) -> alert_desk
                 return Err(problem);
             }
             let channels = channels.try_ask(ListChannels, HEALTH_DEADLINE).await.map_err(|fault| fault.to_string())?;
-            let works = |state: &str| !matches!(state, "retrying" | "refused");
+            let works = |state: &str| !matches!(state, "retrying" | "refused" | "failing");
             if !channels.is_empty() && !channels.iter().any(|channel| works(&channel.state)) {
                 return Err("no notification channel works".to_owned());
             }

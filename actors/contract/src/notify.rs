@@ -210,7 +210,7 @@ impl Msg for ListChannels {
 pub struct ChannelStatus {
     /// The name in the configuration.
     pub name: Arc<str>,
-    /// `ok`, `retrying`, `limited`, `refused`, `idle`.
+    /// `ok`, `retrying`, `limited`, `refused`, `failing` (it refuses one message after the other), `idle`.
     pub state: Arc<str>,
     /// Its kind.
     pub kind: &'static str,

@@ -171,6 +171,31 @@ impl Config {
             }
             channel.validate(&mut wrong);
         }
+        problems.extend(self.shared_bots());
+        problems
+    }
+
+    /// Channels that would take each other's presses: Telegram gives each of them once, to whoever asks first, and refuses the others.
+    fn shared_bots(&self) -> Vec<(String, String)> {
+        let mut listening: Vec<(&str, &TelegramConfig)> = Vec::new();
+        let mut problems = Vec::new();
+        for (name, channel) in &self.channels {
+            let ChannelConfig::Telegram(telegram) = channel else { continue };
+            if telegram.allowed_users.is_empty() {
+                continue;
+            }
+            let bot = telegram.bot_token.expose();
+            match listening.iter().find(|(_, other)| other.bot_token.expose() == bot) {
+                Some((other, _)) => problems.push((
+                    format!("notify.channels.{name}.bot_token"),
+                    format!(
+                        "the channel {other:?} listens to people with the same bot, and each press reaches only one of the two; \
+                         make another bot for {name:?}, or leave allowed_users out of one of them, which then only sends"
+                    ),
+                )),
+                None => listening.push((name, telegram)),
+            }
+        }
         problems
     }
 }
@@ -405,6 +430,29 @@ mod tests {
                 assert!(found.starts_with(&format!("notify.channels.x{expected}")), "{found} / {expected}");
             }
         }
+    }
+
+    #[test]
+    fn one_bot_hears_people_in_one_channel_only() {
+        let chat = |bot: &str, chat: &str, users: &str| {
+            channel(&format!(
+                r#"{{"kind":"telegram","bot_token":"{bot}:sEcret","chat_id":"{chat}","allowed_users":{users}}}"#
+            ))
+            .unwrap()
+        };
+        let problems = |one, other, third| {
+            let channels = [("family".to_owned(), one), ("phone".to_owned(), other), ("work".to_owned(), third)].into();
+            Config { channels }.validate()
+        };
+        for (one, other) in [(("1", "[]"), ("1", "[5]")), (("1", "[5]"), ("1", "[]")), (("1", "[5]"), ("2", "[5]"))] {
+            let found = problems(chat(one.0, "7", one.1), chat(other.0, "8", other.1), chat("3", "9", "[5]"));
+            assert_eq!(found, [], "{one:?} {other:?}");
+        }
+        let found = problems(chat("1", "7", "[5]"), chat("2", "8", "[5]"), chat("1", "9", "[6]"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        let (key, why) = &found[0];
+        assert_eq!(key, "notify.channels.work.bot_token");
+        assert!(why.contains("\"family\"") && why.contains("allowed_users") && !why.contains("sEcret"), "{why}");
     }
 
     #[test]

@@ -94,10 +94,10 @@ fn what_works_is_seen_without_a_message() {
 #[test]
 fn what_does_not_work_is_said_without_secrets() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let cases: [(&str, Script, &str); 7] = [
+    let cases: [(&str, Script, &str); 8] = [
         (
             TELEGRAM,
-            &[("POST /bot1:secret/getMe", 401, r#"{"ok":false,"description":"Unauthorized"}"#)],
+            &[("POST /bot1:secret/getMe", 401, r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#)],
             "check bot_token",
         ),
         (
@@ -111,7 +111,19 @@ fn what_does_not_work_is_said_without_secrets() {
         (DISCORD, &[], "webhook"),
         (NTFY, &[("GET /v1/health", 401, r#"{"error":"unauthorized"}"#)], "check token"),
         (NTFY, &[("GET /v1/health", 200, "<html>")], "it answered 200"),
-        (GOTIFY, &[("GET /version", 200, r#"{"version":"2"}"#), ("POST /message", 401, "{}")], "refuses the token"),
+        (
+            GOTIFY,
+            &[
+                ("GET /version", 200, r#"{"version":"2"}"#),
+                ("POST /message", 401, r#"{"error":"Unauthorized","errorCode":401,"errorDescription":"x"}"#),
+            ],
+            "refuses the token",
+        ),
+        (
+            GOTIFY,
+            &[("GET /version", 200, r#"{"version":"2"}"#), ("POST /message", 403, "<html>")],
+            "a proxy may be in the way",
+        ),
         (WEBHOOK, &[("HEAD /hook", 502, "")], "502"),
     ];
     for (config, script, said) in cases {

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most alerts that a message lists.
-const MOST_MEMBERS: usize = 40;
+/// The most lines of what the quiet hours held back.
+const MOST_LINES: usize = 80;
 /// The most roots that get buttons of their own.
 const MOST_BUTTONS: usize = 4;
 /// For how long the button silences, in minutes.
@@ -111,9 +111,8 @@ impl Desk {
         members: Vec<NoticeMember>,
     ) -> Draft {
         let severity = members.iter().map(|member| member.severity).max().unwrap_or(Severity::Info);
-        let more = u32::try_from(members.len().saturating_sub(MOST_MEMBERS)).unwrap_or(u32::MAX);
-        let members: Vec<NoticeMember> = members.into_iter().take(MOST_MEMBERS).collect();
-        Draft { kind, severity, thread, title, members, more, text: None, buttons: Vec::new(), channels }
+        // All of them: a program that gets the message wants every one, and what people read is cut where it is written.
+        Draft { kind, severity, thread, title, members, more: 0, text: None, buttons: Vec::new(), channels }
     }
 
     /// The message that alerts opened, became worse, come and go, or are still open.
@@ -248,7 +247,7 @@ impl Desk {
             let since = wording::moment(alert.finding.since, now, zone);
             lines.push(format!("- {}, {since}, for {}", wording::sentence(alert), wording::span(alert.lasted())));
         }
-        lines.truncate(2 * MOST_MEMBERS);
+        lines.truncate(MOST_LINES);
         let roots: Vec<&Alert> = open.iter().map(|(_, alert)| *alert).collect();
         let told_before = over.iter().filter(|(_, alert)| matches!(alert.due, Some((Want::End, _))));
         let mut members = Vec::new();

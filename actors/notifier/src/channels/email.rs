@@ -126,7 +126,8 @@ impl Channel for Email {
             200..300 => Outcome::delivered(None),
             400..500 => Outcome::Retry { why, wait: None },
             530 | 534 | 535 | 538 => Outcome::Stopped { why: format!("{why}; check username and password") },
-            550 | 551 | 553 => Outcome::Stopped { why: format!("{why}; check from and to") },
+            // Of this mail: spam, too big a word, one receiver that is gone. The next one may be taken.
+            550 | 551 | 553 => Outcome::Refused { why: format!("{why}; check from and to") },
             500..600 => Outcome::Refused { why },
             _ => Outcome::Unknown { why },
         }

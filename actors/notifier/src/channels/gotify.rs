@@ -113,6 +113,7 @@ impl Channel for Gotify {
                 Some(id) => Outcome::delivered(Some(Arc::from(id.to_string()))),
                 None => Outcome::of_status(answer, told),
             },
+            401 | 403 | 404 if !body["errorCode"].is_number() => Outcome::of_proxy(answer, "Gotify"),
             401 | 403 => Outcome::Stopped {
                 why: format!("Gotify refuses the token ({}): use the token of an application", said(told)),
             },

@@ -136,6 +136,11 @@ pub trait Channel {
         false
     }
 
+    /// The chat as it is configured, where chats can move.
+    fn chat(&self) -> Option<&str> {
+        None
+    }
+
     /// A request that marks an earlier message as over, where the receiver can change messages.
     fn mark(&self, marking: &Marking<'_>) -> Option<Dispatch> {
         let _ = marking;

@@ -80,6 +80,7 @@ impl Channel for Ntfy {
                 Some(id) => Outcome::delivered(Some(Arc::from(id))),
                 None => Outcome::of_status(answer, told),
             },
+            401 | 403 | 404 if !body["error"].is_string() => Outcome::of_proxy(answer, "ntfy"),
             401 | 403 => Outcome::Stopped {
                 why: format!("ntfy does not let HAIA write to the topic ({}): check token and topic", said(told)),
             },

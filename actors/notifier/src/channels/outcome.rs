@@ -88,6 +88,15 @@ impl Outcome {
         Outcome::Delivered { remote_id, pause: None }
     }
 
+    /// A 401, 403 or 404 in which the receiver's own words are missing: a proxy in front of it answered, which passes.
+    pub fn of_proxy(answer: &Answer, receiver: &str) -> Self {
+        let why = format!(
+            "it answered {} without a word of {receiver}: a proxy may be in the way, or the address is wrong",
+            answer.status
+        );
+        Outcome::Retry { why, wait: answer.retry_after() }
+    }
+
     /// What most statuses mean wherever they come from: the ones that a channel has no words of its own for.
     pub fn of_status(answer: &Answer, told: &str) -> Self {
         let status = answer.status;

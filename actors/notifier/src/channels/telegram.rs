@@ -97,6 +97,11 @@ fn tag(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 16).ok().filter(|_| is_hex)
 }
 
+/// Whether an error is the Bot API's own, not that of a proxy in front of it.
+pub fn speaks(body: &Value) -> bool {
+    body["ok"] == false && body["error_code"].is_number()
+}
+
 /// Escapes what HTML gives a meaning.
 fn escape_into(text: &str, out: &mut String) {
     for c in text.chars() {
@@ -221,6 +226,7 @@ impl Channel for Telegram {
                 }
                 None => Outcome::of_status(answer, described),
             },
+            401 | 403 | 404 if !speaks(&body) => Outcome::of_proxy(answer, "Telegram"),
             401 | 404 => Outcome::Stopped {
                 why: format!("Telegram does not know the bot ({}): check bot_token and api_base", said(described)),
             },
@@ -263,6 +269,10 @@ impl Channel for Telegram {
 
     fn knows_threads(&self) -> bool {
         true
+    }
+
+    fn chat(&self) -> Option<&str> {
+        Some(&self.config.chat_id)
     }
 
     fn mark(&self, marking: &Marking<'_>) -> Option<Dispatch> {

@@ -2,9 +2,10 @@
 
 use super::desk::Desk;
 use super::update::{Sender, Update, What, read_updates};
-use crate::channels::telegram::Telegram;
+use crate::channels::telegram::{self, Telegram};
 use crate::channels::{Answer, Channel as _, Dispatch, Outcome};
 use crate::lane::{Bucket, backoff};
+use crate::notifier::Wake;
 use crate::wire::{Transport, WireError};
 use contract::caller::{Caller, Origin, Scope};
 use contract::clock::SharedClock;
@@ -58,6 +59,8 @@ pub struct Inbox {
     pub states: Port<LoadStates>,
     /// Keeps where the last poll ended.
     pub keep: Port<KeepDeliveries>,
+    /// Has a pause of the chat kept by whoever sends to it.
+    pub(crate) wake: Port<Wake>,
     /// Brings answers into the outbox.
     pub deliver: Port<Deliver>,
     /// The alert desk and the agent, once they run.
@@ -178,9 +181,12 @@ impl Inbox {
                 if let Some(id) = body["result"]["id"].as_i64() {
                     return Me { id, name: body["result"]["username"].as_str().map(str::to_owned) };
                 }
-                if matches!(answer.status, 401 | 404) {
+                if matches!(answer.status, 401 | 404) && telegram::speaks(&body) {
                     tracing::error!(channel = %self.channel, "Telegram does not know the bot: buttons and commands do not work; check bot_token and api_base");
                     self.clock.pause(REFUSED).await;
+                }
+                if let Outcome::Limited { wait: Some(wait), .. } = self.telegram.classify(&answer) {
+                    self.clock.pause(wait).await;
                 }
             }
             failures += 1;
@@ -207,7 +213,7 @@ impl Inbox {
                 let asked = body["parameters"]["retry_after"].as_u64().map(Duration::from_secs);
                 Trouble::Wait(asked.max(answer.retry_after()).unwrap_or(CONFLICT), told)
             }
-            401 | 403 | 404 => Trouble::Wait(REFUSED, told),
+            401 | 403 | 404 if telegram::speaks(&body) => Trouble::Wait(REFUSED, told),
             _ => Trouble::Again(told),
         })
     }
@@ -228,6 +234,8 @@ impl Inbox {
                 let outcome = self.telegram.classify(&answer);
                 if let Outcome::Limited { wait: Some(wait), .. } = &outcome {
                     self.bucket.borrow_mut().pause_until(self.clock.monotonic() + *wait);
+                    // It looks by itself soon anyway.
+                    let _ = self.wake.tell(Wake);
                 }
                 if !matches!(outcome, Outcome::Delivered { .. }) {
                     tracing::debug!(channel = %self.channel, method, status = answer.status, "a call of Telegram was refused");
@@ -249,6 +257,20 @@ impl Inbox {
                 return self.bucket.borrow_mut().note(now);
             }
             self.clock.pause(ready - now + Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Whether the chat wants a pause.
+    pub(super) fn is_paused(&self) -> bool {
+        self.bucket.borrow().paused(self.clock.monotonic()).is_some()
+    }
+
+    /// Waits until the chat wants no pause any more.
+    pub(super) async fn pause_over(&self) {
+        loop {
+            let now = self.clock.monotonic();
+            let Some(until) = self.bucket.borrow().paused(now) else { return };
+            self.clock.pause(until - now + Duration::from_millis(1)).await;
         }
     }
 

@@ -161,6 +161,7 @@ impl Inbox {
             "text": crate::message::shortened(&told, POP_UP),
             "show_alert": done.is_err(),
         });
+        self.pause_over().await;
         self.call("answerCallbackQuery", answer).await;
         let (Ok(done), Some(message)) = (done, press.message) else { return };
         let now = self.clock.now();

@@ -179,7 +179,9 @@ impl Inbox {
         };
         let typing = async {
             loop {
-                self.call("sendChatAction", json!({"chat_id": said.sender.chat, "action": "typing"})).await;
+                if !self.is_paused() {
+                    self.call("sendChatAction", json!({"chat_id": said.sender.chat, "action": "typing"})).await;
+                }
                 self.clock.pause(TYPING).await;
             }
         };

@@ -134,6 +134,42 @@ fn commands_and_questions_are_answered_through_the_outbox() {
     });
 }
 
+/// What belongs to the chat waits as its messages do; what was pressed is done at once all the same.
+#[test]
+fn a_chat_that_wants_a_pause_gets_no_courtesies() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, LISTENING);
+        deliver(&notifier, with_buttons()).await;
+        pass(world, seconds(2)).await;
+        outside.telegram().faults.push_back(sim_receivers::Fault::Limited(100.0));
+        deliver(&notifier, with_buttons()).await;
+        pass(world, seconds(2)).await;
+        let message = outside.telegram().receiver.messages[0].id;
+        outside.telegram().receiver.press(5, 7, message, "a:17");
+        outside.telegram().receiver.say(5, 7, "private", "why?");
+        pass(world, seconds(60)).await;
+        assert_eq!(done(&outside).len(), 2, "{:?}", done(&outside));
+        assert_eq!(outside.telegram().receiver.answered.len(), 0);
+        assert_eq!(outside.telegram().receiver.actions, 0);
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.telegram().receiver.answered.len(), 1);
+        assert_eq!(outside.telegram().violations, [""; 0]);
+    });
+}
+
+#[test]
+fn a_pause_is_kept_before_the_bot_is_known() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        outside.telegram().receiver.hello_limited = Some(30.0);
+        start(world, &outside, LISTENING);
+        pass(world, seconds(60)).await;
+        let hellos = outside.telegram().receiver.hellos.clone();
+        assert!(hellos.len() == 2 && hellos[1] - hellos[0] >= seconds(30), "{hellos:?}");
+    });
+}
+
 #[test]
 fn another_poller_is_given_way() {
     World::run(async |world| {

@@ -6,6 +6,8 @@
 //! of a receiver before the moment it named.
 
 mod entry;
+mod health;
+mod kept;
 mod merge;
 mod pace;
 mod settle;
@@ -13,12 +15,13 @@ mod settle;
 mod tests;
 
 pub use entry::{Entry, Progress, is_empty, join, not_before};
+pub use health::FAILED;
 pub use merge::{MANY, STALE};
 pub use pace::{Bucket, backoff};
 
 use crate::channels::{Channel, Form};
 use crate::message::{Line, Message, Part, split};
-use contract::notify::{DeliveryState, OutboxRow};
+use contract::notify::{DeliveryState, NoticeKind, OutboxRow};
 use contract::store::{DeliveryNews, KeepDeliveries};
 use jiff::Timestamp;
 use std::cell::RefCell;
@@ -31,8 +34,6 @@ use std::time::Duration;
 pub const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// The most rows of a lane in memory; the others wait in the store.
 pub const MOST: usize = 5000;
-/// How long a channel must fail before an alert says so.
-pub const FAILED: Duration = Duration::from_secs(300);
 /// The most threads whose beginnings wait to be marked as over.
 const MARKS: usize = 200;
 
@@ -105,14 +106,21 @@ pub struct Lane {
     channel: Rc<dyn Channel>,
     entries: VecDeque<Entry>,
     bucket: Rc<RefCell<Bucket>>,
+    /// The pause that the store knows of.
+    kept_pause: Option<Duration>,
     progress: Option<Progress>,
     flight: Option<Flight>,
     failures: u32,
     retry_at: Option<Duration>,
     failing_since: Option<Duration>,
+    /// Messages refused one after the other, and since when.
+    refusals: u32,
+    refused_since: Option<Duration>,
     /// An outage has been: once something arrives, what waits is looked at for a digest.
     was_out: bool,
     has_changed: bool,
+    /// Whether it has another configuration than at the start.
+    is_changed: bool,
     stopped: Option<String>,
     moved_to: Rc<RefCell<Option<Arc<str>>>>,
     marks: VecDeque<Arc<str>>,
@@ -132,13 +140,17 @@ impl Lane {
             channel,
             entries: VecDeque::new(),
             bucket,
+            kept_pause: None,
             progress: None,
             flight: None,
             failures: 0,
             retry_at: None,
             failing_since: None,
+            refusals: 0,
+            refused_since: None,
             was_out: false,
             has_changed: false,
+            is_changed: false,
             stopped: None,
             moved_to: Rc::default(),
             marks: VecDeque::new(),
@@ -176,8 +188,7 @@ impl Lane {
         }
         let is_old = row.attempts > 0 || row.state == DeliveryState::Sending || age > STALE;
         self.was_out |= is_old;
-        if let Some(next_at) = row.next_at.filter(|next_at| *next_at > now.wall) {
-            let until = now.mono + Duration::try_from(next_at.duration_since(now.wall)).unwrap_or_default();
+        if let Some(until) = row.next_at.and_then(|next_at| kept::moment(next_at, now)) {
             if row.last_error.as_deref().is_some_and(|why| why.starts_with(settle::ASKED_TO_WAIT)) {
                 self.bucket.borrow_mut().pause_until(until);
             } else {
@@ -192,21 +203,10 @@ impl Lane {
         self.has_changed = true;
     }
 
-    /// Takes over what was kept of the lane before the start.
-    pub fn restore(&mut self, state: &str, kept: &str) {
-        match state {
-            "progress" => self.progress = serde_json::from_str(kept).ok(),
-            "marks" => self.marks = serde_json::from_str::<Vec<Arc<str>>>(kept).unwrap_or_default().into(),
-            "chat" => {
-                self.moved_to.replace(Some(kept.into()));
-            }
-            _ => {}
-        }
-    }
-
     /// What is to be done now, and what must be stored before it.
     pub fn next(&mut self, now: Now, new_id: &mut dyn FnMut() -> String) -> (KeepDeliveries, Next) {
         let mut keep = KeepDeliveries::default();
+        self.keep_pause(now, &mut keep);
         if self.flight.is_some() {
             return (keep, Next::Idle);
         }
@@ -273,7 +273,11 @@ impl Lane {
             entry.row.state = DeliveryState::Sending;
             keep.news.push(entry.news());
         }
-        let limits = self.channel.limits(progress.form);
+        let mut limits = self.channel.limits(progress.form);
+        if entry.row.notice.kind == NoticeKind::Digest {
+            // It stands for messages that are told nowhere else: as many parts as it takes.
+            limits.parts = usize::MAX;
+        }
         let mut message = Message::of(&entry.row.notice);
         for title in entry.told_with.iter().filter(|title| **title != message.title) {
             message.lines.push(Line::quiet(format!("Not told before: {title}")));
@@ -344,28 +348,6 @@ impl Lane {
         }
     }
 
-    /// What the desk should be told: why the channel fails, if it has for long enough or for good.
-    pub fn trouble(&self, now: Now) -> Option<&str> {
-        let has_failed = self.failing_since.is_some_and(|since| now.mono.saturating_sub(since) >= FAILED);
-        let last = self.counts.last_error.as_deref().unwrap_or("it does not answer");
-        self.stopped.as_deref().or(has_failed.then_some(last))
-    }
-
-    /// The state as a word, and when the next attempt may be.
-    pub fn state(&self, now: Now) -> (&'static str, Option<Timestamp>) {
-        let paused = self.bucket.borrow().paused(now.mono);
-        let until = self.retry_at.filter(|_| !self.entries.is_empty()).max(paused).filter(|until| *until > now.mono);
-        let next = until.map(|until| not_before(now.wall, until - now.mono));
-        let state = match self {
-            Lane { stopped: Some(_), .. } => "refused",
-            _ if paused.is_some() => "limited",
-            Lane { failures: 1.., .. } => "retrying",
-            _ if self.counts.last_sent.is_some() => "ok",
-            _ => "idle",
-        };
-        (state, next)
-    }
-
     /// The ids of the rows that wait.
     pub fn ids(&self) -> HashSet<Arc<str>> {
         self.entries.iter().map(|entry| Arc::clone(&entry.row.id)).collect()
@@ -381,19 +363,16 @@ impl Lane {
         self.flight.is_some()
     }
 
-    /// Goes on with a changed channel, as if nothing had failed.
-    pub fn change(&mut self, channel: Rc<dyn Channel>) -> KeepDeliveries {
-        *self.bucket.borrow_mut() = Bucket::new(channel.pace());
+    /// Goes on with a changed channel, as if nothing had failed; but who wanted a pause gets it.
+    pub fn change(&mut self, channel: Rc<dyn Channel>) {
+        self.bucket.borrow_mut().change(channel.pace());
+        if self.channel.chat() != channel.chat() {
+            self.moved_to.take();
+        }
         self.channel = channel;
+        self.is_changed = true;
         (self.failures, self.retry_at, self.failing_since, self.stopped) = (0, None, None, None);
-        let moved = self.moved_to.take();
-        let states = moved.map(|_| (self.state_name("chat"), None));
-        KeepDeliveries { states: states.into_iter().collect(), ..KeepDeliveries::default() }
-    }
-
-    /// Whether the receiver refuses everything.
-    pub fn is_stopped(&self) -> bool {
-        self.stopped.is_some()
+        (self.refusals, self.refused_since) = (0, None);
     }
 
     /// Gives up whatever waits: the channel is gone.
@@ -406,12 +385,9 @@ impl Lane {
         }
         keep
     }
-
-    /// The name of one of its kept states.
-    pub fn state_name(&self, state: &str) -> Arc<str> {
-        format!("{}/{state}", self.name).into()
-    }
 }
 
 /// How the reason of a dead letter begins that died because its whole channel was refused.
 pub const STOPPED: &str = "the channel is refused: ";
+/// How that of the row begins with which the channel was refused: it may be the reason itself.
+pub const STOPPED_WITH: &str = "the channel is refused since this message: ";

@@ -20,6 +20,11 @@ impl Bucket {
         Self { pace, recent: VecDeque::new(), paused_until: None }
     }
 
+    /// Goes on at another pace.
+    pub fn change(&mut self, pace: Pace) {
+        self.pace = pace;
+    }
+
     /// Notes a request.
     pub fn note(&mut self, now: Duration) {
         self.recent.push_back(now);

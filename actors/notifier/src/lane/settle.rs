@@ -1,7 +1,7 @@
 //! What an outcome makes of the row that was sent and of its lane. Pure.
 
 use super::entry::{Progress, not_before};
-use super::{Entry, Flight, Lane, MARKS, Now, backoff};
+use super::{Entry, Flight, Lane, Now, STOPPED_WITH, backoff};
 use crate::channels::Outcome;
 use contract::notify::{DeliveryState, NoticeKind};
 use contract::store::KeepDeliveries;
@@ -72,31 +72,39 @@ impl Lane {
             }
             // A receiver that does not say how long is left alone longer and longer, like one that failed.
             Outcome::Limited { wait: None, why } => self.again(entry, progress, why, None, now, jitter, &mut keep),
-            Outcome::Plainer { why } if progress.form.is_plain => self.refuse(entry, why, &mut keep),
+            Outcome::Plainer { why } if progress.form.is_plain => self.refuse(entry, why, now, &mut keep),
             Outcome::Plainer { why } => {
                 let before = self.channel.limits(progress.form).budget;
                 progress.form.is_plain = true;
                 let is_new_split = self.channel.limits(progress.form).budget != before;
                 self.try_form(entry, progress, is_new_split, why, &mut keep);
             }
-            Outcome::TooLong { why } if progress.form.halvings >= HALVINGS => self.refuse(entry, why, &mut keep),
+            Outcome::TooLong { why } if progress.form.halvings >= HALVINGS => self.refuse(entry, why, now, &mut keep),
             Outcome::TooLong { why } => {
                 progress.form.halvings += 1;
                 self.try_form(entry, progress, true, why, &mut keep);
             }
             Outcome::Moved { chat } if self.moved_to.borrow().as_ref() == Some(&chat) => {
-                self.refuse(entry, format!("it says that the chat moved to {chat}, where it already is"), &mut keep);
+                self.refuse(
+                    entry,
+                    format!("it says that the chat moved to {chat}, where it already is"),
+                    now,
+                    &mut keep,
+                );
             }
             Outcome::Moved { chat } => {
-                keep.states.push((self.state_name("chat"), Some(chat.to_string())));
-                self.moved_to.replace(Some(chat));
+                self.keep_chat(chat, &mut keep);
                 self.put_back(entry, progress, "the chat has moved".to_owned(), &mut keep);
             }
-            Outcome::Refused { why } => self.refuse(entry, why, &mut keep),
+            Outcome::Refused { why } => self.refuse(entry, why, now, &mut keep),
             Outcome::Stopped { why } => {
                 self.failing_since.get_or_insert(now.mono);
                 self.stopped = Some(why.clone());
-                self.refuse(entry, format!("{}{why}", super::STOPPED), &mut keep);
+                let before = entry.row.last_error.as_deref().unwrap_or_default();
+                // Twice is enough: another try would be a third.
+                let is_first = !before.starts_with(STOPPED_WITH);
+                let why = if is_first { format!("{STOPPED_WITH}{why}") } else { why };
+                self.refuse(entry, why, now, &mut keep);
             }
         }
         keep
@@ -107,6 +115,7 @@ impl Lane {
         self.was_out |= self.failures > 0;
         self.failures = 0;
         self.failing_since = None;
+        (self.refusals, self.refused_since) = (0, None);
         self.retry_at = None;
         self.stopped = None;
         self.counts.last_sent = Some(now.haia);
@@ -183,41 +192,13 @@ impl Lane {
         self.progress = Some(progress);
     }
 
-    fn refuse(&mut self, entry: Entry, why: String, keep: &mut KeepDeliveries) {
+    fn refuse(&mut self, entry: Entry, why: String, now: Now, keep: &mut KeepDeliveries) {
+        self.refusals += 1;
+        self.refused_since.get_or_insert(now.mono);
         self.failed(&why);
         keep.states.push((self.state_name("progress"), None));
         let news = self.bury(entry, why);
         keep.news.push(news);
-    }
-
-    fn keep_progress(&self, progress: &Progress, keep: &mut KeepDeliveries) {
-        // A progress is numbers and short texts: it can always be written.
-        keep.states.push((self.state_name("progress"), serde_json::to_string(progress).ok()));
-    }
-
-    fn forget_progress(&self, progress: &Progress, keep: &mut KeepDeliveries) {
-        if !progress.sent.is_empty() || progress.form != Default::default() {
-            keep.states.push((self.state_name("progress"), None));
-        }
-    }
-
-    fn remember_mark(&mut self, thread: &Arc<str>, keep: &mut KeepDeliveries) {
-        if self.marks.contains(thread) {
-            return;
-        }
-        if self.marks.len() >= MARKS {
-            self.marks.pop_front();
-        }
-        self.marks.push_back(Arc::clone(thread));
-        self.keep_marks(keep);
-    }
-
-    fn keep_marks(&self, keep: &mut KeepDeliveries) {
-        let kept = match self.marks.is_empty() {
-            true => None,
-            false => serde_json::to_string(&self.marks).ok(),
-        };
-        keep.states.push((self.state_name("marks"), kept));
     }
 
     /// Says what became of the marking that was under way; `None` when there was nothing to mark. It is a courtesy: after three failures
@@ -233,8 +214,10 @@ impl Lane {
             }
             Some(Outcome::Retry { wait, .. }) => {
                 self.mark_failures += 1;
-                let wait = backoff(self.mark_failures, jitter).max(wait.unwrap_or_default());
-                self.retry_at = Some(now.mono + wait);
+                if let Some(asked) = wait {
+                    self.bucket.borrow_mut().pause_until(now.mono + asked);
+                }
+                self.retry_at = Some(now.mono + backoff(self.mark_failures, jitter));
                 self.mark_failures >= 3
             }
             Some(Outcome::Unknown { .. }) => {

@@ -137,6 +137,68 @@ fn waits_survive_in_the_rows() {
     }
 }
 
+fn limited(wait: u64) -> Outcome {
+    Outcome::Limited { wait: Some(seconds(wait)), why: "slow".to_owned() }
+}
+
+/// What the lane wants kept of a pause until a minute after the beginning.
+fn kept_pause(lane: &mut Lane) -> Option<String> {
+    let kept = lane.next(at(1), &mut String::new).0.states.into_iter().find(|(name, _)| &**name == "phone/pause");
+    kept.and_then(|(_, until)| until)
+}
+
+#[test]
+fn a_pause_outlasts_the_row_that_met_it() {
+    let minute = at(60).wall.to_string();
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    lane.settle(limited(60), 1, at(0), 0.5);
+    assert_eq!(kept_pause(&mut lane).as_deref(), Some(minute.as_str()));
+    assert_eq!(kept_pause(&mut lane), None, "once");
+    // Its end tells it as well: what is left of the row is nothing.
+    let mut lane = telegram();
+    lane.restore("pause", &minute, at(5));
+    lane.admit(row("b", alert(1, true)), Duration::ZERO, at(5));
+    assert_eq!(send(&mut lane, at(59)).0, "wait 60");
+    assert_eq!(kept_pause(&mut lane), None, "it is kept already");
+
+    let mut lane = telegram();
+    lane.restore("pause", "2096-01-01T00:00:00Z", at(0));
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    assert_eq!(send(&mut lane, at(5)).0, "wait 86400", "a clock that was set back is no reason to wait for ever");
+}
+
+#[test]
+fn what_marking_and_other_calls_were_told_to_wait_counts_too() {
+    let mut lane = telegram();
+    lane.restore("marks", r#"["thread"]"#, at(0));
+    assert_eq!(send(&mut lane, at(0)).0, "mark thread");
+    lane.marked(Some(limited(60)), at(0), 0.5);
+    assert!(kept_pause(&mut lane).is_some());
+
+    let mut lane = telegram();
+    lane.restore("marks", r#"["thread"]"#, at(0));
+    send(&mut lane, at(0));
+    lane.marked(Some(Outcome::Retry { why: "busy".to_owned(), wait: Some(seconds(60)) }), at(0), 0.5);
+    assert!(kept_pause(&mut lane).is_some());
+
+    let lane = &mut telegram();
+    lane.bucket().borrow_mut().pause_until(seconds(60));
+    assert!(kept_pause(lane).is_some(), "an inbox was told to wait");
+}
+
+#[test]
+fn a_pause_outlasts_a_change_of_the_configuration() {
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    lane.settle(limited(60), 1, at(0), 0.5);
+    lane.change(Rc::clone(telegram().channel()));
+    assert_eq!(send(&mut lane, at(5)).0, "wait 60");
+    assert_eq!(send(&mut lane, at(60)).0, "a");
+}
+
 #[test]
 fn a_backlog_is_a_digest_only_after_an_outage() {
     let fill = |lane: &mut Lane, age| {
@@ -168,6 +230,24 @@ fn a_backlog_is_a_digest_only_after_an_outage() {
     assert_eq!(merged(&send(&mut lane, at(5)).1), 0, "a program gets every event");
 }
 
+/// Whatever a digest takes the place of is told in it: what it lists is nowhere else any more.
+#[test]
+fn a_digest_leaves_nothing_out() {
+    let mut lane = telegram();
+    for number in 0..2000 {
+        lane.admit(row(&format!("r{number:04}"), alert(number, false)), Duration::ZERO, at(0));
+    }
+    send(&mut lane, at(0));
+    lane.settle(retry(), 1, at(0), 0.0);
+    send(&mut lane, at(5));
+    lane.settle(good(), 1, at(5), 0.5);
+    let (_, Next::Send(attempt)) = lane.next(at(10), &mut || "new".to_owned()) else { panic!("nothing to send") };
+    let text: Vec<String> = attempt.parts.iter().flat_map(|part| part.lines.iter().map(Line::text)).collect();
+    let is_told = |number: &u64| text.iter().any(|line| line.contains(&format!("vm-{number:03} crashed")));
+    assert_eq!((1..2000).find(|number| !is_told(number)), None, "of {} parts", attempt.parts.len());
+    assert!(text.iter().all(|line| line.contains("crashed")), "each line is whole");
+}
+
 fn lane_of_webhook() -> Lane {
     lane(r#"{"kind":"webhook","url":"http://x"}"#)
 }
@@ -188,6 +268,25 @@ fn an_unlimited_limit_waits_longer_and_longer() {
         now += 1000;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16]);
+}
+
+/// One bad message must not shut a channel again and again.
+#[test]
+fn what_was_refused_with_its_channel_gets_one_more_try() {
+    let gone = || Outcome::Stopped { why: "gone".to_owned() };
+    let mut lane = telegram();
+    lane.admit(row("a", alert(1, false)), Duration::ZERO, at(0));
+    lane.admit(row("b", alert(2, false)), Duration::ZERO, at(0));
+    send(&mut lane, at(0));
+    let first = lane.settle(gone(), 1, at(0), 0.5).news.remove(0);
+    let second = send(&mut lane, at(5)).1.news.remove(0);
+    let why = |news: &DeliveryNews| news.last_error.clone().unwrap();
+    assert!(why(&first).starts_with(STOPPED_WITH) && why(&second).starts_with(STOPPED), "{first:?} {second:?}");
+    let mut lane = telegram();
+    let again = OutboxRow { last_error: first.last_error.clone(), attempts: 1, ..row("a", alert(1, false)) };
+    lane.admit(again, Duration::ZERO, at(10));
+    send(&mut lane, at(10));
+    assert_eq!(why(&lane.settle(gone(), 1, at(10), 0.5).news[0]), "gone", "and no third");
 }
 
 #[test]
@@ -213,6 +312,30 @@ fn forms_get_plainer_and_smaller_until_nothing_is_left() {
     assert_eq!(forms.len(), forms.iter().collect::<std::collections::HashSet<_>>().len(), "no form twice: {forms:?}");
     assert_eq!(dead.last_error.as_deref(), Some("too long"));
     assert_eq!(lane.counts.dead, 1);
+}
+
+#[test]
+fn a_channel_that_refuses_every_message_is_in_trouble() {
+    let refused = || Outcome::Refused { why: "spam".to_owned() };
+    let mut lane = telegram();
+    for number in 0..3 {
+        assert_eq!((lane.trouble(at(number * 10)), lane.state(at(number * 10)).0), (None, "idle"), "{number}");
+        lane.admit(row(&format!("r{number}"), alert(number, false)), Duration::ZERO, at(number * 10));
+        send(&mut lane, at(number * 10));
+        lane.settle(refused(), 1, at(number * 10), 0.5);
+    }
+    assert_eq!((lane.trouble(at(30)), lane.state(at(30)).0), (Some("spam"), "failing"));
+    lane.admit(row("s", alert(9, false)), Duration::ZERO, at(40));
+    send(&mut lane, at(40));
+    lane.settle(good(), 1, at(40), 0.5);
+    assert_eq!((lane.trouble(at(400)), lane.state(at(400)).0), (None, "ok"));
+    // One odd message is none, however long nothing comes after it.
+    for (number, trouble) in [(0, None), (1, Some("spam"))] {
+        lane.admit(row(&format!("t{number}"), alert(number, false)), Duration::ZERO, at(500));
+        send(&mut lane, at(500 + number * 10));
+        lane.settle(refused(), 1, at(500 + number * 10), 0.5);
+        assert_eq!((lane.trouble(at(799)), lane.trouble(at(900))), (None, trouble));
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ use jiff::tz::TimeZone;
 
 /// The longest title, in characters; a longer one is repeated whole below.
 const TITLE: usize = 200;
+/// The most alerts that are listed; a program gets them all.
+const MEMBERS: usize = 40;
 /// The most names in a list of what is affected.
 const NAMES: usize = 60;
 
@@ -98,10 +100,11 @@ impl Message {
                 below.push(Line::quiet(label(only)));
             }
             [only] if notice.more == 0 => single(only, &whole, notice, &zone, &mut below),
-            members => several(members, notice, &zone, &mut below),
+            members => several(&members[..members.len().min(MEMBERS)], notice, &zone, &mut below),
         }
-        if notice.more > 0 {
-            below.push(Line::quiet(format!("and {} more", notice.more)));
+        let more = notice.more as usize + notice.members.len().saturating_sub(MEMBERS);
+        if more > 0 {
+            below.push(Line::quiet(format!("and {more} more")));
         }
         if let Some(text) = &notice.text {
             below.extend(inline::lines(text));

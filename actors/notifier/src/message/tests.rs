@@ -46,6 +46,17 @@ fn shown(notice: &Notice) -> String {
     format!("{}{}\n{}", message.mark.prefix(), message.title, lines.join("\n"))
 }
 
+/// A program gets every member; a person reads so many.
+#[test]
+fn a_long_list_is_cut_for_people_and_says_so() {
+    let mut told = notice(NoticeKind::Opened, Severity::Critical, "60 guests crashed");
+    told.members.extend((0..60).map(|number| member(number, &format!("vm-{number:03}"), "crashed")));
+    told.more = 2;
+    let shown = shown(&told);
+    assert_eq!(shown.matches("crashed").count(), 41, "{shown}");
+    assert!(shown.ends_with("\nand 22 more"), "{shown}");
+}
+
 #[test]
 fn one_alert_says_what_which_since_when_and_why() {
     let mut told = notice(NoticeKind::Opened, Severity::Critical, "web-01 (101) crashed");

@@ -235,6 +235,7 @@ impl Handle<Attempted> for Notifier {
         };
         let lane = &mut self.posts[at].lane;
         let (was_stopped, had_sent) = (lane.is_stopped(), lane.counts.last_sent.is_some());
+        let was_in_trouble = lane.trouble(now).is_some();
         let keep = match attempted.result {
             Attempt::NotMade => {
                 lane.put_off(now);
@@ -247,11 +248,11 @@ impl Handle<Attempted> for Notifier {
             Attempt::Mark(outcome) => lane.marked(outcome, now, jitter),
         };
         let has_begun_to_work = (was_stopped && !lane.is_stopped()) || (!had_sent && lane.counts.last_sent.is_some());
-        let is_news = has_begun_to_work || was_stopped != lane.is_stopped();
+        let is_news = has_begun_to_work || was_in_trouble != lane.trouble(now).is_some();
         let has_room = lane.has_overflow && lane.waiting() < crate::lane::MOST / 2;
         self.note_ends(&keep, now);
         self.advance(at, keep, context);
-        if was_stopped && has_begun_to_work {
+        if has_begun_to_work {
             self.reload(true, context);
         } else if has_room {
             self.reload(false, context);

@@ -2,7 +2,7 @@
 
 use crate::lane::{is_empty, join};
 use contract::store::KeepDeliveries;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The most rows that are remembered while the store does not take them.
@@ -56,6 +56,11 @@ impl Journal {
         let surplus = keep.news.len().saturating_sub(MOST);
         keep.news.drain(..surplus);
         self.unsaved = keep;
+    }
+
+    /// The rows and states of which the store may not know the newest.
+    pub(super) fn unsaved(&self) -> HashSet<Arc<str>> {
+        self.latest.keys().cloned().chain(keys(&self.unsaved)).collect()
     }
 
     /// What waits to be stored.

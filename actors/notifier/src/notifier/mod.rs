@@ -116,7 +116,7 @@ pub struct Observed {
 }
 
 /// Time to look at every lane.
-struct Wake;
+pub(crate) struct Wake;
 
 impl Msg for Wake {
     type Reply = ();
@@ -195,7 +195,7 @@ impl Notifier {
         }
         for post in &mut kept {
             if let Some(new) = config.channels.get(&*post.lane.name).filter(|new| **new != post.config) {
-                crate::lane::join(&mut keep, post.lane.change(channel(new)));
+                post.lane.change(channel(new));
                 post.config = new.clone();
                 post.transport = (self.ports.transport)(new);
                 post.listening = None;
@@ -248,6 +248,7 @@ impl Notifier {
                 ids: Arc::clone(&self.ports.ids),
                 states: self.ports.states.clone(),
                 keep: self.ports.keep.clone(),
+                wake: context.mailbox().port(MailboxLane::Interactive),
                 deliver: context.mailbox().port(MailboxLane::Interactive),
                 desk: Arc::clone(&self.ports.desk),
                 timezone: Arc::clone(&self.ports.timezone),
@@ -358,7 +359,17 @@ impl Notifier {
 
     /// Whoever waits for a test is told, and an older answer of the store will not bring these rows back.
     fn note_ends(&mut self, keep: &KeepDeliveries, now: Now) {
-        self.ended.retain(|_, ended| now.mono.saturating_sub(*ended) < 2 * BEAT + PATIENCE);
+        let is_past = |ended: &Duration| now.mono.saturating_sub(*ended) >= 2 * BEAT + PATIENCE;
+        if self.ended.values().any(is_past) {
+            // What the store does not know yet it would bring back: those stay until it does, and a while longer.
+            let unsaved = self.journal.unsaved();
+            self.ended.retain(|id, ended| {
+                if unsaved.contains(id) {
+                    *ended = now.mono;
+                }
+                !is_past(ended)
+            });
+        }
         for news in &keep.news {
             let is_over = match news.state {
                 DeliveryState::Sent | DeliveryState::Dead | DeliveryState::Merged => true,

@@ -1,11 +1,12 @@
 //! Reading the outbox: at the start, after a change, and every half minute in case a word of new rows was lost.
 
 use super::{Notifier, PATIENCE, STORE, bring};
-use crate::lane::{GIVE_UP, STOPPED};
+use crate::lane::{GIVE_UP, Now, STOPPED, STOPPED_WITH};
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Lane, Msg};
 use contract::notify::{DeliveryState, NoticeKind, OutboxRow};
 use contract::store::{DeliveryNews, KeepDeliveries, LoadOutbox, LoadStates, ReadDeadLetters, StoreError};
+use jiff::Timestamp;
 use runtime::{Context, Handle, Reply};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(super) fn test_result(news: &DeliveryNews) -> Result<String, Failure> {
         }),
         _ => {
             let why = news.last_error.clone().unwrap_or_else(|| "it was not sent".to_owned());
-            let why = why.strip_prefix(STOPPED).map(str::to_owned).unwrap_or(why);
+            let bare = why.strip_prefix(STOPPED).or_else(|| why.strip_prefix(STOPPED_WITH));
+            let why = bare.map(str::to_owned).unwrap_or(why);
             Err(Failure::new(FailureClass::Unreachable, why))
         }
     }
@@ -99,15 +101,20 @@ impl Notifier {
         });
     }
 
+    /// The rows in every lane.
+    fn waiting(&self) -> HashSet<Arc<str>> {
+        self.posts.iter().flat_map(|post| post.lane.ids()).collect()
+    }
+
     /// Takes rows of the store into their lanes; rows without one are given up.
     fn admit(&mut self, rows: Vec<OutboxRow>, keep: &mut KeepDeliveries) {
         let now = self.now();
-        let known: HashSet<Arc<str>> = self.posts.iter().flat_map(|post| post.lane.ids()).collect();
+        let known = self.waiting();
         for row in rows {
             if self.ended.contains_key(&row.id) || known.contains(&row.id) {
                 continue;
             }
-            let age = Duration::try_from(now.haia.duration_since(row.queued_at)).unwrap_or_default();
+            let age = age(&row, now);
             match self.post(&row.channel) {
                 Some(post) => post.lane.admit(row, age, now),
                 None => keep.news.push(homeless(&row)),
@@ -120,6 +127,10 @@ impl Notifier {
         let now = self.now();
         let mut keep = KeepDeliveries::default();
         for row in rows {
+            // Whoever stored it may have stored it twice: it was found in the store meanwhile, and is done.
+            if self.ended.contains_key(&row.id) {
+                continue;
+            }
             match self.post(&row.channel) {
                 Some(post) => post.lane.admit(row, Duration::ZERO, now),
                 None => keep.news.push(homeless(&row)),
@@ -133,11 +144,14 @@ impl Notifier {
         let now = self.now();
         let mut keep = KeepDeliveries::default();
         let mut revived = Vec::new();
-        for row in dead {
+        let known = self.waiting();
+        // What lives already was still dead when the store was asked.
+        for row in dead.iter().filter(|row| !known.contains(&row.id)) {
             let Some(post) = self.post(&row.channel) else { continue };
-            let age = Duration::try_from(now.haia.duration_since(row.queued_at)).unwrap_or_default();
-            let was_refused = row.last_error.as_deref().is_some_and(|why| why.starts_with(STOPPED));
-            if !was_refused || post.lane.is_stopped() || age > GIVE_UP || row.notice.kind == NoticeKind::Test {
+            let age = age(row, now);
+            let why = row.last_error.as_deref().unwrap_or_default();
+            let may_live = why.starts_with(STOPPED) || (why.starts_with(STOPPED_WITH) && post.lane.may_retry_refused());
+            if !may_live || post.lane.is_stopped() || age > GIVE_UP || row.notice.kind == NoticeKind::Test {
                 continue;
             }
             post.lane.counts.dead = post.lane.counts.dead.saturating_sub(1);
@@ -156,6 +170,17 @@ impl Notifier {
         revived.sort_by(|one, other| one.id.cmp(&other.id));
         (revived, keep)
     }
+}
+
+/// How old a row is in real time, which is what receivers and people live in; HAIA's may run faster. The id knows: it is a UUID of version 7.
+fn age(row: &OutboxRow, now: Now) -> Duration {
+    let is_uuid = row.id.len() == 32 && row.id.as_bytes()[12] == b'7';
+    let made = row.id.get(..12).filter(|_| is_uuid).and_then(|head| i64::from_str_radix(head, 16).ok());
+    let age = match made.and_then(|made| Timestamp::from_millisecond(made).ok()) {
+        Some(made) => now.wall.duration_since(made),
+        None => now.haia.duration_since(row.queued_at),
+    };
+    Duration::try_from(age).unwrap_or_default()
 }
 
 fn homeless(row: &OutboxRow) -> DeliveryNews {
@@ -210,11 +235,12 @@ impl Handle<Loaded> for Notifier {
                 return Reply::Now(());
             }
         };
+        let now = self.now();
         for (name, kept) in loaded.states.unwrap_or_default() {
             if let Some((channel, state)) = name.rsplit_once('/')
                 && let Some(post) = self.post(channel)
             {
-                post.lane.restore(state, &kept);
+                post.lane.restore(state, &kept, now);
             }
         }
         let mut keep = KeepDeliveries::default();

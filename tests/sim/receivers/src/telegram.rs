@@ -45,6 +45,10 @@ pub struct Telegram {
     pub longest: usize,
     /// Answers 409 so many times more.
     pub conflicts: u32,
+    /// Answers 429 with so many seconds when it is asked once more who the bot is.
+    pub hello_limited: Option<f64>,
+    /// When it was asked who the bot is.
+    pub hellos: Vec<Duration>,
     /// When updates were asked for.
     pub polls: Vec<Duration>,
     updates: Vec<Value>,
@@ -219,7 +223,13 @@ impl Receiver for Telegram {
             Some("sendMessage") => self.send(now, &body),
             Some("editMessageText") => self.edit(&body),
             Some("getUpdates") => return self.poll(now, &body),
-            Some("getMe") => good(&json!({"id": 42, "is_bot": true, "username": "haia_bot"})),
+            Some("getMe") => {
+                self.hellos.push(now);
+                if let Some(seconds) = self.hello_limited.take() {
+                    return Some(self.limited(seconds));
+                }
+                good(&json!({"id": 42, "is_bot": true, "username": "haia_bot"}))
+            }
             Some("answerCallbackQuery") => {
                 self.answered.push(body);
                 good(&json!(true))

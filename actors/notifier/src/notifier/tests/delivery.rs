@@ -162,6 +162,40 @@ fn a_chat_that_moved_is_found_also_after_a_restart() {
 }
 
 #[test]
+fn another_chat_in_the_configuration_is_not_where_the_old_one_moved_to() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, TELEGRAM);
+        outside.telegram().receiver.moved.push(("7".to_owned(), -1007));
+        deliver(&notifier, alert(1, false)).await;
+        pass(world, seconds(5)).await;
+        let chats = |outside: &Outside| -> Vec<String> {
+            outside.telegram().receiver.messages.iter().map(|message| message.chat.clone()).collect()
+        };
+        let other = TELEGRAM.replace("\"7\"", "\"8\"");
+        let mut notifier = notifier;
+        for (number, config) in [(2, other.as_str()), (3, TELEGRAM)] {
+            world.supervision.stop("notifier");
+            world.settle().await;
+            notifier = start(world, &outside, config);
+            deliver(&notifier, alert(number, false)).await;
+            pass(world, seconds(5)).await;
+        }
+        assert_eq!(chats(&outside), ["-1007", "8", "-1007"]);
+        assert_eq!(outside.telegram().attempts.len(), 4, "the move is known still");
+        let people = TELEGRAM.replace("}}", ",\"allowed_users\":[5]}}");
+        for (number, config) in [(4, people), (5, other)] {
+            let config = Arc::new(serde_json::from_str::<crate::Config>(&config).unwrap());
+            notifier.port(Lane::Control).ask(Reconfigure(config), seconds(1)).await.unwrap();
+            deliver(&notifier, alert(number, false)).await;
+            pass(world, seconds(5)).await;
+        }
+        assert_eq!(chats(&outside), ["-1007", "8", "-1007", "-1007", "8"]);
+        assert_eq!(outside.telegram().attempts.len(), 6);
+    });
+}
+
+#[test]
 fn a_receiver_that_refuses_for_good_is_left_alone_until_somebody_changes_something() {
     World::run(async |world| {
         let outside: Arc<Outside> = Arc::default();
@@ -206,6 +240,36 @@ fn a_receiver_that_refuses_for_good_is_left_alone_until_somebody_changes_somethi
             (&*cleared.scope, over.raised(), &*over.summary),
             ("channel/discord", None, "delivers messages again")
         );
+    });
+}
+
+/// The message that was refused itself waits until the channel has shown that it works; those that waited behind it do not.
+#[test]
+fn a_restart_does_not_send_what_was_refused_again() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        outside.discord().receiver.is_gone = true;
+        for number in 0..3 {
+            deliver_to(&notifier, alert(number, false), &["discord"]).await;
+        }
+        pass(world, seconds(10)).await;
+        world.supervision.stop("notifier");
+        world.settle().await;
+        start(world, &outside, ALL);
+        pass(world, seconds(10)).await;
+        let sent = |outside: &Outside| -> Vec<String> {
+            let told = |body: &[u8]| String::from_utf8_lossy(body)[..].split("vm-").nth(1).unwrap()[..3].to_owned();
+            outside.discord().attempts.iter().map(|(_, request)| told(&request.body)).collect()
+        };
+        assert_eq!(sent(&outside), ["000", "001"]);
+        world.supervision.stop("notifier");
+        world.settle().await;
+        outside.discord().receiver.is_gone = false;
+        start(world, &outside, ALL);
+        pass(world, seconds(10)).await;
+        assert_eq!(sent(&outside), ["000", "001", "002", "000", "001"], "it works again: now they may be tried");
+        assert!(outside.rows.lock().unwrap().values().all(|row| row.state == DeliveryState::Sent));
     });
 }
 

@@ -74,6 +74,48 @@ fn an_opening_and_its_end_that_both_wait_become_one_message() {
     });
 }
 
+/// A proxy in front of a self-hosted server that is being set up answers 404 or 403 for a while: that is an outage, not the server's word.
+#[test]
+fn a_proxys_refusals_pass() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, TELEGRAM);
+        outside.telegram().faults.extend([401, 403, 404].map(Fault::Status));
+        for number in 0..3 {
+            deliver(&notifier, alert(number, false)).await;
+        }
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.texts().len(), 3);
+        assert!(outside.rows.lock().unwrap().values().all(|row| row.state == DeliveryState::Sent));
+    });
+}
+
+#[test]
+fn a_channel_that_refuses_every_message_is_reported_and_then_taken_back() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        outside.hook().outage = Some(Fault::Status(400));
+        let raised = |outside: &Outside| -> Vec<bool> {
+            let reports = outside.reports.lock().unwrap();
+            let judged = reports.iter().flat_map(|report| &report.judged);
+            judged
+                .filter(|judged| &*judged.scope == "channel/hook")
+                .map(|it| it.findings[0].raised().is_some())
+                .collect()
+        };
+        for number in 0..3 {
+            deliver(&notifier, alert(number, false)).await;
+        }
+        pass(world, seconds(5)).await;
+        assert_eq!(raised(&outside), [true]);
+        outside.hook().outage = None;
+        deliver(&notifier, alert(7, false)).await;
+        pass(world, seconds(5)).await;
+        assert_eq!(raised(&outside), [true, false]);
+    });
+}
+
 #[test]
 fn after_a_day_a_row_is_given_up_and_seen() {
     World::run(async |world| {
@@ -120,6 +162,43 @@ fn rows_whose_word_was_lost_are_found_in_the_store() {
         queue(world, &outside, [alert(1, false)], "telegram");
         pass(world, seconds(35)).await;
         assert_eq!(outside.texts().len(), 1);
+    });
+}
+
+/// The desk stored a row, took it for not stored, and stored and told it again after it had been found and sent.
+#[test]
+fn a_row_that_was_sent_is_not_sent_again_when_its_word_comes_late() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        pass(world, seconds(1)).await;
+        let rows = queue(world, &outside, [alert(1, false)], "hook");
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.hook().attempts.len(), 1);
+        tell(&notifier, rows);
+        pass(world, seconds(10)).await;
+        assert_eq!(outside.hook().attempts.len(), 1);
+    });
+}
+
+#[test]
+fn a_row_that_was_sent_is_not_sent_again_while_the_store_takes_nothing() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        let notifier = start(world, &outside, ALL);
+        pass(world, seconds(1)).await;
+        outside.hook().faults.push_back(Fault::Hang);
+        deliver_to(&notifier, alert(1, false), &["hook"]).await;
+        pass(world, seconds(10)).await;
+        // It answers within 20 s that it has no answer; the next attempt arrives, and just then the disk is full.
+        *outside.breaks_after_sent.lock().unwrap() = true;
+        pass(world, seconds(600)).await;
+        assert!(*outside.is_store_broken.lock().unwrap(), "the store never broke");
+        assert_eq!(outside.hook().attempts.len(), 2);
+        *outside.is_store_broken.lock().unwrap() = false;
+        pass(world, seconds(60)).await;
+        assert_eq!(outside.hook().attempts.len(), 2);
+        assert_eq!(outside.state_of("vm-001 crashed", "hook"), DeliveryState::Sent);
     });
 }
 

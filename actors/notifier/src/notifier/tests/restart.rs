@@ -1,6 +1,7 @@
 //! The power is cut after every single step: nothing is lost, at most one message per channel comes twice and says so, order is kept.
 
 use super::support::*;
+use contract::clock::Clock as _;
 use contract::notify::DeliveryState;
 use runtime::world::World;
 use sim_receivers::Fault;
@@ -104,6 +105,79 @@ fn a_wait_outlasts_a_restart() {
         pass(world, seconds(60)).await;
         assert_eq!(outside.telegram().violations, [""; 0]);
         assert_eq!(outside.texts().len(), 1);
+    });
+}
+
+/// The row that met the limit is told by its end, an edit met it, or a call of the inbox: what was asked for binds whatever comes next.
+#[test]
+fn a_wait_outlasts_a_restart_whoever_met_it() {
+    for who in ["an opening", "an edit", "an inbox"] {
+        World::run(async |world| {
+            let outside: Arc<Outside> = Arc::default();
+            let notifier = start(world, &outside, LISTENING);
+            pass(world, seconds(1)).await;
+            let limit = || outside.telegram().faults.push_back(Fault::Limited(100.0));
+            match who {
+                "an opening" => {
+                    limit();
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    deliver(&notifier, alert(1, true)).await;
+                }
+                "an edit" => {
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    deliver(&notifier, alert(1, true)).await;
+                    pass(world, std::time::Duration::from_millis(500)).await;
+                    limit();
+                }
+                _ => {
+                    deliver(&notifier, alert(1, false)).await;
+                    pass(world, seconds(2)).await;
+                    limit();
+                    outside.telegram().receiver.press(5, 7, 1, "a:17");
+                }
+            }
+            pass(world, seconds(4)).await;
+            assert!(outside.telegram().faults.is_empty(), "{who} did not meet it");
+            for number in 2..6 {
+                world.supervision.stop("notifier");
+                world.settle().await;
+                let notifier = start(world, &outside, LISTENING);
+                deliver(&notifier, alert(number, false)).await;
+                pass(world, seconds(10)).await;
+            }
+            pass(world, seconds(90)).await;
+            assert_eq!(outside.telegram().violations, [""; 0], "{who}");
+            assert!(outside.texts().len() >= 5, "{who}");
+        });
+    }
+}
+
+/// HAIA's time may run faster than the world's: a row is as old as the world's clock says, after a restart too.
+#[test]
+fn the_age_of_a_row_is_real_time_also_after_a_restart() {
+    World::run(async |world| {
+        let outside: Arc<Outside> = Arc::default();
+        for (minutes, title) in [(60, "young"), (25 * 60, "old")] {
+            let mut told = alert(1, false);
+            told.title = title.to_owned();
+            let mut rows = queue(world, &outside, [told], "telegram");
+            let mut row = rows.remove(0);
+            let queued = world.clock.wall() - jiff::SignedDuration::from_mins(minutes);
+            outside.rows.lock().unwrap().remove(&row.id);
+            row.id = format!("{:012x}7{:019x}", queued.as_millisecond(), minutes).into();
+            // Sixty times as fast.
+            row.queued_at = world.clock.now() - jiff::SignedDuration::from_mins(minutes * 60);
+            if title == "old" {
+                row.queued_at = world.clock.now();
+            }
+            outside.rows.lock().unwrap().insert(Arc::clone(&row.id), row);
+        }
+        start(world, &outside, TELEGRAM);
+        pass(world, seconds(30)).await;
+        assert_eq!(outside.state_of("young", "telegram"), DeliveryState::Sent);
+        assert_eq!(outside.state_of("old", "telegram"), DeliveryState::Dead);
     });
 }
 

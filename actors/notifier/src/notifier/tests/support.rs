@@ -61,6 +61,8 @@ pub(crate) struct Outside {
     pub(crate) down: Mutex<Vec<&'static str>>,
     /// Whether the store refuses writes.
     pub(crate) is_store_broken: Mutex<bool>,
+    /// Whether it begins to refuse them with the first row that was sent.
+    pub(crate) breaks_after_sent: Mutex<bool>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -81,6 +83,7 @@ impl Default for Outside {
             silences: Mutex::default(),
             down: Mutex::default(),
             is_store_broken: Mutex::default(),
+            breaks_after_sent: Mutex::default(),
         }
     }
 }
@@ -117,6 +120,11 @@ impl Outside {
 
     fn keep(&self, keep: KeepDeliveries) -> Result<(), StoreError> {
         self.power()?;
+        if keep.news.iter().any(|news| news.state == DeliveryState::Sent)
+            && std::mem::take(&mut *lock(&self.breaks_after_sent))
+        {
+            *lock(&self.is_store_broken) = true;
+        }
         if *lock(&self.is_store_broken) {
             return Err(StoreError("the disk is full".to_owned()));
         }
