@@ -79,9 +79,6 @@ pub(crate) struct Alert {
     pub(crate) opened: Option<Timestamp>,
     pub(crate) ended: Option<Timestamp>,
     pub(crate) acknowledged: Option<(Arc<str>, Timestamp)>,
-    /// How bad it was when it was acknowledged.
-    #[serde(default)]
-    pub(crate) acknowledged_as: Option<Severity>,
     /// A person said that it was meant: quiet until it is over.
     pub(crate) is_expected: bool,
     /// It was open at the first sight of its cluster.
@@ -182,7 +179,6 @@ impl Alert {
             opened: None,
             ended: None,
             acknowledged: None,
-            acknowledged_as: None,
             is_expected: false,
             is_baseline: false,
             is_flapping: false,
@@ -333,7 +329,6 @@ impl Alert {
             self.state = AlertState::Firing;
             self.opened = Some(now);
             (self.acknowledged, self.told, self.folded, self.held, self.explanation) = (None, None, None, None, None);
-            self.acknowledged_as = None;
             (self.is_baseline, self.is_of_the_night, self.due) = (false, false, None);
         }
         self.ended = None;
@@ -362,12 +357,6 @@ impl Alert {
                 } else {
                     None
                 }
-            }
-            // Somebody knows of it, but not that it is so bad: that is told once.
-            (AlertState::Acknowledged, told) if self.folded.is_none() => {
-                let known = self.acknowledged_as.max(told.as_ref().map(|told| told.severity));
-                let is_worse = self.severity >= Severity::Warning && known.is_some_and(|known| known < self.severity);
-                is_worse.then_some(if told.is_some() { Want::Escalation } else { Want::Opening })
             }
             (AlertState::Resolved, Some(told)) if !told.end => Some(Want::End),
             (AlertState::Resolved, None) if self.is_of_the_night => Some(Want::Passed),

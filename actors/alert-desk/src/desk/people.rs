@@ -56,7 +56,6 @@ impl Desk {
         }
         alert.state = AlertState::Acknowledged;
         alert.acknowledged = Some((Arc::clone(who), now));
-        alert.acknowledged_as = Some(alert.severity);
         self.tell_history(&key, "acknowledged", Some(Arc::clone(who)), now);
         self.dirty.insert(key);
         Ok(())
