@@ -247,7 +247,11 @@ impl Desk {
             let since = wording::moment(alert.finding.since, now, zone);
             lines.push(format!("- {}, {since}, for {}", wording::sentence(alert), wording::span(alert.lasted())));
         }
-        lines.truncate(MOST_LINES);
+        let more = lines.len().saturating_sub(MOST_LINES);
+        if more > 0 {
+            lines.truncate(MOST_LINES);
+            lines.push(format!("- and {more} more: `haia alerts` and `haia alerts history` show all"));
+        }
         let roots: Vec<&Alert> = open.iter().map(|(_, alert)| *alert).collect();
         let told_before = over.iter().filter(|(_, alert)| matches!(alert.due, Some((Want::End, _))));
         let mut members = Vec::new();

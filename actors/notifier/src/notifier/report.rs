@@ -105,7 +105,9 @@ fn judgement(name: &Arc<str>, kind: &str, trouble: Option<(&str, Timestamp)>, no
     let mut finding = match trouble {
         Some((why, since)) => Finding {
             before: Some(why.to_owned()),
-            meaning: Some(format!("Its messages wait and are sent once it works; `haia alerts test {name}` tries it.")),
+            meaning: Some(format!(
+                "What waits is sent once it works, what it refused for good is not; `haia alerts test {name}` tries it."
+            )),
             ..Finding::new(RULE, object.as_str(), subject, "cannot deliver messages", Some(Severity::Warning), since)
         },
         None => Finding::new(RULE, object.as_str(), subject, "delivers messages again", None, now),
