@@ -61,12 +61,12 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let scene = &court.scene;
-    let node = raised.labels.first("node")?;
-    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
-    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
-    let file = raised.object.rsplit('/').next()?;
-    let certificate = scene.fresh(&parts.certificates, FRESH_S)?.iter().find(|certificate| &*certificate.file == file);
-    let Some(certificate) = certificate else { return Some("is not in use any more".to_owned()) };
-    let left_s = certificate.ends_s?.saturating_sub(scene.snapshot.server_now_s(scene.now));
-    Some(format!("was renewed ({} left)", words::days(left_s)))
+    court.node_parts_end(raised, |parts| {
+        let file = raised.object.rsplit('/').next()?;
+        let certificate =
+            scene.fresh(&parts.certificates, FRESH_S)?.iter().find(|certificate| &*certificate.file == file);
+        let Some(certificate) = certificate else { return Some("is not in use any more".to_owned()) };
+        let left_s = certificate.ends_s?.saturating_sub(scene.snapshot.server_now_s(scene.now));
+        Some(format!("was renewed ({} left)", words::days(left_s)))
+    })
 }

@@ -65,19 +65,18 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let scene = &court.scene;
-    let node = raised.labels.first("node")?;
-    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
-    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
-    let (_, name) = raised.object.split_once("/disk/")?;
-    let of_name = |device: &str| device.strip_prefix("/dev/").unwrap_or(device) == name;
-    let Some(disk) = scene.fresh(&parts.disks, FRESH_S)?.iter().find(|disk| of_name(&disk.device)) else {
-        return Some("was taken out".to_owned());
-    };
-    Some(match (disk.health.as_deref().unwrap_or("UNKNOWN"), disk.life_left_percent) {
-        (_, Some(left)) if !raised.summary.starts_with("fails") => {
-            format!("has {} of its life again", words::percent(left))
-        }
-        ("PASSED" | "OK", _) => "passes SMART again".to_owned(),
-        _ => "no longer fails".to_owned(),
+    court.node_parts_end(raised, |parts| {
+        let (_, name) = raised.object.split_once("/disk/")?;
+        let of_name = |device: &str| device.strip_prefix("/dev/").unwrap_or(device) == name;
+        let Some(disk) = scene.fresh(&parts.disks, FRESH_S)?.iter().find(|disk| of_name(&disk.device)) else {
+            return Some("was taken out".to_owned());
+        };
+        Some(match (disk.health.as_deref().unwrap_or("UNKNOWN"), disk.life_left_percent) {
+            (_, Some(left)) if !raised.summary.starts_with("fails") => {
+                format!("has {} of its life again", words::percent(left))
+            }
+            ("PASSED" | "OK", _) => "passes SMART again".to_owned(),
+            _ => "no longer fails".to_owned(),
+        })
     })
 }

@@ -268,6 +268,17 @@ impl<'a> Court<'a> {
         if node.state == NodeState::Online { online(node) } else { None }
     }
 
+    /// How something about a part of a node ended: `there` says it of a node that is known with its parts.
+    pub(super) fn node_parts_end(
+        &self,
+        raised: &Raised,
+        there: impl FnOnce(&'a NodeParts) -> Option<String>,
+    ) -> Option<String> {
+        let node = raised.labels.first("node")?;
+        let parts = self.scene.snapshot.slow.nodes.get(node).filter(|_| self.scene.snapshot.node(node).is_some());
+        parts.map_or_else(|| Some(GONE.to_owned()), there)
+    }
+
     /// One judgement for each node whose piece can be read, over the objects `node/<name>/<word>`. A node whose piece is missing or too old
     /// is passed over; one that is no member for good has nothing.
     pub(super) fn by_node(

@@ -53,14 +53,14 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let scene = &court.scene;
-    let node = raised.labels.first("node")?;
-    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
-    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
-    let name = raised.labels.first("storage")?;
-    let pools = scene.fresh(&parts.thin_pools, FRESH_S)?;
-    let of_object = |group: &str| raised.object.ends_with(&format!("/thin/{group}/{name}"));
-    let pool = pools.iter().find(|pool| &*pool.name == name && of_object(pool.volume_group.as_deref().unwrap_or("-")));
-    let Some(pool) = pool else { return Some("was removed".to_owned()) };
-    let used = fraction(pool.metadata_used_bytes, pool.metadata_bytes)?;
-    Some(format!("is back to {} metadata use", words::about(used * 100.0)))
+    court.node_parts_end(raised, |parts| {
+        let name = raised.labels.first("storage")?;
+        let pools = scene.fresh(&parts.thin_pools, FRESH_S)?;
+        let of_object = |group: &str| raised.object.ends_with(&format!("/thin/{group}/{name}"));
+        let pool =
+            pools.iter().find(|pool| &*pool.name == name && of_object(pool.volume_group.as_deref().unwrap_or("-")));
+        let Some(pool) = pool else { return Some("was removed".to_owned()) };
+        let used = fraction(pool.metadata_used_bytes, pool.metadata_bytes)?;
+        Some(format!("is back to {} metadata use", words::about(used * 100.0)))
+    })
 }

@@ -78,13 +78,12 @@ fn judge(court: &Court<'_>) -> Vec<Judged> {
 
 fn ended(court: &Court<'_>, raised: &Raised) -> Option<String> {
     let scene = &court.scene;
-    let node = raised.labels.first("node")?;
-    let parts = scene.snapshot.slow.nodes.get(node).filter(|_| scene.snapshot.node(node).is_some());
-    let Some(parts) = parts else { return Some(super::scene::GONE.to_owned()) };
-    let name = raised.labels.first("storage")?;
-    let pool = scene.fresh(&parts.zfs_pools, FRESH_S)?.iter().find(|pool| &*pool.name == name);
-    Some(match pool {
-        None => "was removed".to_owned(),
-        Some(_) => "is healthy again".to_owned(),
+    court.node_parts_end(raised, |parts| {
+        let name = raised.labels.first("storage")?;
+        let pool = scene.fresh(&parts.zfs_pools, FRESH_S)?.iter().find(|pool| &*pool.name == name);
+        Some(match pool {
+            None => "was removed".to_owned(),
+            Some(_) => "is healthy again".to_owned(),
+        })
     })
 }
