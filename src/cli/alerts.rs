@@ -198,6 +198,7 @@ mod tests {
     use super::super::output::testing::output;
     use super::super::socket::testing::{Daemon, json as answer};
     use super::*;
+    use contract::units::Span;
 
     const NOW: Timestamp = Timestamp::constant(1_772_366_400, 0);
 
@@ -246,7 +247,7 @@ ALERT  SEVERITY  STATE   SINCE  WHAT                  RULE       NOTE
     fn a_person_acts_and_is_told() {
         let (_, out, request) = run_with(AlertsAction::Ack { id: "7".into() }, &alert());
         assert!(request.starts_with("POST /api/alerts/7/acknowledge ") && out.contains("is acknowledged"), "{out}");
-        let action = AlertsAction::Silence { id: "7".into(), duration: "2h".into(), reason: "works".into() };
+        let action = AlertsAction::Silence { id: "7".into(), duration: Span::seconds(7200), reason: "works".into() };
         let (_, out, request) = run_with(action, &json!({"id": 3, "until": "2026-03-01T14:00:00Z"}));
         assert!(
             request.contains(r#"{"for":"2h","reason":"works"}"#) && out.starts_with("silence 3 until "),

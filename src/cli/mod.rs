@@ -30,6 +30,7 @@ pub use text::one_line;
 
 use crate::config::Override;
 use contract::caller::Scope;
+use contract::units::Span;
 use std::path::PathBuf;
 
 /// The exit codes, fixed, because service managers and scripts rely on them.
@@ -234,7 +235,7 @@ pub enum AlertsAction {
         id: String,
         /// For how long: 30m, 2h, 1d
         #[arg(value_name = "FOR")]
-        duration: String,
+        duration: Span,
         /// Why
         #[arg(long, default_value = "")]
         reason: String,
@@ -401,6 +402,7 @@ mod tests {
             "haia config",
             "haia --log-format xml",
             "haia alerts silence 7",
+            "haia alerts silence 7 banana",
         ] {
             assert_eq!(parse(line).expect_err(line).exit_code(), i32::from(Exit::Usage.code()), "{line}");
         }
