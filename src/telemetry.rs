@@ -190,6 +190,13 @@ mod tests {
                 tracing::info!(target: "haia", path = "/a \"b\"\n\u{1b}é", ms = 0.125, whole = 2.0, caller = None::<&str>, model = Some("m/n"), bytes = 7_u64, is = true, at = ?[1]);
             });
             assert_eq!(line(own, "access"), line(other, "haia"));
+            for figure in
+                [0.0, -0.0, 0.001, 0.1, 0.123, 10.01, 999.999, 120_000.5, 1e11, 1e17, 0.0001, -1.5, 1.0 / 3.0, f64::NAN]
+            {
+                let own = logged(form, 0, || tracing::info!(target: "access", ms = figure, bytes = u64::MAX));
+                let other = logged(form, 0, || tracing::info!(target: "haia", ms = figure, bytes = u64::MAX));
+                assert_eq!(line(own, "access"), line(other, "haia"));
+            }
         }
     }
 

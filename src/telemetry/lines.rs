@@ -1,6 +1,8 @@
 //! Lines of text: one event is one line, whatever text it carries, with the journal's priority in front where the journal reads it.
 
 use super::Form;
+use jiff::Timestamp;
+use std::cell::RefCell;
 use std::fmt;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -54,7 +56,11 @@ const ACCESS: &str = "access";
 /// The line of a request, as the other format would write it.
 fn access(mut writer: Writer<'_>, with_time: bool, event: &Event<'_>) -> fmt::Result {
     if with_time {
-        SystemTime.format_time(&mut writer)?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the log tells the system's time, as tracing does in every other line"
+        )]
+        time(&mut writer, Timestamp::now())?;
         writer.write_char(' ')?;
     }
     writer.write_str(" INFO access:")?;
@@ -62,6 +68,34 @@ fn access(mut writer: Writer<'_>, with_time: bool, event: &Event<'_>) -> fmt::Re
     event.record(&mut fields);
     fields.written?;
     writer.write_char('\n')
+}
+
+/// The time as [`SystemTime`] writes it. The calendar is asked once a second.
+fn time(writer: &mut Writer<'_>, now: Timestamp) -> fmt::Result {
+    thread_local! {
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != now.as_second() {
+            *known = now.as_second();
+            *text = now.strftime("%Y-%m-%dT%H:%M:%S.").to_string();
+        }
+        writer.write_str(text)?;
+        digits(writer, now.subsec_microsecond().unsigned_abs().into(), 6)?;
+        writer.write_char('Z')
+    })
+}
+
+/// The number in decimal digits, with noughts in front up to `least` of them.
+fn digits<W: fmt::Write>(writer: &mut W, mut number: u64, least: usize) -> fmt::Result {
+    let mut text = [b'0'; 20];
+    let mut at = text.len();
+    while number > 0 || text.len() - at < least.max(1) {
+        at -= 1;
+        text[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    writer.write_str(std::str::from_utf8(&text[at..]).unwrap_or_default())
 }
 
 /// Writes ` name=value`.
@@ -92,6 +126,32 @@ impl<W: fmt::Write> Visit for Fields<'_, W> {
         self.text("\"");
         self.text(value);
         self.text("\"");
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.name(field);
+        self.written = self.written.and_then(|()| digits(self.writer, value, 1));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // Milliseconds to the microsecond need no search for the shortest digits that mean the same.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+        let thousandths = if (0.0..1e12).contains(&value) { (value * 1e3).round() as u64 } else { 0 };
+        #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "whether nothing was lost is what is asked")]
+        let is_all = value.is_sign_positive() && thousandths as f64 / 1e3 == value;
+        if !is_all {
+            return self.record_debug(field, &value);
+        }
+        let (mut fraction, mut places) = (thousandths % 1000, 3);
+        while places > 1 && fraction % 10 == 0 {
+            (fraction, places) = (fraction / 10, places - 1);
+        }
+        self.name(field);
+        self.written = self.written.and_then(|()| {
+            digits(self.writer, thousandths / 1000, 1)?;
+            self.writer.write_char('.')?;
+            digits(self.writer, fraction, places)
+        });
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -177,6 +237,21 @@ mod tests {
             let mut one = OneLine { inner: &mut text, held: 0 };
             pieces.iter().for_each(|piece| one.write_str(piece).expect("a string takes all"));
             assert_eq!(text, line, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_written_to_the_microsecond() {
+        // One second again, and one that goes back.
+        for (at, text) in [
+            ("2026-11-21T20:59:53.000001Z", "2026-11-21T20:59:53.000001Z"),
+            ("2026-11-21T20:59:53.999999999Z", "2026-11-21T20:59:53.999999Z"),
+            ("2026-11-21T20:59:54Z", "2026-11-21T20:59:54.000000Z"),
+            ("2026-11-21T20:59:53.5Z", "2026-11-21T20:59:53.500000Z"),
+        ] {
+            let mut written = String::new();
+            time(&mut Writer::new(&mut written), at.parse().expect("a time")).expect("a string takes all");
+            assert_eq!(written, text);
         }
     }
 
