@@ -90,7 +90,7 @@ fn read(folder: &Path) -> Vec<Exchange> {
 }
 
 pub fn decoding() -> Decoding {
-    Decoding { model: "asked-model".into() }
+    Decoding { model: "asked-model".into(), thoughts: None }
 }
 
 impl Exchange {
