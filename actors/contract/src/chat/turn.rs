@@ -115,6 +115,8 @@ pub struct KeptRound {
     pub calls: Vec<KeptCall>,
     /// Provider parts of that round.
     pub opaque: Vec<OpaquePart>,
+    /// What the model thought in that round, for providers that want it back.
+    pub thinking: String,
 }
 
 /// One call of a mixed round.
