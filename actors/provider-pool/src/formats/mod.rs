@@ -24,7 +24,6 @@ mod openrouter;
 mod prompt;
 mod refused;
 mod sniff;
-mod sse;
 mod waits;
 mod wire;
 mod wording;

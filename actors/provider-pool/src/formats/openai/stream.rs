@@ -13,11 +13,11 @@ use super::chunk::{self, Choice, Chunk, Delta, Finish};
 use super::details::Details;
 use super::relay::{Held, Out};
 use super::thought::Thought;
-use crate::formats::sse::{self, Sse};
-use crate::formats::{Decoder, Decoding, errors, wire};
+use crate::formats::{Decoder, Decoding, MAX_EVENT, errors, wire};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
 use contract::failure::{Failure, FailureClass};
+use runtime::http::sse::{self, Sse};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl OpenAiStream {
             held: Vec::new(),
             complete: false,
         };
-        Self { sse: Sse::new(), answer }
+        Self { sse: Sse::new(MAX_EVENT), answer }
     }
 }
 
