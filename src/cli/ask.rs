@@ -2,8 +2,8 @@
 
 use super::Exit;
 use super::output::Output;
+use super::pieces::{Piece, Reader, error_message};
 use super::socket::{Socket, SocketError};
-use super::sse::{Piece, Reader, error_message};
 use super::text::{clean, one_line};
 use serde_json::json;
 use std::io;

@@ -98,7 +98,7 @@ impl Answer {
 
     /// Why the daemon did not do what was asked, in its own words.
     pub fn refusal(&self) -> String {
-        let told = self.json().ok().and_then(|body| super::sse::error_message(&body));
+        let told = self.json().ok().and_then(|body| super::pieces::error_message(&body));
         told.unwrap_or_else(|| format!("HAIA answered with status {}", self.head.status))
     }
 }

@@ -33,6 +33,7 @@ mod failures;
 mod faults;
 mod inputs;
 mod jobs;
+mod kept_thinking;
 mod lessons;
 mod lifecycle;
 mod lookout;

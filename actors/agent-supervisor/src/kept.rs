@@ -68,7 +68,8 @@ fn size(round: &KeptRound) -> usize {
         call.id.len() + call.name.len() + call.arguments.len() + call.result.as_ref().map_or(0, String::len)
     });
     let ids = round.caller_calls.iter().map(String::len);
-    calls.chain(ids).chain(round.opaque.iter().map(|part| part.json.len())).sum()
+    let parts = round.opaque.iter().map(|part| part.json.len());
+    round.thinking.len() + calls.chain(ids).chain(parts).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -83,7 +84,12 @@ mod tests {
             arguments: String::new(),
             result: Some("x".repeat(bytes)),
         };
-        KeptRound { caller_calls: vec![format!("call_{id}")], calls: vec![call], opaque: vec![] }
+        KeptRound {
+            caller_calls: vec![format!("call_{id}")],
+            calls: vec![call],
+            opaque: vec![],
+            thinking: String::new(),
+        }
     }
 
     fn found(kept: &mut KeptRounds, ids: &[usize], now: u64) -> Vec<String> {

@@ -15,6 +15,7 @@ mod origin;
 mod pinned;
 mod reason;
 mod sending;
+pub mod sse;
 mod stream;
 mod trust;
 

@@ -6,8 +6,10 @@ use super::message::{self, Request, Told, value};
 use crate::cli::http::Head;
 use crate::cli::socket::{Answer, Socket, SocketError};
 use contract::clock::SharedClock;
+use runtime::http::sse::{Sse, TooLarge};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const TARGET: &str = "/mcp";
 const HEADERS: &str = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
+/// The most bytes of one message.
+const EVENT_BYTES: usize = 64 << 20;
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// The session that the bridge keeps for a client of the older era.
@@ -155,19 +159,20 @@ impl Daemon {
         let mut begun = |connection| {
             lock(&self.waiting).insert(request.id.clone(), connection);
         };
+        let mut refused = None;
         let done = socket.exchange_raw("POST", TARGET, (&headers, line.trim()), &mut begun, &mut |head, bytes| {
-            for message in reader.push(head, bytes) {
-                self.tell(Event::Out(message));
-            }
-            Ok(())
+            let told = reader.push(head, bytes, |message| self.tell(Event::Out(message)));
+            told.map_err(|error| io::Error::other(*refused.insert(error)))
         });
         // Whoever cancelled it has taken it out.
         let is_wanted = lock(&self.waiting).remove(&request.id).is_some();
         let head = match done {
             Ok(head) => head,
             Err(_) if !is_wanted => return Ended::Answered,
-            Err(error) if reader.is_answered => return self.broke(&error),
-            Err(error) => return Ended::Failed(error.to_string()),
+            Err(error) => {
+                let why = refused.map_or_else(|| error.to_string(), |error| error.to_string());
+                return if reader.is_answered { self.broke(why) } else { Ended::Failed(why) };
+            }
         };
         if head.status == 404 && request.version.is_none() && !is_opening && lock(&self.kept).opening.is_some() {
             return Ended::NoSession;
@@ -186,8 +191,8 @@ impl Daemon {
         Ended::Failed(Answer { head, body: reader.body }.refusal())
     }
 
-    fn broke(&self, error: &SocketError) -> Ended {
-        self.tell(Event::Trouble(error.to_string()));
+    fn broke(&self, why: String) -> Ended {
+        self.tell(Event::Trouble(why));
         Ended::Answered
     }
 
@@ -219,14 +224,13 @@ impl Daemon {
             let Ok(socket) = daemon.socket() else { return };
             let mut reader = Reader::new("null");
             // The end of the stream is no trouble: the next request finds out what happened.
-            let _ = socket.exchange_raw("GET", TARGET, (&headers, ""), &mut |_| {}, &mut |head, bytes| {
-                if head.status == 200 {
-                    for message in reader.push(head, bytes) {
-                        daemon.tell(Event::Out(message));
+            let _ =
+                socket.exchange_raw("GET", TARGET, (&headers, ""), &mut |_| {}, &mut |head, bytes| match head.status {
+                    200 => {
+                        reader.push(head, bytes, |message| daemon.tell(Event::Out(message))).map_err(io::Error::other)
                     }
-                }
-                Ok(())
-            });
+                    _ => Ok(()),
+                });
         };
         if let Err(error) = std::thread::Builder::new().name("haia-mcp-listen".to_owned()).spawn(work) {
             self.tell(Event::Trouble(format!("nothing can be heard of changes: {error}")));
@@ -238,29 +242,31 @@ impl Daemon {
 struct Reader {
     /// The id of the request that is answered.
     id: Value,
+    events: Sse,
+    /// What is no stream of events.
     body: Vec<u8>,
     is_answered: bool,
 }
 
 impl Reader {
     fn new(id: &str) -> Self {
-        Self { id: serde_json::from_str(id).unwrap_or_default(), body: Vec::new(), is_answered: false }
+        let id = serde_json::from_str(id).unwrap_or_default();
+        Self { id, events: Sse::new(EVENT_BYTES), body: Vec::new(), is_answered: false }
     }
 
-    /// Takes bytes; the messages that are complete with them.
-    fn push(&mut self, head: &Head, bytes: &[u8]) -> Vec<String> {
-        self.body.extend_from_slice(bytes);
-        let mut messages = Vec::new();
+    /// Takes bytes and tells the messages that are complete with them.
+    fn push(&mut self, head: &Head, bytes: &[u8], tell: impl Fn(String)) -> Result<(), TooLarge> {
         if head.content_type != "text/event-stream" {
-            return messages;
+            self.body.extend_from_slice(bytes);
+            return Ok(());
         }
-        while let Some(end) = self.body.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.body.drain(..=end).collect();
-            if let Some(data) = line.strip_prefix(b"data:") {
-                messages.extend(self.message(data));
+        let Self { id, events, is_answered, .. } = self;
+        events.feed(bytes, |event| {
+            if let Some(message) = read(event.data, id, is_answered) {
+                tell(message);
             }
-        }
-        messages
+            Ok(())
+        })
     }
 
     /// What is left when the answer has ended.
@@ -269,20 +275,20 @@ impl Reader {
             return None;
         }
         let body = std::mem::take(&mut self.body);
-        let message = self.message(&body);
+        let message = read(&body, &self.id, &mut self.is_answered);
         if message.is_none() {
             self.body = body;
         }
         message
     }
+}
 
-    /// A message on one line; `None` if this is none.
-    fn message(&mut self, bytes: &[u8]) -> Option<String> {
-        let message: Value = serde_json::from_slice(bytes).ok()?;
-        if message["jsonrpc"] != "2.0" {
-            return None;
-        }
-        self.is_answered |= message["id"] == self.id && message["method"].is_null();
-        Some(message.to_string())
+/// A message on one line; `None` if this is none. Whether it is the answer to the request of this id is noted.
+fn read(bytes: &[u8], id: &Value, is_answered: &mut bool) -> Option<String> {
+    let message: Value = serde_json::from_slice(bytes).ok()?;
+    if message["jsonrpc"] != "2.0" {
+        return None;
     }
+    *is_answered |= message["id"] == *id && message["method"].is_null();
+    Some(message.to_string())
 }

@@ -80,3 +80,12 @@ fn what_is_no_json_is_told() {
     run(input, vec![daemon.folder.path().join("haia.sock")], &clock(), &mut output).expect("it reads on");
     assert!(out.text().contains("-32700") && out.text().lines().count() == 1, "{}", out.text());
 }
+
+#[test]
+fn a_message_without_end_is_told_to_the_client() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+    let daemon = Answering::start(vec![format!("{head}data: {}", "x".repeat(65 << 20))]);
+    let (_, told, _) = bridge(daemon.folder.path(), &[request(3, "initialize", json!({}))]);
+    let said = "the server sent an event larger than 64 MiB";
+    assert_eq!((&told[0]["id"], &told[0]["error"]["message"]), (&json!(3), &json!(said)));
+}

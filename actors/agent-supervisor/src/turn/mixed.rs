@@ -50,6 +50,11 @@ impl MixedRound {
         self.calls.iter().any(|call| call.whose == Whose::Callers)
     }
 
+    /// Whether there is something that the caller may not send back: proofs of thinking, or the thinking itself.
+    pub(super) fn has_more_to_keep(&self) -> bool {
+        !self.opaque.is_empty() || !self.thinking.is_empty()
+    }
+
     /// The caller's calls as the caller is told of them: what the model wrote, `{}` for nothing.
     pub(super) fn callers(&self) -> Vec<ToolCall> {
         let callers = self.calls.iter().filter(|call| call.whose == Whose::Callers);
@@ -85,7 +90,7 @@ impl MixedRound {
             };
             Some(OpaquePart { call, ..part.clone() })
         });
-        KeptRound { caller_calls: Vec::new(), calls, opaque: opaque.collect() }
+        KeptRound { caller_calls: Vec::new(), calls, opaque: opaque.collect(), thinking: self.thinking.clone() }
     }
 
     /// The assistant's message and the results of a round that was HAIA's own alone.
@@ -138,6 +143,12 @@ pub(super) fn restore(history: Vec<Message>, kept: Vec<KeptRound>) -> Vec<Messag
             let assistant = Message {
                 content: if is_own { None } else { message.content.clone() },
                 tool_calls: tool_calls.collect(),
+                // What the caller was told, and may send back, is the thinking of all rounds in one.
+                reasoning_content: match round.thinking.as_str() {
+                    "" if is_own => None,
+                    "" => message.reasoning_content.clone(),
+                    thinking => Some(thinking.to_owned()),
+                },
                 opaque: round.opaque.clone(),
                 ..Message::text(Role::Assistant, "")
             };
@@ -199,6 +210,7 @@ mod tests {
             caller_calls: vec!["c1".into(), "c2".into()],
             calls: vec![call("c1", None), call("o1", Some("own")), call("c2", None)],
             opaque: vec![part()],
+            thinking: "hm".into(),
         };
         let history = vec![
             Message::text(Role::User, "u"),
@@ -210,17 +222,27 @@ mod tests {
         let restored = restore(history, vec![kept]);
         assert_eq!(shape(&restored), "u | calls[c1 o1 c2]+proof | c1=result of c1 | o1=own | c2=result of c2 | v");
         assert_eq!(restored[1].plain_text(), "text");
+        assert_eq!(restored[1].reasoning_content.as_deref(), Some("hm"));
     }
 
     #[test]
     fn own_rounds_before_the_callers_go_back_too() {
         let ids = vec!["c1".to_owned()];
         let kept = vec![
-            KeptRound { caller_calls: ids.clone(), calls: vec![call("o1", Some("first"))], opaque: vec![part()] },
-            KeptRound { caller_calls: ids, calls: vec![call("c1", None)], opaque: vec![] },
+            KeptRound {
+                caller_calls: ids.clone(),
+                calls: vec![call("o1", Some("first"))],
+                opaque: vec![part()],
+                thinking: String::new(),
+            },
+            KeptRound { caller_calls: ids, calls: vec![call("c1", None)], opaque: vec![], thinking: String::new() },
         ];
-        let history = vec![Message::text(Role::User, "u"), asked(&["c1"]), result("c1")];
-        assert_eq!(shape(&restore(history, kept)), "u | calls[o1]+proof | o1=first | calls[c1] | c1=result of c1");
+        let told = Message { reasoning_content: Some("own".into()), ..asked(&["c1"]) };
+        let history = vec![Message::text(Role::User, "u"), told, result("c1")];
+        let restored = restore(history, kept);
+        assert_eq!(shape(&restored), "u | calls[o1]+proof | o1=first | calls[c1] | c1=result of c1");
+        let thinking = |at: usize| restored[at].reasoning_content.as_deref();
+        assert_eq!((thinking(1), thinking(3)), (None, Some("own")), "the caller's, where there is no other");
     }
 
     #[test]
@@ -229,6 +251,7 @@ mod tests {
             caller_calls: vec!["c1".into(), "c2".into()],
             calls: vec![call("c1", None), call("c2", None), call("o1", Some("own"))],
             opaque: vec![],
+            thinking: String::new(),
         };
         for history in [
             vec![asked(&["c1"]), result("c1")],

@@ -50,7 +50,7 @@ impl Turn {
                 Step::Next
             }
             // Only the caller's calls, or own ones that may not run any more.
-            _ if round.opaque.is_empty() && self.own_rounds.is_empty() => self.hand_over(&round.callers(), sink),
+            _ if !round.has_more_to_keep() && self.own_rounds.is_empty() => self.hand_over(&round.callers(), sink),
             _ => {
                 self.phase = self.keep(round, &[]);
                 Step::Next
@@ -66,7 +66,8 @@ impl Turn {
             answer.calls.iter().map(|call| if is_callers(&call.name) { Whose::Callers } else { Whose::Own }).collect();
         let is_mixed = whose.contains(&Whose::Own) && whose.contains(&Whose::Callers);
         // What is kept is found again by these ids, so they must be nobody else's: providers' own may be "call_0" every time.
-        let is_kept = is_mixed || !answer.opaque.is_empty() || !self.own_rounds.is_empty();
+        let has_more = !answer.opaque.is_empty() || !answer.thinking.is_empty();
+        let is_kept = is_mixed || has_more || !self.own_rounds.is_empty();
         let calls = answer.calls.into_iter().zip(whose).map(|(call, whose)| {
             let needs_own = is_kept && whose == Whose::Callers;
             let given = call.id.filter(|id| !needs_own && !id.is_empty() && !self.call_ids.contains(id));

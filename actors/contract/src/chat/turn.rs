@@ -106,7 +106,8 @@ pub struct TurnLimits {
     pub turn_timeout: Duration,
 }
 
-/// HAIA's own part of a round in which the model called both its own tools and the caller's: kept until the caller returns.
+/// What a caller cannot bring back of a round that ended with calls to its tools: HAIA's own calls and results, proofs of thinking, the thinking
+/// itself. Kept until the caller returns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeptRound {
     /// The caller's calls of that round, by the ids the caller knows.
@@ -115,6 +116,8 @@ pub struct KeptRound {
     pub calls: Vec<KeptCall>,
     /// Provider parts of that round.
     pub opaque: Vec<OpaquePart>,
+    /// What the model thought in that round, for providers that want it back.
+    pub thinking: String,
 }
 
 /// One call of a mixed round.

@@ -113,7 +113,7 @@ impl Inner {
         }
         let content_type = header(CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
         let is_json = content_type.to_ascii_lowercase().contains("json");
-        let decoding = Decoding { model: Arc::clone(&model.name) };
+        let decoding = Decoding { model: Arc::clone(&model.name), thoughts: None };
         let comes_in_pieces = match &outgoing.reading {
             Reading::Through => !is_json,
             Reading::Translated(_) => false,

@@ -169,7 +169,7 @@ mod tests {
         let format = formats::by_kind(kind).expect("a format");
         let ids: SharedIds = Arc::new(Counted::default());
         let gathering = Gathering::new(proofs, &ids, whose("me"), now);
-        let mut decoder = gathering.around(format.stream_decoder(&Decoding { model: "m".into() }));
+        let mut decoder = gathering.around(format.stream_decoder(&Decoding { model: "m".into(), thoughts: None }));
         let mut answer = Answer::default();
         for byte in stream.bytes() {
             decoder.feed(&Bytes::copy_from_slice(&[byte]), &mut answer).expect("a stream");

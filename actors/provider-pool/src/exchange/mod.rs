@@ -11,11 +11,12 @@ mod gathering;
 mod pictures;
 mod proofs;
 mod stream;
+mod thinking;
 
 pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
 
-use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings};
+use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings, Thoughts};
 use crate::learned::Learned;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
@@ -47,6 +48,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::{Idle, ProviderStream, WholeAnswer};
+use thinking::Thinking;
 
 /// How long the thread's own shard may take.
 const GRANT_DEADLINE: Duration = Duration::from_secs(5);
@@ -81,7 +83,7 @@ pub struct ExchangePorts {
     pub clock: SharedClock,
     /// Chance, for pauses that spread, and ids for calls that have none.
     pub ids: SharedIds,
-    /// Proofs of thinking that wait for clients to return; one for the whole process.
+    /// Proofs of thinking, and thinking, that wait for clients to return; one for the whole process.
     pub proofs: Arc<Proofs>,
 }
 
@@ -124,9 +126,9 @@ impl Models for Exchange {
 }
 
 impl Inner {
-    /// Under whose name proofs of thinking are kept, if they are: of the agent's rounds the agent keeps them itself.
-    fn whose(&self, call: &ModelCall, provider: &Provider) -> Option<Whose> {
-        let is_kept = provider.format.keeps_proofs() && matches!(call.target, Target::Model { .. });
+    /// Under whose name what a client cannot keep is kept, if the provider `wants` it: of the agent's rounds the agent keeps it itself.
+    fn whose(&self, call: &ModelCall, provider: &Provider, wants: bool) -> Option<Whose> {
+        let is_kept = wants && matches!(call.target, Target::Model { .. });
         is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), provider: Arc::clone(&provider.name) })
     }
 
@@ -153,7 +155,11 @@ impl Inner {
             changed = learned.applied(&model.settings);
             &changed
         };
-        let whose = self.whose(call, provider);
+        let wants_back = match provider.format.keeps_proofs() {
+            true => true,
+            false => provider.format.keeps_thinking() && settings.reasoning_back,
+        };
+        let whose = self.whose(call, provider, wants_back);
         let returned =
             whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
@@ -182,6 +188,7 @@ impl Inner {
         mut account: Account,
         is_last: bool,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
+        let whose = self.whose(call, provider, provider.format.keeps_thinking() && thinking::may_follow(&body));
         let limit = provider.config.first_token_timeout.0;
         let mut deadline = self.clock.pause(limit);
         let late = || {
@@ -209,9 +216,11 @@ impl Inner {
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
             return Err(account.refused(Failure::new(FailureClass::ServerError, message).with_retry(Some(false))));
         }
-        let decoding = Decoding { model: Arc::clone(&model.name) };
+        let thoughts =
+            whose.map(|whose| Rc::new(Thinking::new(&self.proofs, whose, self.clock.monotonic())) as Rc<dyn Thoughts>);
+        let decoding = Decoding { model: Arc::clone(&model.name), thoughts };
         let gathering = self
-            .whose(call, provider)
+            .whose(call, provider, provider.format.keeps_proofs())
             .map(|whose| Gathering::new(&self.proofs, &self.ledger.ids, whose, self.clock.monotonic()));
         if call.stream {
             drop(head);

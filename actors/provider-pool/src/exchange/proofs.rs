@@ -1,6 +1,10 @@
-//! Proofs of thinking that belong to calls which the client runs: kept by the calls' ids until the client returns with the results.
+//! Proofs of thinking that belong to calls which the client runs, and the thinking itself for servers that want it: kept by the calls' ids until
+//! the client returns with the results.
 //!
-//! OpenAI's format has no place for them, and Anthropic, Gemini and OpenRouter want them back byte for byte. One store serves the whole process,
+//! OpenAI's format has no place for proofs, and Anthropic, Gemini and OpenRouter want them back byte for byte. It has one for the thinking, but
+//! many clients do not send it, and DeepSeek and Moonshot refuse what comes without. Which server does is known by its first refusal only, and
+//! then the thinking of this very turn must be there: so it is kept of every answer with calls, apart from the proofs, which it shall not
+//! push out. What belongs to calls of earlier turns goes back too: both servers want it. One store serves the whole process,
 //! because a client's next request may meet another thread. It is locked once when an answer with a proof is complete, and once for a
 //! request that goes on after such calls; never per chunk. It is bounded and forgets in time: a client that returns later is answered
 //! all the same, as far as the provider can do without. What one caller's answers held no other caller can bring back.
@@ -15,8 +19,10 @@ use std::time::Duration;
 
 /// The most answers that are kept.
 const ANSWERS: usize = 4096;
-/// The most bytes of all of them.
-const BYTES: usize = 32 << 20;
+/// The most bytes of all proofs.
+const PROOFS: usize = 32 << 20;
+/// The most bytes of all thinking.
+const THINKING: usize = 16 << 20;
 /// How long a client may take to return: people approve what tools may do.
 pub(super) const AGE: Duration = Duration::from_secs(6 * 3600);
 
@@ -46,8 +52,9 @@ struct Kept {
     parts: Vec<OpaquePart>,
 }
 
-#[derive(Default)]
 struct Store {
+    /// The most bytes of all answers.
+    most: usize,
     answers: VecDeque<Kept>,
     /// The number of the oldest answer.
     first: u64,
@@ -57,11 +64,20 @@ struct Store {
 }
 
 /// The store of a process.
-#[derive(Default)]
-pub struct Proofs(Mutex<Store>);
+pub struct Proofs {
+    proofs: Mutex<Store>,
+    thinking: Mutex<Store>,
+}
+
+impl Default for Proofs {
+    fn default() -> Self {
+        Self { proofs: Mutex::new(Store::new(PROOFS)), thinking: Mutex::new(Store::new(THINKING)) }
+    }
+}
 
 impl Proofs {
-    /// The body with the proofs of earlier answers in their messages, if there are any.
+    /// The body with the proofs of earlier answers in their messages, or with the thinking for a format that has no proofs; `None` if there is
+    /// nothing to put back.
     pub(super) fn put_back(
         &self,
         whose: &Whose,
@@ -69,17 +85,23 @@ impl Proofs {
         body: &CallBody,
         now: Duration,
     ) -> Option<CallBody> {
+        let has_proofs = format.keeps_proofs();
+        let store = || lock(if has_proofs { &self.proofs } else { &self.thinking });
         let request = match body {
             CallBody::Raw(bytes) => {
                 memchr::memmem::find(bytes, b"\"tool_calls\"")?;
-                if self.store().answers.is_empty() {
+                if store().answers.is_empty() {
                     return None;
                 }
                 Rc::new(ChatRequest::parse(bytes).ok()?)
             }
             CallBody::Request(request) => Rc::clone(request),
         };
-        let open = |(_, message): &(usize, &Message)| !message.tool_calls.is_empty() && message.opaque.is_empty();
+        let has_own = |message: &Message| match has_proofs {
+            true => !message.opaque.is_empty(),
+            false => message.reasoning_content.as_ref().is_some_and(|thinking| !thinking.is_empty()),
+        };
+        let open = |(_, message): &(usize, &Message)| !message.tool_calls.is_empty() && !has_own(message);
         let asked: Vec<(usize, Vec<Key>)> = request
             .messages
             .iter()
@@ -90,7 +112,7 @@ impl Proofs {
         if asked.is_empty() {
             return None;
         }
-        let mut store = self.store();
+        let mut store = store();
         store.forget(now);
         let found: Vec<PutBack> = asked
             .iter()
@@ -100,24 +122,34 @@ impl Proofs {
         if found.is_empty() { None } else { format.put_back(body, &found) }
     }
 
-    /// Keeps the parts of an answer with these calls.
+    /// Keeps the proofs of an answer with these calls.
     pub(super) fn keep(&self, whose: &Whose, calls: &[ToolCall], parts: Vec<OpaquePart>, now: Duration) {
         let calls = calls.iter().map(|call| key(whose, call)).collect();
-        self.store().keep(calls, parts, now);
+        lock(&self.proofs).keep(calls, parts, now);
+    }
+
+    /// Keeps what was thought before these calls.
+    pub(super) fn keep_thinking(&self, whose: &Whose, calls: &[ToolCall], thinking: OpaquePart, now: Duration) {
+        let calls = calls.iter().map(|call| key(whose, call)).collect();
+        lock(&self.thinking).keep(calls, vec![thinking], now);
     }
 
     /// How many answers are kept.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.store().answers.len()
-    }
-
-    fn store(&self) -> MutexGuard<'_, Store> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.proofs).answers.len() + lock(&self.thinking).answers.len()
     }
 }
 
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Store {
+    fn new(most: usize) -> Self {
+        Self { most, answers: VecDeque::new(), first: 0, bytes: 0, by_call: HashMap::new() }
+    }
+
     fn keep(&mut self, calls: Vec<Key>, parts: Vec<OpaquePart>, now: Duration) {
         let texts = calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len());
         let bytes = texts.chain(parts.iter().map(|part| part.json.len())).sum();
@@ -146,7 +178,7 @@ impl Store {
     fn forget(&mut self, now: Duration) {
         while let Some(oldest) = self.answers.front() {
             let is_old = now.saturating_sub(oldest.at) > AGE;
-            if !is_old && self.answers.len() <= ANSWERS && self.bytes <= BYTES {
+            if !is_old && self.answers.len() <= ANSWERS && self.bytes <= self.most {
                 return;
             }
             if let Some(oldest) = self.answers.pop_front() {
@@ -188,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_store_is_bounded() {
-        let mut store = Store::default();
+        let mut store = Store::new(PROOFS);
         let call = |id: usize| {
             key(&Whose { who: "me".into(), provider: "p".into() }, &ToolCall::new(id.to_string(), "f", "{}"))
         };
@@ -201,7 +233,7 @@ mod tests {
         for id in 0..20 {
             store.keep(vec![call(id)], vec![part(3 << 20)], EARLY);
         }
-        assert!(store.bytes <= BYTES && store.find(&[call(19)]).is_some(), "{}", store.bytes);
+        assert!(store.bytes <= PROOFS && store.find(&[call(19)]).is_some(), "{}", store.bytes);
         store.keep(vec![call(19)], vec![part(1)], EARLY);
         assert_eq!(store.find(&[call(19)]).expect("kept")[0].json.len(), 1, "the newest counts");
     }

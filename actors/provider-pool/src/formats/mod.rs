@@ -24,7 +24,6 @@ mod openrouter;
 mod prompt;
 mod refused;
 mod sniff;
-mod sse;
 mod waits;
 mod wire;
 mod wording;
@@ -32,12 +31,14 @@ mod wording;
 pub use errors::ErrorAnswer;
 
 use bytes::Bytes;
-use contract::chat::{EventSink, OpaquePart};
+use contract::chat::{EventSink, OpaquePart, ToolCall};
 use contract::failure::Failure;
 use contract::provider::{CallBody, ModelEntry};
 use contract::secret::Secret;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::fmt::{self, Debug, Formatter};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The most bytes of one event of a stream, or of what is kept of one answer: more is a fault of the provider.
@@ -94,7 +95,12 @@ pub trait Format: Send + Sync + 'static {
         false
     }
 
-    /// Puts kept proofs back into the messages that they came with. `None` if the body cannot be read: the encoder will say why.
+    /// Whether what a model thought before it called tools is told to [`Decoding::thoughts`], because some servers want it back.
+    fn keeps_thinking(&self) -> bool {
+        false
+    }
+
+    /// Puts kept proofs or thinking back into the messages that they came with. `None` if the body cannot be read: the encoder will say why.
     fn put_back(&self, body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
         prompt::put_back(body, proofs)
     }
@@ -188,10 +194,24 @@ pub struct Encoded {
 }
 
 /// What an answer is read for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Decoding {
     /// The model that was asked, for answers that do not name theirs.
     pub model: Arc<str>,
+    /// Whom to tell what was thought before calls of tools; `None` where no tools were offered, or nobody will ask for it.
+    pub thoughts: Option<Rc<dyn Thoughts>>,
+}
+
+impl Debug for Decoding {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Decoding").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// Takes what a model thought before it called tools.
+pub trait Thoughts {
+    /// Told once at most: when the answer is complete, before its end is handed on. `thinking` is a JSON string, as it came.
+    fn take(&self, calls: &[ToolCall], thinking: OpaquePart);
 }
 
 /// Reads one streamed answer, fed as the bytes arrive, in pieces of any size.

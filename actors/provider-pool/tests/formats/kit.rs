@@ -2,10 +2,13 @@
 
 use crate::client::Client;
 use bytes::Bytes;
+use contract::chat::{Answer, OpaquePart, ToolCall};
 use contract::failure::Failure;
-use provider_pool::formats::{self, Decoding, ErrorAnswer, Format};
+use provider_pool::formats::{self, Decoding, ErrorAnswer, Format, Thoughts};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// One recorded or constructed exchange.
 pub struct Exchange {
@@ -90,7 +93,36 @@ fn read(folder: &Path) -> Vec<Exchange> {
 }
 
 pub fn decoding() -> Decoding {
-    Decoding { model: "asked-model".into() }
+    Decoding { model: "asked-model".into(), thoughts: None }
+}
+
+/// Takes what was thought before calls of tools, as the exchange does.
+#[derive(Default)]
+struct Thought(RefCell<Option<(Vec<ToolCall>, String)>>);
+
+impl Thoughts for Thought {
+    fn take(&self, calls: &[ToolCall], thinking: OpaquePart) {
+        let thinking = serde_json::from_slice(&thinking.json).expect("a JSON string");
+        assert_eq!(self.0.replace(Some((calls.to_vec(), thinking))), None, "told once");
+    }
+}
+
+impl Thought {
+    fn listening(self: &Rc<Self>) -> Decoding {
+        Decoding { thoughts: Some(Rc::<Self>::clone(self)), ..decoding() }
+    }
+
+    /// What was told to be kept is what the client got to read, however that came to it.
+    fn check(&self, format: &dyn Format, answer: &Answer, is_whole: bool) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let calls = answer.calls.iter().map(|call| ToolCall::new(text(&call.id), &call.name, &call.arguments));
+        let calls: Vec<ToolCall> = calls.filter(|call| !call.id.is_empty()).collect();
+        let is_kept = is_whole && format.keeps_thinking() && !calls.is_empty() && !answer.thinking.is_empty();
+        match &*self.0.borrow() {
+            Some((known, thinking)) => assert_eq!((known, thinking), (&calls, &answer.thinking)),
+            None => assert!(!is_kept, "thinking before calls is not kept"),
+        }
+    }
 }
 
 impl Exchange {
@@ -101,7 +133,9 @@ impl Exchange {
 
     /// Reads the body as a whole answer.
     pub fn whole(&self, mut client: Client) -> (Client, Result<(), Failure>) {
-        let outcome = self.format.decode_whole(&self.body, &decoding(), &mut client);
+        let thought = Rc::new(Thought::default());
+        let outcome = self.format.decode_whole(&self.body, &thought.listening(), &mut client);
+        thought.check(self.format, &client.answer, outcome.is_ok());
         (client, outcome)
     }
 
@@ -116,7 +150,8 @@ impl Exchange {
 
 /// Feeds a stream in these pieces, and its end if no failure came before.
 pub fn feed(format: &dyn Format, mut client: Client, pieces: &[Bytes]) -> (Client, Result<(), Failure>) {
-    let mut decoder = format.stream_decoder(&decoding());
+    let thought = Rc::new(Thought::default());
+    let mut decoder = format.stream_decoder(&thought.listening());
     for piece in pieces {
         if let Err(failure) = decoder.feed(piece, &mut client) {
             return (client, Err(failure));
@@ -124,6 +159,7 @@ pub fn feed(format: &dyn Format, mut client: Client, pieces: &[Bytes]) -> (Clien
         assert!(!decoder.is_complete() || client.answer.finish.is_some(), "complete without a finish reason");
     }
     let outcome = decoder.end(&mut client);
+    thought.check(format, &client.answer, outcome.is_ok());
     (client, outcome)
 }
 

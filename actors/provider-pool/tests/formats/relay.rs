@@ -22,8 +22,9 @@ fn line(chunk: &Value) -> String {
     format!("data: {chunk}\n\n")
 }
 
+/// With thinking, so that what is kept beside calls is checked with every stream here that has some.
 fn role() -> String {
-    line(&chunk(json!({"role": "assistant", "content": ""}), Value::Null))
+    line(&chunk(json!({"role": "assistant", "content": "", "reasoning_content": "So."}), Value::Null))
 }
 
 fn word(text: &str) -> String {
@@ -127,6 +128,8 @@ fn what_is_wrong_is_mended_and_the_rest_relayed() {
         line(&spoiled)
     };
     let delta = |delta: Value| line(&chunk(delta, Value::Null));
+    let begun = with("/function/arguments", json!("{\"a\":"));
+    let piece = |function: Value| calls(json!([{"index": 0, "function": function}]));
     let call_events = ["ToolStart", "ToolArguments", "ToolEnd", "Finish"];
     for (what, middle, end, neutral, bits) in [
         ("nothing", word("b"), finish("stop"), &[][..], 4),
@@ -164,6 +167,14 @@ fn what_is_wrong_is_mended_and_the_rest_relayed() {
         ("no choices", line(&json!({"choices": []})), finish("stop"), &[], 3),
         ("a choice without a delta", line(&json!({"choices": [{"index": 0}]})), finish("stop"), &[], 3),
         ("a right call", with("/index", json!(0)), finish("tool_calls"), &[], 4),
+        ("a call in pieces", begun.clone() + &piece(json!({"arguments": "1}"})), finish("tool_calls"), &[], 5),
+        (
+            "a piece with a name",
+            begun + &piece(json!({"name": "", "arguments": "1"})) + &piece(json!({"arguments": "}"})),
+            finish("tool_calls"),
+            &["ToolArguments"],
+            5,
+        ),
         ("an index from 1", with("/index", json!(1)), finish("tool_calls"), &call_events[..3], 3),
         ("no index", with("/index", Value::Null), finish("tool_calls"), &call_events[..3], 3),
         ("an empty call id", with("/id", json!("")), finish("tool_calls"), &call_events[..3], 3),

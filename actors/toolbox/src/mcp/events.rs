@@ -1,19 +1,28 @@
 //! The older HTTP transport, which servers of before 2025 speak: an event stream brings what the server says, and its first event tells
 //! where to post what the client says.
 
-use super::sse::Events;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use rmcp::RoleClient;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use runtime::http::sse::{Event, Sse, TooLarge};
 use std::collections::VecDeque;
+
+/// The most bytes of one event.
+const EVENT_BYTES: usize = 16 << 20;
 
 /// Why the connection cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct EventsError(String);
+
+impl From<TooLarge> for EventsError {
+    fn from(error: TooLarge) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// A connection.
 pub(crate) struct EventsTransport {
@@ -21,7 +30,7 @@ pub(crate) struct EventsTransport {
     headers: HeaderMap,
     endpoint: reqwest::Url,
     stream: Option<BoxStream<'static, Result<bytes::Bytes, reqwest::Error>>>,
-    events: Events,
+    events: Sse,
     waiting: VecDeque<RxJsonRpcMessage<RoleClient>>,
 }
 
@@ -42,7 +51,7 @@ impl EventsTransport {
         }
         let base = response.url().clone();
         let mut stream = response.bytes_stream().boxed();
-        let mut events = Events::default();
+        let mut events = Sse::new(EVENT_BYTES);
         let mut waiting = VecDeque::new();
         let mut endpoint = None;
         while endpoint.is_none() {
@@ -50,13 +59,14 @@ impl EventsTransport {
                 return Err(EventsError("the event stream ended before it told where to post".to_owned()));
             };
             let piece = piece.map_err(|error| EventsError(told(error)))?;
-            for event in events.feed(&piece).map_err(EventsError)? {
-                if event.kind == "endpoint" && endpoint.is_none() {
-                    endpoint = Some(resolve(&base, &event.data)?);
+            events.feed(&piece, |event| {
+                if event.name == b"endpoint" && endpoint.is_none() {
+                    endpoint = Some(resolve(&base, &String::from_utf8_lossy(event.data))?);
                 } else {
-                    waiting.extend(parse(&event.data));
+                    waiting.extend(parse(event.data));
                 }
-            }
+                Ok::<(), EventsError>(())
+            })?;
         }
         match endpoint {
             Some(endpoint) => Ok(Self { client, headers, endpoint, stream: Some(stream), events, waiting }),
@@ -76,8 +86,8 @@ fn resolve(base: &reqwest::Url, told: &str) -> Result<reqwest::Url, EventsError>
 }
 
 /// A message; what is none is left out, as on the other transports.
-fn parse(data: &str) -> Option<RxJsonRpcMessage<RoleClient>> {
-    serde_json::from_str(data)
+fn parse(data: &[u8]) -> Option<RxJsonRpcMessage<RoleClient>> {
+    serde_json::from_str(&String::from_utf8_lossy(data))
         .inspect_err(|error| tracing::debug!(%error, "an MCP server sent an event that is no message"))
         .ok()
 }
@@ -119,9 +129,16 @@ impl Transport<RoleClient> for EventsTransport {
             }
             // Waiting here can be given up at any time: nothing is taken before a piece is there.
             let piece = self.stream.as_mut()?.next().await?;
-            let events = piece.map_err(told).and_then(|piece| self.events.feed(&piece));
-            match events {
-                Ok(events) => self.waiting.extend(events.iter().filter_map(|event| parse(&event.data))),
+            let waiting = &mut self.waiting;
+            let read = piece.map_err(told).and_then(|piece| {
+                let take = |event: Event<'_>| {
+                    waiting.extend(parse(event.data));
+                    Ok(())
+                };
+                self.events.feed(&piece, take).map_err(|error: TooLarge| error.to_string())
+            });
+            match read {
+                Ok(()) => {}
                 Err(error) => {
                     tracing::debug!(error, "an event stream of an MCP server broke");
                     self.stream = None;

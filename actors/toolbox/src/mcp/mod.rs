@@ -38,7 +38,6 @@ mod reports;
 mod result;
 mod schema;
 mod server;
-mod sse;
 mod states;
 mod stdio;
 mod supervise;

@@ -2,12 +2,12 @@
 //!
 //! Blocks and events it does not know are skipped, server tools among them. Only `message_stop` makes an answer complete.
 
-use crate::formats::sse::{self, Sse};
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoder, MAX_EVENT, errors};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
 use contract::failure::{Failure, FailureClass};
+use runtime::http::sse::{self, Sse};
 use serde::Deserialize;
 use serde_json::json;
 use std::borrow::Cow;
@@ -34,7 +34,7 @@ impl AnthropicStream {
             stop: None,
             complete: false,
         };
-        Self { sse: Sse::new(), answer }
+        Self { sse: Sse::new(MAX_EVENT), answer }
     }
 }
 

@@ -4,13 +4,13 @@
 //! A call comes whole in one part. There is no end mark but the finish reason, and more may follow it: an answer is complete when the
 //! connection ends after one. Parts that it does not know, code that Google ran among them, are skipped.
 
-use crate::formats::sse::{self, Sse};
 use crate::formats::wire::{self, Raw};
 use crate::formats::wording::readable;
-use crate::formats::{Decoder, errors};
+use crate::formats::{Decoder, MAX_EVENT, errors};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
 use contract::failure::{Failure, FailureClass};
+use runtime::http::sse::{self, Sse};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ pub struct GeminiStream {
 impl GeminiStream {
     /// For an answer of `model`.
     pub fn new(model: Arc<str>) -> Self {
-        Self { sse: Sse::new(), answer: Reading::new(model) }
+        Self { sse: Sse::new(MAX_EVENT), answer: Reading::new(model) }
     }
 }
 

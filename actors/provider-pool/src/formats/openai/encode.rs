@@ -6,7 +6,7 @@
 
 use super::{Dialect, results, suited};
 use crate::formats::prompt::{self, Members, Object};
-use crate::formats::{Encode, Encoded, PutBack};
+use crate::formats::{Encode, Encoded};
 use contract::chat::{ChatRequest, Effort, Message, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::CallBody;
@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// The member of a message that holds the proof of its thinking.
-const DETAILS: &str = "reasoning_details";
+pub const DETAILS: &str = "reasoning_details";
 
 /// Writes the body.
 ///
@@ -27,39 +27,6 @@ pub fn encode(call: &Encode<'_>, dialect: &Dialect) -> Result<Encoded, Failure> 
         CallBody::Raw(bytes) => raw(call, bytes),
         CallBody::Request(request) => built(call, request, dialect),
     }
-}
-
-/// Puts proofs of thinking back: into the client's own bytes without changing anything else of them. A message that has some already keeps
-/// those.
-pub fn put_back(body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
-    let CallBody::Raw(bytes) = body else { return prompt::put_back(body, proofs) };
-    let Members(members) = serde_json::from_slice(bytes).ok()?;
-    let mut object = Object::with_capacity(bytes.len() + 4096);
-    for (name, value) in &members {
-        if name != "messages" {
-            object.add(name, value);
-            continue;
-        }
-        let messages: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-        let mut written: Vec<Box<RawValue>> = Vec::with_capacity(messages.len());
-        for (at, message) in messages.into_iter().enumerate() {
-            let parts = proofs.iter().filter(|proof| proof.message == at).flat_map(|proof| &proof.parts);
-            let details: Vec<&RawValue> = parts.filter_map(|part| serde_json::from_slice(&part.json).ok()).collect();
-            written.push(if details.is_empty() { message.to_owned() } else { with_details(message, &details)? });
-        }
-        object.add(name, &written);
-    }
-    Some(CallBody::Raw(object.finish().into()))
-}
-
-fn with_details(message: &RawValue, details: &[&RawValue]) -> Option<Box<RawValue>> {
-    let Members(members) = serde_json::from_str(message.get()).ok()?;
-    let mut object = Object::with_capacity(message.get().len() + 1024);
-    for (name, value) in members.iter().filter(|(name, value)| name != DETAILS || value.get() != "null") {
-        object.add(name, value);
-    }
-    object.add(DETAILS, details);
-    RawValue::from_string(String::from_utf8(object.finish()).ok()?).ok()
 }
 
 fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
@@ -378,25 +345,5 @@ mod tests {
             text,
             r#"{"model":"m","messages":[{"role":"assistant","content":"x","reasoning_details":[{"b":1.0,"a":2}]}],"stream":false}"#
         );
-    }
-
-    #[test]
-    fn proof_is_put_into_a_clients_own_bytes() {
-        let body = r#"{"model":"haia","messages":[ {"role":"user","content":"q"},{"role":"assistant","x":1.0,"reasoning_details":null},{"role":"assistant","reasoning_details":[1]}],"n":1}"#;
-        let part = |json: &'static str| OpaquePart {
-            format: "openrouter",
-            json: Bytes::from_static(json.as_bytes()),
-            call: None,
-        };
-        let back = |message, json| PutBack { message, parts: vec![part(json)] };
-        let body = CallBody::Raw(Bytes::from_static(body.as_bytes()));
-        let CallBody::Raw(bytes) = put_back(&body, &[back(1, r#"{"b":1.0}"#), back(2, "{}")]).expect("read") else {
-            panic!("still bytes")
-        };
-        assert_eq!(
-            bytes,
-            r#"{"model":"haia","messages":[{"role":"user","content":"q"},{"role":"assistant","x":1.0,"reasoning_details":[{"b":1.0}]},{"role":"assistant","reasoning_details":[1]}],"n":1}"#
-        );
-        assert!(put_back(&CallBody::Raw(Bytes::from_static(b"x")), &[]).is_none());
     }
 }

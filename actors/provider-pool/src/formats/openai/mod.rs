@@ -5,23 +5,26 @@ mod chunk;
 mod details;
 mod encode;
 mod models;
+mod put_back;
 mod relay;
 mod results;
 mod stream;
 mod suited;
+mod thought;
 mod whole;
 
 use super::sniff::{self, Sniffing};
-use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, errors};
+use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, PutBack, errors};
 use bytes::Bytes;
 use contract::chat::EventSink;
 use contract::failure::Failure;
+use contract::provider::CallBody;
 use contract::secret::Secret;
 use std::borrow::Cow;
-use std::sync::Arc;
 
-pub use encode::{encode, put_back};
+pub use encode::encode;
 pub use models::read as models;
+pub use put_back::put_back;
 pub use whole::read as whole;
 
 /// The format `openai`.
@@ -45,9 +48,9 @@ pub fn headers(key: Option<&Secret>) -> Vec<(&'static str, Secret)> {
     key.map(|key| ("authorization", Secret::new(format!("Bearer {}", key.expose())))).into_iter().collect()
 }
 
-/// A decoder for a streamed answer of `model`.
-pub fn stream(model: Arc<str>, dialect: Dialect) -> impl Decoder {
-    stream::OpenAiStream::new(model, dialect)
+/// A decoder for a streamed answer.
+pub fn stream(call: &Decoding, dialect: Dialect) -> impl Decoder + use<> {
+    stream::OpenAiStream::new(call, dialect)
 }
 
 impl Format for OpenAi {
@@ -77,7 +80,7 @@ impl Format for OpenAi {
 
     fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
         let decoding = call.clone();
-        let stream = stream(Arc::clone(&call.model), DIALECT);
+        let stream = stream(call, DIALECT);
         Box::new(Sniffing::new(stream, move |body, sink| whole(body, &decoding, DIALECT, sink)))
     }
 
@@ -94,5 +97,13 @@ impl Format for OpenAi {
 
     fn decode_models(&self, body: &[u8]) -> Result<ModelsPage, Failure> {
         models(body)
+    }
+
+    fn keeps_thinking(&self) -> bool {
+        true
+    }
+
+    fn put_back(&self, body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
+        put_back(body, proofs)
     }
 }

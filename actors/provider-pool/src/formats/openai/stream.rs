@@ -12,11 +12,12 @@ use super::calls::Calls;
 use super::chunk::{self, Choice, Chunk, Delta, Finish};
 use super::details::Details;
 use super::relay::{Held, Out};
-use crate::formats::sse::{self, Sse};
-use crate::formats::{Decoder, errors, wire};
+use super::thought::Thought;
+use crate::formats::{Decoder, Decoding, MAX_EVENT, errors, wire};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
 use contract::failure::{Failure, FailureClass};
+use runtime::http::sse::{self, Sse};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -27,21 +28,22 @@ pub struct OpenAiStream {
 }
 
 impl OpenAiStream {
-    /// For an answer of `model`.
-    pub fn new(model: Arc<str>, dialect: Dialect) -> Self {
+    /// For the answer to this call.
+    pub fn new(call: &Decoding, dialect: Dialect) -> Self {
         let answer = Reading {
-            model,
+            model: Arc::clone(&call.model),
             dialect,
             relays: None,
             head: None,
             has_role: false,
             calls: Calls::default(),
             details: Details::new(dialect.format),
+            thought: Thought::wanted(call, dialect),
             finish: None,
             held: Vec::new(),
             complete: false,
         };
-        Self { sse: Sse::new(), answer }
+        Self { sse: Sse::new(MAX_EVENT), answer }
     }
 }
 
@@ -89,6 +91,7 @@ struct Reading {
     has_role: bool,
     calls: Calls,
     details: Details,
+    thought: Option<Box<Thought>>,
     finish: Option<FinishReason>,
     held: Vec<Held>,
     complete: bool,
@@ -158,6 +161,9 @@ impl Reading {
             match (holds, &choice.delta) {
                 (Some(holds), Some(delta)) => {
                     self.has_role |= holds.role;
+                    if let Some(thought) = &mut self.thought {
+                        thought.relayed(delta);
+                    }
                     if let Some(deltas) = &delta.tool_calls {
                         self.calls.relayed(deltas);
                     }
@@ -261,6 +267,10 @@ impl Reading {
             self.has_role = true;
             out.event(Event::Thinking(&thinking));
         }
+        let mut thought = self.thought.as_deref_mut();
+        if let Some(thought) = &mut thought {
+            thought.thinking(delta);
+        }
         for detail in delta.details() {
             self.details.take(detail)?;
         }
@@ -287,6 +297,9 @@ impl Reading {
             let has_role = &mut self.has_role;
             self.calls.take(call, |event| {
                 *has_role = true;
+                if let Some(thought) = &mut thought {
+                    thought.event(&event);
+                }
                 out.event(event);
             })?;
         }
@@ -308,7 +321,16 @@ impl Reading {
             out.event(Event::Head(Head { model: Some(Arc::clone(&self.model)), ..Head::default() }));
         }
         self.details.end(|part| out.event(Event::Opaque(part)));
-        self.calls.end(|event| out.event(event));
+        let mut thought = self.thought.take();
+        self.calls.end(|event| {
+            if let Some(thought) = &mut thought {
+                thought.event(&event);
+            }
+            out.event(event);
+        });
+        if let Some(thought) = thought {
+            thought.tell();
+        }
         let reason = chunk::fitting(self.finish.unwrap_or(FinishReason::Stop), !self.calls.is_empty());
         // A held finish reason that calls after it made wrong is printed anew.
         if self.held.is_empty() || self.finish != Some(reason) {

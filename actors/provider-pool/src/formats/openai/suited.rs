@@ -56,7 +56,7 @@ fn raw_message(message: &RawValue, settings: &ModelSettings) -> Option<Box<RawVa
     }
     let is_assistant = given("role").is_some_and(|role| role.get() == "\"assistant\"");
     if settings.reasoning_back && is_assistant {
-        // Some clients keep it under the shorter name; one that did not keep it has none to give.
+        // Some clients keep it under the shorter name. What neither the client nor HAIA kept cannot be given.
         let kept = given("reasoning").and_then(|value| serde_json::from_str::<String>(value.get()).ok());
         object.add(REASONING, &kept.unwrap_or_default());
     }

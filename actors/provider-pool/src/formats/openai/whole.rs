@@ -4,6 +4,7 @@ use super::Dialect;
 use super::calls::Calls;
 use super::chunk::{self, CallDelta, Delta, Finish};
 use super::details;
+use super::thought::Thought;
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoding, errors};
 use bytes::Bytes;
@@ -78,6 +79,11 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
         sink.relay_whole(body.clone());
     } else {
         tell(message, dialect, sink)?;
+    }
+    if has_calls && let Some(mut thought) = Thought::wanted(call, dialect) {
+        thought.thinking(message);
+        message.tool_calls.iter().flatten().for_each(|call| thought.call(call));
+        thought.tell();
     }
     if let Some(usage) = whole.usage.and_then(chunk::read_usage) {
         sink.event(Event::Usage(usage));

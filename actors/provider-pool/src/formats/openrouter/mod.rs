@@ -13,7 +13,6 @@ use contract::failure::Failure;
 use contract::provider::CallBody;
 use contract::secret::Secret;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// The format `openrouter`.
 pub struct OpenRouter;
@@ -52,7 +51,7 @@ impl Format for OpenRouter {
 
     fn stream_decoder(&self, call: &Decoding) -> Box<dyn Decoder> {
         let decoding = call.clone();
-        let stream = openai::stream(Arc::clone(&call.model), DIALECT);
+        let stream = openai::stream(call, DIALECT);
         Box::new(Sniffing::new(stream, move |body, sink| openai::whole(body, &decoding, DIALECT, sink)))
     }
 

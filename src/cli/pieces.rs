@@ -1,9 +1,10 @@
 //! A streamed chat as HAIA sends it: server-sent events to pieces of an answer. Pure: bytes in, pieces out.
 
+use runtime::http::sse::{Sse, TooLarge};
 use serde_json::Value;
 
-/// The longest line, in bytes.
-const MAX_LINE: usize = 4 << 20;
+/// The most bytes of one event.
+const EVENT_BYTES: usize = 4 << 20;
 
 /// A piece of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,26 +20,30 @@ pub enum Piece {
 }
 
 /// Splits a stream of events into pieces.
-#[derive(Debug, Default)]
 pub struct Reader {
-    waiting: Vec<u8>,
+    /// `None` after an event that is too large.
+    events: Option<Sse>,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self { events: Some(Sse::new(EVENT_BYTES)) }
+    }
 }
 
 impl Reader {
     /// Takes bytes as they come.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
-        self.waiting.extend_from_slice(bytes);
         let mut pieces = Vec::new();
-        while let Some(end) = self.waiting.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.waiting.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            if let Some(data) = line.trim_end().strip_prefix("data:") {
-                read(data.trim(), &mut pieces);
-            }
-        }
-        if self.waiting.len() > MAX_LINE {
-            self.waiting.clear();
-            pieces.push(Piece::Failed("a line of the answer is too long".to_owned()));
+        let Some(events) = &mut self.events else { return pieces };
+        let fed = events.feed(bytes, |event| {
+            read(String::from_utf8_lossy(event.data).trim(), &mut pieces);
+            Ok(())
+        });
+        if let Err(error) = fed {
+            let error: TooLarge = error;
+            self.events = None;
+            pieces.push(Piece::Failed(error.to_string()));
         }
         pieces
     }
@@ -113,10 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_end_does_not_fill_the_memory() {
+    fn an_event_without_end_does_not_fill_the_memory() {
         let mut reader = Reader::default();
-        assert_eq!(reader.push(&vec![b'x'; MAX_LINE + 1]).len(), 1);
-        assert!(reader.waiting.is_empty());
+        let failed = Piece::Failed("the server sent an event larger than 4 MiB".into());
+        assert_eq!(reader.push(&vec![b'x'; EVENT_BYTES + 1]), [failed]);
+        assert!(reader.events.is_none() && reader.push(b"data: {}\n\n").is_empty());
     }
 
     proptest! {

@@ -2,14 +2,17 @@
 //!
 //! Bears everything that servers were seen to send: `data:` without a space, CRLF, lone CR, a byte order mark,
 //! comments, several data lines, id, retry and event lines, a last event without an empty line, and llama-box's field `error`. An
-//! event that lies whole within one network piece is neither copied nor allocated for. It never interprets an event's data.
+//! event that lies whole within one network piece is neither copied nor allocated for.
+//!
+//! It is the only reader of its kind: models' answers, MCP servers of the older transport and HAIA's own answers to its command line all come
+//! through it. Ids, retry times and comments are passed over, for nobody reconnects to any of them. It never interprets an event's data, which
+//! may be no UTF-8 at all.
 
-use super::MAX_EVENT;
 use contract::failure::{Failure, FailureClass};
 use memchr::memchr2;
 use std::ops::Range;
 
-/// One event.
+/// One event that has data; the others mean nothing.
 pub struct Event<'a> {
     /// The event's name: empty unless an `event` line gave one; `error` for llama-box's field of that name.
     pub name: &'a [u8],
@@ -37,13 +40,22 @@ pub struct Sse {
 /// What capacity a buffer may keep after a large event.
 const KEEP: usize = 64 * 1024;
 
-impl Sse {
-    /// A reader that refuses events beyond [`MAX_EVENT`].
-    pub fn new() -> Self {
-        Self::with_limit(MAX_EVENT)
-    }
+/// An event is larger than its reader allows. The reader is of no use after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server sent an event larger than {} MiB", .limit >> 20)]
+pub struct TooLarge {
+    limit: usize,
+}
 
-    fn with_limit(limit: usize) -> Self {
+impl From<TooLarge> for Failure {
+    fn from(error: TooLarge) -> Self {
+        Failure::new(FailureClass::Truncated, error.to_string())
+    }
+}
+
+impl Sse {
+    /// A reader that refuses events larger than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
         Self {
             limit,
             line: Vec::new(),
@@ -58,12 +70,12 @@ impl Sse {
     /// Takes the next piece and hands over the events that it completes.
     ///
     /// # Errors
-    /// Whatever `take` says, at once; or a failure if an event is larger than the limit.
-    pub fn feed(
+    /// Whatever `take` says, at once; or [`TooLarge`].
+    pub fn feed<E: From<TooLarge>>(
         &mut self,
         piece: &[u8],
-        mut take: impl FnMut(Event<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+        mut take: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if piece.is_empty() {
             return Ok(());
         }
@@ -114,11 +126,11 @@ impl Sse {
         Ok(())
     }
 
-    /// The stream ended: hands over an event that no empty line closed.
+    /// The stream ended: hands over an event that no empty line closed. Who wants whole events only does not call it.
     ///
     /// # Errors
     /// Whatever `take` says.
-    pub fn end(&mut self, mut take: impl FnMut(Event<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub fn end<E>(&mut self, mut take: impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() {
             self.read_line(&line, &mut take)?;
@@ -126,23 +138,20 @@ impl Sse {
         self.dispatch(&mut take)
     }
 
+    #[inline]
     fn is_between_events(&self) -> bool {
         self.line.is_empty() && !self.has_data && self.name.is_empty()
     }
 
-    fn check(&self, more: usize) -> Result<(), Failure> {
-        if self.line.len() + self.data.len() + more > self.limit {
-            let message = format!("the provider sent an event larger than {} MiB", self.limit >> 20);
-            return Err(Failure::new(FailureClass::Truncated, message));
+    #[inline]
+    fn check(&self, more: usize) -> Result<(), TooLarge> {
+        match self.line.len() + self.data.len() + more > self.limit {
+            true => Err(TooLarge { limit: self.limit }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    fn read_line(
-        &mut self,
-        mut line: &[u8],
-        take: &mut impl FnMut(Event<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
+    fn read_line<E>(&mut self, mut line: &[u8], take: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
         if std::mem::take(&mut self.at_start) {
             line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
         }
@@ -169,6 +178,7 @@ impl Sse {
         Ok(())
     }
 
+    #[inline]
     fn add_data(&mut self, value: &[u8]) {
         if std::mem::replace(&mut self.has_data, true) {
             self.data.push(b'\n');
@@ -176,7 +186,7 @@ impl Sse {
         self.data.extend_from_slice(value);
     }
 
-    fn dispatch(&mut self, take: &mut impl FnMut(Event<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn dispatch<E>(&mut self, take: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
         self.has_data = false;
         let taken = if self.data.is_empty() {
             Ok(())
@@ -195,12 +205,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const LIMIT: usize = 1 << 20;
+
     fn read(pieces: &[&[u8]]) -> Vec<(String, String)> {
-        let mut sse = Sse::new();
+        let mut sse = Sse::new(LIMIT);
         let mut found = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("whole characters");
         for piece in pieces {
-            sse.feed(piece, |event| {
+            sse.feed::<TooLarge>(piece, |event| {
                 if let Some(at) = event.verbatim {
                     assert_eq!(piece[at], [b"data: ", event.data, b"\n\n"].concat());
                 }
@@ -209,7 +221,7 @@ mod tests {
             })
             .expect("small events");
         }
-        sse.end(|event| {
+        sse.end::<TooLarge>(|event| {
             found.push((text(event.name), text(event.data)));
             Ok(())
         })
@@ -236,6 +248,10 @@ mod tests {
         ("data: été 👩‍💻\n\n", &[("", "été 👩‍💻")]),
         ("data:  two\n\n", &[("", " two")]),
         ("nonsense\n\ndata: a\n\n", &[("", "a")]),
+        (
+            "\u{feff}event: endpoint\r\ndata: /m?id=1\r\n\r\n: x\n\nevent: ä\rdata: ü\r\r",
+            &[("endpoint", "/m?id=1"), ("ä", "ü")],
+        ),
     ];
 
     #[test]
@@ -258,8 +274,8 @@ mod tests {
     fn an_event_within_a_piece_is_verbatim() {
         let piece = b": x\n\ndata: a\n\nid: 1\ndata: b\n\ndata:c\n\ndata: d\n";
         let mut found = Vec::new();
-        Sse::new()
-            .feed(piece, |event| {
+        Sse::new(LIMIT)
+            .feed::<TooLarge>(piece, |event| {
                 found.push(event.verbatim);
                 Ok(())
             })
@@ -270,15 +286,36 @@ mod tests {
     #[test]
     fn an_event_without_end_is_refused() {
         let refused = |pieces: &[&[u8]]| {
-            let mut sse = Sse::with_limit(64);
-            pieces.iter().find_map(|piece| sse.feed(piece, |_| Ok(())).err()).map(|failure| failure.class)
+            let mut sse = Sse::new(64);
+            pieces.iter().find_map(|piece| sse.feed::<TooLarge>(piece, |_| Ok(())).err())
         };
+        let too_large = Some(TooLarge { limit: 64 });
         let endless = [b'x'; 40];
-        assert_eq!(refused(&[&endless, &endless]), Some(FailureClass::Truncated), "a line");
+        assert_eq!(refused(&[&endless, &endless]), too_large, "a line");
         let lines: Vec<&[u8]> = vec![b"data: 0123456789\n"; 8];
-        assert_eq!(refused(&lines), Some(FailureClass::Truncated), "many data lines");
+        assert_eq!(refused(&lines), too_large, "many data lines");
         let events: Vec<&[u8]> = vec![b"data: 0123456789\n\n"; 8];
         assert_eq!(refused(&events), None, "many events");
+        let failure = Failure::from(TooLarge { limit: 16 << 20 });
+        assert_eq!(failure.class, FailureClass::Truncated);
+        assert_eq!(failure.message, "the server sent an event larger than 16 MiB");
+    }
+
+    #[test]
+    fn what_a_reader_says_ends_the_piece() {
+        #[derive(Debug, PartialEq)]
+        struct Enough(usize);
+        impl From<TooLarge> for Enough {
+            fn from(_: TooLarge) -> Self {
+                Self(0)
+            }
+        }
+        let mut seen = 0;
+        let fed = Sse::new(LIMIT).feed(b"data: a\n\ndata: b\n\ndata: c\n\n", |_| {
+            seen += 1;
+            if seen == 2 { Err(Enough(seen)) } else { Ok(()) }
+        });
+        assert_eq!((fed, seen), (Err(Enough(2)), 2));
     }
 
     proptest! {
