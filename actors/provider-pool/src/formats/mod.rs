@@ -23,6 +23,7 @@ mod openai;
 mod openrouter;
 mod prompt;
 mod refused;
+mod scan;
 mod sniff;
 mod waits;
 mod wire;
@@ -185,7 +186,7 @@ pub struct PutBack {
 }
 
 /// A request as it goes out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// The body: JSON.
     pub body: Bytes,

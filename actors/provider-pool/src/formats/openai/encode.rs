@@ -4,7 +4,7 @@
 //! refuse: an empty list of tools, tools for a model that takes none, `max_tokens` for models that want the newer name. What one server turned
 //! out to want is in [`suited`].
 
-use super::{Dialect, results, suited};
+use super::{Dialect, as_given, results, suited};
 use crate::formats::prompt::{self, Members, Object};
 use crate::formats::{Encode, Encoded};
 use contract::chat::{ChatRequest, Effort, Message, Role};
@@ -30,6 +30,13 @@ pub fn encode(call: &Encode<'_>, dialect: &Dialect) -> Result<Encoded, Failure> 
 }
 
 fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
+    match as_given::request(call, bytes, is_newer(call.model)) {
+        Some(body) => Ok(Encoded { body: body.into(), notices: Vec::new() }),
+        None => member_by_member(call, bytes),
+    }
+}
+
+fn member_by_member(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     let Members(members) = serde_json::from_slice(bytes).map_err(|error| {
         Failure::new(FailureClass::InvalidRequest, format!("the body is not a JSON object: {error}"))
     })?;
@@ -199,7 +206,11 @@ mod tests {
     const OPENAI: Dialect = Dialect { format: "openai", mends_calls: false, tells_cost: false };
 
     fn written(body: &CallBody, model: &str, stream: bool, settings: &ModelSettings) -> (String, Vec<String>) {
-        let encoded = encode(&Encode { body, model, stream, settings }, &OPENAI).expect("encodes");
+        let call = Encode { body, model, stream, settings };
+        let encoded = encode(&call, &OPENAI).expect("encodes");
+        if let CallBody::Raw(bytes) = body {
+            assert_eq!(member_by_member(&call, bytes).expect("encodes"), encoded, "both ways come to the same");
+        }
         (String::from_utf8(encoded.body.to_vec()).expect("text"), encoded.notices)
     }
 
@@ -214,6 +225,41 @@ mod tests {
             raw(body, "gpt-4o", true, &ModelSettings::default()),
             r#"{"model":"gpt-4o","messages":[ {"role":"user", "content":"\u00e9 1.0"} ],"seed":7.00,"user":null,"x":{"b":1,"a":[]},"stream":true,"stream_options":{"include_usage":true}}"#
         );
+    }
+
+    #[test]
+    fn the_quick_way_takes_what_hardly_changes() {
+        let none = ModelSettings::default();
+        for (body, is_quick) in [
+            (r#"{"messages":[],"stream":null,"stream_options":null,"n":1,"temperature":0.5,"max_tokens":9}"#, true),
+            (r#" { "messages" : [ ] , "stream_options":{"include_usage":true}} "#, true),
+            (r#"{"messages":[],"tools":[{}],"tool_choice":"auto","parallel_tool_calls":false}"#, true),
+            (r#"{"messages":[],"tools":[],"tool_choice":"auto"}"#, false),
+            (r#"{"messages":[],"tools":null}"#, false),
+            (r#"{"messages":[],"tool_choice":"none"}"#, false),
+            (r#"{"messages":[],"n":null}"#, false),
+            (r#"{"messages":[],"temperature":null}"#, false),
+            (r#"{"messages":[],"reasoning_effort":"low"}"#, false),
+            (r#"{"messages":[],"a":1,"a":2}"#, false),
+            (r#"{"messages":[],"a\u0062":1}"#, false),
+        ] {
+            for stream in [false, true] {
+                raw(body, "m\"", stream, &none);
+                let as_bytes = CallBody::Raw(Bytes::copy_from_slice(body.as_bytes()));
+                let call = Encode { body: &as_bytes, model: "m", stream, settings: &none };
+                assert_eq!(as_given::request(&call, body.as_bytes(), false).is_some(), is_quick, "{body}");
+            }
+        }
+        let wishes = [
+            ModelSettings { max_tokens: Some(1), ..none.clone() },
+            ModelSettings { temperature: Some(1.0), ..none.clone() },
+            ModelSettings { tools: Some(false), ..none.clone() },
+            ModelSettings { no_stream_options: true, ..none.clone() },
+        ];
+        for settings in &wishes {
+            raw(r#"{"messages":[],"tools":[{}]}"#, "m", true, settings);
+        }
+        raw(r#"{"messages":[],"max_tokens":9}"#, "o1", true, &none);
     }
 
     #[test]

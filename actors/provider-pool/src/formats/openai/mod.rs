@@ -1,5 +1,6 @@
 //! OpenAI's chat completions, and the many servers that speak them: DeepSeek, Groq, Mistral, vLLM, llama.cpp, Azure, …
 
+mod as_given;
 mod calls;
 mod chunk;
 mod details;
