@@ -161,7 +161,7 @@ mod tests {
     const EARLY: Duration = Duration::from_secs(1);
 
     fn whose(who: &str) -> Whose {
-        Whose { who: who.into(), provider: "p".into() }
+        Whose { who: who.into(), model: "p/m".into() }
     }
 
     /// Has a stream of the format read for a caller, byte by byte.

@@ -127,9 +127,9 @@ impl Models for Exchange {
 
 impl Inner {
     /// Under whose name what a client cannot keep is kept, if the provider `wants` it: of the agent's rounds the agent keeps it itself.
-    fn whose(&self, call: &ModelCall, provider: &Provider, wants: bool) -> Option<Whose> {
+    fn whose(&self, call: &ModelCall, model: &Model, wants: bool) -> Option<Whose> {
         let is_kept = wants && matches!(call.target, Target::Model { .. });
-        is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), provider: Arc::clone(&provider.name) })
+        is_kept.then(|| Whose { who: Arc::clone(&call.caller.name), model: Arc::clone(&model.id) })
     }
 
     /// One exchange with one model, heeding what was learned of it.
@@ -159,7 +159,7 @@ impl Inner {
             true => true,
             false => provider.format.keeps_thinking() && settings.reasoning_back,
         };
-        let whose = self.whose(call, provider, wants_back);
+        let whose = self.whose(call, model, wants_back);
         let returned =
             whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
@@ -188,7 +188,7 @@ impl Inner {
         mut account: Account,
         is_last: bool,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
-        let whose = self.whose(call, provider, provider.format.keeps_thinking() && thinking::may_follow(&body));
+        let whose = self.whose(call, model, provider.format.keeps_thinking() && thinking::may_follow(&body));
         let limit = provider.config.first_token_timeout.0;
         let mut deadline = self.clock.pause(limit);
         let late = || {

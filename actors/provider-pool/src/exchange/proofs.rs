@@ -12,6 +12,7 @@
 use crate::formats::{Format, PutBack};
 use contract::chat::{ChatRequest, Message, OpaquePart, ToolCall};
 use contract::provider::CallBody;
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,8 +32,8 @@ pub(super) const AGE: Duration = Duration::from_secs(6 * 3600);
 pub struct Whose {
     /// The caller's name.
     pub who: Arc<str>,
-    /// The provider's name in the configuration.
-    pub provider: Arc<str>,
+    /// The provider and the model that answered, `<provider>/<model>`: what one model signed another refuses.
+    pub model: Arc<str>,
 }
 
 /// A call as it is found again. Some providers count their ids anew in each conversation, so the name and the arguments belong to it.
@@ -206,9 +207,30 @@ fn key(whose: &Whose, call: &ToolCall) -> Key {
 /// Arguments in one spelling; what is no JSON stays as it is.
 fn plain(arguments: &str) -> String {
     let arguments = arguments.trim();
-    match serde_json::from_str::<serde_json::Value>(if arguments.is_empty() { "{}" } else { arguments }) {
-        Ok(value) => value.to_string(),
+    match serde_json::from_str::<Value>(if arguments.is_empty() { "{}" } else { arguments }) {
+        Ok(mut value) => {
+            one_spelling(&mut value);
+            value.to_string()
+        }
         Err(_) => arguments.to_owned(),
+    }
+}
+
+/// JavaScript prints 1.0 as 1, so clients that read the arguments and print them again send back other text.
+fn one_spelling(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Whole numbers that a float holds exactly.
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            let whole = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(one_spelling),
+        Value::Object(members) => members.values_mut().for_each(one_spelling),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
@@ -219,10 +241,23 @@ mod tests {
     const EARLY: Duration = Duration::from_secs(1);
 
     #[test]
+    fn arguments_are_the_same_however_they_are_printed() {
+        assert_eq!(plain(r#"{"x": 1.0, "y": [-2.0e0, 1e3], "b": "1.0"}"#), plain(r#"{"b":"1.0","y":[-2,1000],"x":1}"#));
+        for (one, other) in [
+            (r#"{"x":1.5}"#, r#"{"x":1}"#),
+            (r#"{"x":"1.0"}"#, r#"{"x":"1"}"#),
+            ("[9007199254740993]", "[9007199254740992]"),
+        ] {
+            assert_ne!(plain(one), plain(other));
+        }
+        assert_eq!((plain(""), plain("{not")), ("{}".to_owned(), "{not".to_owned()));
+    }
+
+    #[test]
     fn the_store_is_bounded() {
         let mut store = Store::new(PROOFS);
         let call = |id: usize| {
-            key(&Whose { who: "me".into(), provider: "p".into() }, &ToolCall::new(id.to_string(), "f", "{}"))
+            key(&Whose { who: "me".into(), model: "p/m".into() }, &ToolCall::new(id.to_string(), "f", "{}"))
         };
         let part = |bytes: usize| OpaquePart { format: "gemini", json: vec![b'x'; bytes].into(), call: None };
         for id in 0..ANSWERS + 5 {

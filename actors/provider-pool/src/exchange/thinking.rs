@@ -68,7 +68,7 @@ mod tests {
     }
 
     fn whose(who: &str) -> Whose {
-        Whose { who: who.into(), provider: "p".into() }
+        Whose { who: who.into(), model: "p/m".into() }
     }
 
     fn chunk(delta: &str, finish: &str) -> String {
