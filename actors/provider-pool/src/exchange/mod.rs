@@ -11,6 +11,7 @@ mod gathering;
 mod pictures;
 mod proofs;
 mod stream;
+mod upload;
 
 pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;

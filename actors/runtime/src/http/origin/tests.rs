@@ -176,6 +176,8 @@ fn a_large_request_that_nobody_answers_fails() {
     });
 }
 
+mod uploads;
+
 #[test]
 fn interim_answers_are_no_answers() {
     run(async {
