@@ -133,9 +133,8 @@ impl MessageBody for Answered {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         // The answer lies in the connection by now; its end is told when the request is over too.
-        match ready!(Pin::new(&mut self.answer).poll_next(context)) {
-            Some(piece) => return Poll::Ready(Some(piece)),
-            None => {}
+        if let Some(piece) = ready!(Pin::new(&mut self.answer).poll_next(context)) {
+            return Poll::Ready(Some(piece));
         }
         if let Some(rest) = &mut self.rest {
             ready!(rest.as_mut().poll(context));

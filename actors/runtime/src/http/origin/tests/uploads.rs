@@ -165,7 +165,7 @@ fn a_body_that_breaks_off_is_never_passed_off_as_whole() {
             let bytes = Rc::clone(&bytes);
             async move {
                 if number == 3 {
-                    // Too early, and for nothing.
+                    // Too early: the body breaks off after that.
                     let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
                 }
                 let read = all(&mut connection, b"0\r\n\r\n").await;
@@ -173,9 +173,18 @@ fn a_body_that_breaks_off_is_never_passed_off_as_whole() {
             }
         });
         let asking = Asking::at(&url.await);
-        for (length, end) in [(None, true), (Some(5), false), (Some(2), false), (None, true)] {
-            let broken = end.then(|| Err(io::Error::other("broke off")));
-            let body = pieces(&[b"abc"]).chain(stream::iter(broken));
+        for (length, waits) in [(None, Some(0)), (Some(5), None), (Some(2), None), (None, Some(2))] {
+            // Nobody wakes it while it waits: it is looked at once more when the answer is there, and once after that.
+            let mut waits = waits;
+            let end = stream::poll_fn(move |_| match waits.as_mut() {
+                None => Poll::Ready(None),
+                Some(0) => Poll::Ready(Some(Err(io::Error::other("broke off")))),
+                Some(left) => {
+                    *left -= 1;
+                    Poll::Pending
+                }
+            });
+            let body = pieces(&[b"abc"]).chain(end);
             let told = asking.upload(length, body).await.expect_err("no answer");
             assert!(matches!(&told, SendRequestError::Send(error) if error.kind() == io::ErrorKind::Other), "{told:?}");
             assert_eq!(asking.kept(), 0);
@@ -206,5 +215,17 @@ fn a_body_that_was_cut_is_not_whole() {
             }
             assert_eq!(answer.body.is_whole(), is_whole);
         }
+    });
+}
+
+#[test]
+fn a_secured_connection_holds_nothing_back() {
+    run(async {
+        // The answer comes once the last bytes have come, and they wait for nothing behind them.
+        let large = b"x".repeat(300_000);
+        let asking = secured(b"HTTP/1.1 413 Large\r\ncontent-length: 2\r\n\r\nhi");
+        let body = pieces(&[b"a", &large, b"{}"]).chain(stream::pending());
+        let answer = asking.origin.upload(&asking.template, None, body, true).await.expect("an answer");
+        assert_eq!(answer.head.status(), 413);
     });
 }
