@@ -1,7 +1,7 @@
 //! Connections to providers that are kept between requests, and what is wrong with some of them.
 
 use crate::ask;
-use crate::daemon::{Daemon, Setup};
+use crate::daemon::{Daemon, Response, Setup, eventually};
 use crate::sim::{Format, Provider, Step, by_model};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -86,13 +86,14 @@ fn an_interim_answer_never_lets_one_caller_read_anothers() {
         let body = json!({ "model": "openai/text", "input": input });
         daemon.call("POST", "/v1/embeddings").key("").json(&body)
     };
-    // The client for what is no chat takes the hints for the answer.
-    let first = embed(json!("one")).send();
-    assert_eq!(first.status, 503, "{}", first.text());
-    let second = embed(json!(["one", "two"])).begin();
+    let vectors = |answer: Response| answer.json()["data"].as_array().map(Vec::len);
+    let first = embed(json!("one")).begin();
+    eventually("the first to be asked", || (sim.beside_chats().len() == 1).then_some(()));
+    assert_eq!(vectors(embed(json!(["one", "two"])).send()), Some(2));
     gate.open();
-    let second = second.read().expect("an answer");
-    assert_eq!(second.json()["data"].as_array().map(Vec::len), Some(2), "{}", second.text());
+    assert_eq!(vectors(first.read().expect("an answer")), Some(1));
+    // Over the connections that both left behind.
+    assert_eq!(vectors(embed(json!(["one", "two", "three"])).send()), Some(3));
 }
 
 /// A server that reads the heads of requests alone and refuses every chat: on the spot, or without ever closing the connection.

@@ -169,6 +169,8 @@ fn failures_are_those_of_chats() {
     }
     let call = |key| daemon.call("POST", "/v1/embeddings").key(key).json(&embed("openai/embed", &json!("x"))).send();
     assert_eq!((call("").status, call(READ).status, call(CONTROL).status), (401, 403, 200));
+    let call = |key| transcribe(&daemon, "openai/whisper-1", "json").key(key).send();
+    assert_eq!((call("").status, call(READ).status, call(CONTROL).status), (401, 403, 200));
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod recorded;
 mod reload;
 mod routes;
 mod tools;
+mod uploads;
 mod watching;
 
 #[path = "../daemon/mod.rs"]

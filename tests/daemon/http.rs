@@ -116,6 +116,11 @@ pub struct Begun {
 }
 
 impl Begun {
+    /// A request that somebody else sends.
+    pub fn of(wire: TcpStream) -> Self {
+        Self { reader: BufReader::new(Box::new(wire)) }
+    }
+
     /// Reads the whole answer.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ mod log;
 mod setup;
 mod stream;
 
-pub use http::{Call, Response};
+pub use http::{Begun, Call, Response};
 use log::Log;
 pub use setup::{ADMIN, CONTROL, READ, Setup, binary};
 pub use stream::{Event, Stream};

@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::ids::RequestId;
 use bytes::Bytes;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -41,7 +42,7 @@ impl DirectKind {
 }
 
 /// One such call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DirectCall {
     /// Ties the call to its request.
     pub request_id: RequestId,
@@ -62,7 +63,7 @@ pub struct DirectCall {
 }
 
 /// The body of a call.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum DirectBody {
     /// A JSON object.
     Json(Bytes),
@@ -72,7 +73,23 @@ pub enum DirectBody {
         content_type: String,
         /// The bytes before the model's name, and those behind it: the name between them is the call's own.
         around_model: (Bytes, Bytes),
+        /// What comes after that, if it has not arrived yet. It can be sent once only.
+        rest: Option<Arriving>,
     },
+}
+
+/// The rest of a body that is still arriving.
+pub struct Arriving {
+    /// How many bytes it has, if that is known.
+    pub length: Option<u64>,
+    /// The bytes. While nobody asks for them the caller has to wait; how long it may take itself is seen to where they come from.
+    pub pieces: Pin<Box<dyn Pieces>>,
+}
+
+impl fmt::Debug for Arriving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arriving({:?} bytes)", self.length)
+    }
 }
 
 /// What a call led to.

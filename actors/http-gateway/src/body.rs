@@ -72,8 +72,8 @@ async fn piece(payload: &mut Payload, clock: &dyn Clock) -> Result<Option<Bytes>
     poll_fn(|context| poll_piece(payload, &mut timer, clock, context)).await
 }
 
-/// The timer is only set once the client lets us wait: most bodies are there with their head.
-fn poll_piece(
+/// Waits for the next piece. The timer is only set once the client lets us wait: most bodies are there with their head.
+pub(crate) fn poll_piece(
     payload: &mut Payload,
     timer: &mut Option<BoxFuture<'static, ()>>,
     clock: &dyn Clock,

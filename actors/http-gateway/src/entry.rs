@@ -3,11 +3,12 @@
 
 use crate::access_log::{Access, Outcome};
 use crate::anthropic;
+use crate::arriving::Arriving;
 use crate::auth::{Claims, Identity, Peer, identify};
 use crate::openai::error::Refusal;
 use crate::published::{Published, Shared};
 use crate::thread::{Arrival, Thread};
-use crate::{answers, body, cors, path, request_id};
+use crate::{answers, body, cors, path, request_id, routes};
 use actix_web::body::{BodySize, BoxBody, MessageBody as _};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -68,7 +69,13 @@ pub(crate) async fn entry(
     }
     let mut payload = request.take_payload();
     let most = published.config.max_body;
+    let mut arriving = None;
     let read = match &verdict {
+        Verdict::In(Ok(_)) if routes::reads_by_itself(request.path()) => {
+            let length = content_length(request.headers());
+            arriving = Some(Arriving::new(payload.take(), length, most, gateway.ports.clock.clone()));
+            Ok(Bytes::new())
+        }
         Verdict::In(Ok(_)) => body::read(&mut payload, content_length(request.headers()), most, clock).await,
         // Refused, or welcome on few routes only: nothing is kept for strangers.
         _ => body::discard(&mut payload, most, clock).await.map(|()| Bytes::new()),
@@ -80,7 +87,7 @@ pub(crate) async fn entry(
         }
         (Ok(_), Verdict::Preflight(answer)) => request.into_response(answer),
         (Ok(body), Verdict::In(identity)) => {
-            let arrival = Arrival { identity, body, access: Rc::clone(&access) };
+            let arrival = Arrival { identity, body, arriving: arriving.clone(), access: Rc::clone(&access) };
             request.extensions_mut().insert(arrival);
             match next.call(request).await {
                 Ok(response) => response,
@@ -94,7 +101,11 @@ pub(crate) async fn entry(
             }
         }
     };
-    Ok(dispatch(response, &published, origin.as_ref(), &access))
+    let mut response = dispatch(response, &published, origin.as_ref(), &access);
+    if let Some(arriving) = arriving {
+        response = response.map_body(|_, answer| arriving.answered(answer));
+    }
+    Ok(response)
 }
 
 /// Decides by head alone.

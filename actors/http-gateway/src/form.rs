@@ -1,9 +1,9 @@
 //! A form with files (`multipart/form-data`), as far as the gateway must know it: where the model's name stands. Everything else of the form
-//! goes to the provider byte for byte. It copies nothing and keeps nothing.
+//! goes to the provider byte for byte. It is fed with pieces as the network cuts them, and keeps none of them.
 
 use bytes::Bytes;
 use contract::failure::{Failure, FailureClass};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use std::ops::Range;
 
 /// The most parts that are looked at, and the most bytes of one part's headers.
@@ -21,76 +21,197 @@ pub(crate) struct Form {
     pub(crate) around: (Bytes, Bytes),
 }
 
-/// Reads a form that must hold a file and a model.
-///
-/// # Errors
-/// `InvalidRequest`: it is no form, or `param` is missing in it.
-pub(crate) fn read(content_type: &str, body: &Bytes) -> Result<Form, Failure> {
-    let odd = |why: &str| Failure::new(FailureClass::InvalidRequest, format!("the body is not a form: {why}"));
-    let is_form = content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data");
-    let boundary = parameter(content_type, "boundary").filter(|_| is_form);
-    let boundary = boundary.ok_or_else(|| odd("send multipart/form-data with a boundary"))?;
-    let (mut model, mut file) = (None, false);
-    for part in parts(body, &boundary).ok_or_else(|| odd("its parts are not separated as the boundary says"))? {
-        match part.name.as_str() {
-            "model" => model = Some(part.content),
-            "file" => file = true,
+/// Reads a form that must hold a file and one model.
+pub(crate) struct Reader {
+    /// The line's end, two dashes, and the boundary.
+    delimiter: Finder<'static>,
+    state: State,
+    /// The last bytes of what was fed, which may begin a delimiter.
+    tail: Vec<u8>,
+    /// How many bytes were fed.
+    fed: usize,
+    parts: usize,
+    model: Option<Range<usize>>,
+    has_file: bool,
+    /// Whether the model was known when the file began.
+    is_ahead: bool,
+}
+
+enum State {
+    /// In what stands before the first part, or in a part's content: up to the next delimiter.
+    Content(What),
+    /// Behind a delimiter: the rest of its line, and the part's headers.
+    Head(Vec<u8>),
+    /// Behind the last delimiter.
+    End,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// The model's name, which began at this byte.
+    Model(usize),
+    Other,
+}
+
+impl Reader {
+    /// Reads a form of this content type.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: it is none.
+    pub(crate) fn new(content_type: &str) -> Result<Self, Failure> {
+        let is_form = content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data");
+        let boundary = parameter(content_type, "boundary").filter(|_| is_form);
+        let boundary = boundary.ok_or_else(|| odd("send multipart/form-data with a boundary"))?;
+        Ok(Self {
+            delimiter: Finder::new(&format!("\r\n--{boundary}")).into_owned(),
+            // What stands before the first boundary is no part.
+            state: State::Content(What::Other),
+            // The first boundary may stand at the very begin.
+            tail: b"\r\n".to_vec(),
+            fed: 0,
+            parts: 0,
+            model: None,
+            has_file: false,
+            is_ahead: false,
+        })
+    }
+
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: it is no form, or names its model twice.
+    pub(crate) fn feed(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
+        while !piece.is_empty() {
+            let taken = match &mut self.state {
+                State::End => piece.len(),
+                State::Content(what) => {
+                    let what = *what;
+                    match self.find(piece) {
+                        None => piece.len(),
+                        Some(taken) => {
+                            if let What::Model(from) = what {
+                                self.model = Some(from..self.fed + taken - self.delimiter.needle().len());
+                            }
+                            self.state = State::Head(Vec::new());
+                            taken
+                        }
+                    }
+                }
+                State::Head(head) => {
+                    head.push(piece[0]);
+                    if head.as_slice() == b"--" {
+                        self.state = State::End;
+                    } else if head.ends_with(b"\r\n\r\n") {
+                        let name = name(head);
+                        self.begin(&name)?;
+                    } else if head.len() >= MAX_HEAD {
+                        return Err(odd("the headers of a part have no end"));
+                    }
+                    1
+                }
+            };
+            self.fed += taken;
+            piece = &piece[taken..];
+        }
+        Ok(())
+    }
+
+    /// A part begins with the next byte but one.
+    fn begin(&mut self, name: &str) -> Result<(), Failure> {
+        self.parts += 1;
+        if self.parts > MAX_PARTS {
+            return Err(odd(&format!("it has more than {MAX_PARTS} parts")));
+        }
+        let mut what = What::Other;
+        match name {
+            "model" if self.model.is_some() => {
+                return Err(Failure::invalid("model", "the field \"model\" stands twice in the form"));
+            }
+            "model" => what = What::Model(self.fed + 1),
+            "file" => {
+                self.has_file = true;
+                self.is_ahead = self.model.is_some();
+            }
             _ => {}
         }
+        self.state = State::Content(what);
+        Ok(())
     }
-    let place = model.ok_or_else(|| Failure::invalid("model", "the field \"model\" is missing"))?;
-    if !file {
-        return Err(Failure::invalid("file", "the field \"file\" is missing"));
-    }
-    let text = std::str::from_utf8(&body[place.clone()]).ok().filter(|text| text.len() <= MAX_MODEL);
-    let text = text.ok_or_else(|| Failure::invalid("model", "\"model\" is wrong: it is no model id"))?;
-    let around = (body.slice(..place.start), body.slice(place.end..));
-    Ok(Form { model: text.trim().to_owned(), around })
-}
 
-struct Part {
-    name: String,
-    content: Range<usize>,
-}
-
-/// Every part, in order. `None` if the bytes are no form of that boundary.
-fn parts(body: &[u8], boundary: &str) -> Option<Vec<Part>> {
-    let delimiter = format!("\r\n--{boundary}");
-    let opening = &delimiter.as_bytes()[2..];
-    // What stands before the first boundary is no part.
-    let mut at = match body.starts_with(opening) {
-        true => opening.len(),
-        false => memmem::find(body, delimiter.as_bytes())? + delimiter.len(),
-    };
-    let finder = memmem::Finder::new(delimiter.as_bytes());
-    let mut parts = Vec::new();
-    loop {
-        if body.get(at..at + 2)? == b"--" {
-            return Some(parts);
-        }
-        if parts.len() >= MAX_PARTS {
-            return None;
-        }
-        let line_end = memmem::find(body.get(at..body.len().min(at + MAX_HEAD))?, b"\r\n")? + at + 2;
-        let rest = body.get(line_end..)?;
-        // A part without any header begins with the empty line.
-        let (head, content) = match rest.starts_with(b"\r\n") {
-            true => (&rest[..0], line_end + 2),
-            false => {
-                let end = memmem::find(&rest[..rest.len().min(MAX_HEAD)], b"\r\n\r\n")?;
-                (&rest[..end], line_end + end + 4)
-            }
+    /// How many bytes of `piece` end with the first delimiter; `None` if there is none yet.
+    fn find(&mut self, piece: &[u8]) -> Option<usize> {
+        let length = self.delimiter.needle().len();
+        let before = self.tail.len();
+        // One that began in a piece before ends within the first bytes of this one.
+        self.tail.extend_from_slice(&piece[..piece.len().min(length - 1)]);
+        let found = match self.delimiter.find(&self.tail) {
+            Some(at) => Some(at + length - before),
+            None => self.delimiter.find(piece).map(|at| at + length),
         };
-        let end = finder.find(body.get(content..)?)? + content;
-        parts.push(Part { name: name(head), content: content..end });
-        at = end + delimiter.len();
+        if found.is_some() {
+            self.tail.clear();
+        } else {
+            if piece.len() >= length {
+                self.tail.clear();
+                self.tail.extend_from_slice(&piece[piece.len() - (length - 1)..]);
+            }
+            let kept = self.tail.len().min(length - 1);
+            self.tail.drain(..self.tail.len() - kept);
+        }
+        found
     }
+
+    /// Whether all is known and the file's content is still to come.
+    pub(crate) fn may_stream(&self) -> bool {
+        self.is_ahead && !matches!(self.state, State::End)
+    }
+
+    /// Checks that the form has come to its end.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: it has not.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        match self.state {
+            State::End => Ok(()),
+            _ => Err(odd("its parts are not separated and ended as the boundary says")),
+        }
+    }
+
+    /// The form, of all that was fed.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: it is not at its end, or `param` is missing in it.
+    pub(crate) fn whole(&self, fed: &Bytes) -> Result<Form, Failure> {
+        self.end()?;
+        self.begun(fed)
+    }
+
+    /// The form, of all that was fed so far.
+    ///
+    /// # Errors
+    /// `InvalidRequest`: `param` is missing in it, or is none.
+    pub(crate) fn begun(&self, fed: &Bytes) -> Result<Form, Failure> {
+        let place = self.model.clone().ok_or_else(|| Failure::invalid("model", "the field \"model\" is missing"))?;
+        if !self.has_file {
+            return Err(Failure::invalid("file", "the field \"file\" is missing"));
+        }
+        let text = fed.get(place.clone()).and_then(|text| std::str::from_utf8(text).ok());
+        let text = text.filter(|text| text.len() <= MAX_MODEL);
+        let text = text.ok_or_else(|| Failure::invalid("model", "\"model\" is wrong: it is no model id"))?;
+        let around = (fed.slice(..place.start), fed.slice(place.end..));
+        Ok(Form { model: text.trim().to_owned(), around })
+    }
+}
+
+fn odd(why: &str) -> Failure {
+    Failure::new(FailureClass::InvalidRequest, format!("the body is not a form: {why}"))
 }
 
 /// The name in a part's headers; empty if there is none.
 fn name(head: &[u8]) -> String {
     let head = String::from_utf8_lossy(head);
-    let mut lines = head.split("\r\n");
+    // The first is the rest of the delimiter's.
+    let mut lines = head.split("\r\n").skip(1);
     let disposition = lines.find_map(|line| {
         let (header, value) = line.split_once(':')?;
         header.trim().eq_ignore_ascii_case("content-disposition").then_some(value)
@@ -149,6 +270,83 @@ mod tests {
 
     fn field(name: &str) -> String {
         format!("Content-Disposition: form-data; name=\"{name}\"")
+    }
+
+    /// The form, read whole.
+    fn read(kind: &str, body: &Bytes) -> Result<Form, Failure> {
+        read_in(kind, body, body.len().max(1))
+    }
+
+    /// The form, read in pieces of this size.
+    fn read_in(kind: &str, body: &Bytes, size: usize) -> Result<Form, Failure> {
+        let mut reader = Reader::new(kind)?;
+        body.chunks(size).try_for_each(|piece| reader.feed(piece))?;
+        reader.whole(body)
+    }
+
+    const SOUND: &str = "RIFF\r\n--X\r\n\r\n --XX\n\r\n--\r\r\n-";
+
+    #[test]
+    fn every_piecing_gives_the_same_form() {
+        let odd = format!("{}\r\ncontent-type: audio/wav", field("file"));
+        let whole = form(&[(&field("model"), "openai/whisper-1"), (&odd, SOUND), (&field("language"), "de")]);
+        let last = form(&[(&odd, SOUND), (&field("language"), "de"), (&field("model"), "openai/whisper-1")]);
+        for body in [&whole, &last] {
+            for before in ["", "before\r\n", "\r\n", "--X\r\n--\r\n"] {
+                let body = Bytes::from([before.as_bytes(), body, b"behind --XX"].concat());
+                let expected = read(KIND, &body).expect("a form");
+                assert_eq!([&expected.around.0[..], b"openai/whisper-1", &expected.around.1].concat(), body);
+                for size in 1..40 {
+                    assert_eq!(read_in(KIND, &body, size).as_ref(), Ok(&expected), "{before:?} {size}");
+                }
+            }
+        }
+        for cut in 0..whole.len() {
+            let mut reader = Reader::new(KIND).expect("a form");
+            reader.feed(&whole[..cut]).expect("sound");
+            reader.feed(&whole[cut..]).expect("sound");
+            assert_eq!(reader.whole(&whole), read(KIND, &whole), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_form_may_stream_from_where_its_file_begins_if_the_model_is_known() {
+        /// Where it may, fed byte by byte.
+        fn may_from(body: &[u8]) -> Option<usize> {
+            let mut reader = Reader::new(KIND).expect("a form");
+            (0..body.len()).find(|at| {
+                reader.feed(&body[*at..at + 1]).expect("sound");
+                reader.may_stream()
+            })
+        }
+        let model = (field("model"), "m");
+        let file = (field("file"), "abc");
+        let body = form(&[(&model.0, model.1), (&field("language"), "de"), (&file.0, file.1)]);
+        let begins = memchr::memmem::find(&body, b"abc").expect("the file");
+        assert_eq!(may_from(&body), Some(begins - 1));
+        let mut reader = Reader::new(KIND).expect("a form");
+        reader.feed(&body[..begins]).expect("sound");
+        let begun = reader.begun(&body.slice(..begins)).expect("known");
+        assert_eq!((begun.model.as_str(), &begun.around.1[..4]), ("m", &b"\r\n--"[..]));
+        assert!(reader.end().is_err(), "half a form is none");
+        reader.feed(&body[begins..]).expect("sound");
+        assert_eq!((reader.end(), reader.may_stream()), (Ok(()), false), "all of it is there");
+        assert_eq!(may_from(&form(&[(&file.0, file.1), (&model.0, model.1)])), None);
+        assert_eq!(may_from(&form(&[(&model.0, model.1)])), None);
+    }
+
+    #[test]
+    fn a_model_that_is_named_twice_is_refused_wherever_it_stands() {
+        let (model, file) = (field("model"), field("file"));
+        for parts in [
+            [(&model, "m"), (&model, "n"), (&file, "x")],
+            [(&model, "m"), (&file, "x"), (&model, "m")],
+            [(&file, "x"), (&model, "m"), (&model, "n")],
+        ] {
+            let parts: Vec<(&str, &str)> = parts.iter().map(|(head, content)| (head.as_str(), *content)).collect();
+            let refused = read_in(KIND, &form(&parts), 7).expect_err("refused");
+            assert_eq!((refused.param.as_deref(), refused.class), (Some("model"), FailureClass::InvalidRequest));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod access_log;
 mod answering;
 mod answers;
 mod anthropic;
+mod arriving;
 mod audit;
 mod auth;
 mod body;

@@ -1,6 +1,7 @@
 //! What a worker thread answers requests with, and what one request carries through its routes.
 
 use crate::access_log::Access;
+use crate::arriving::Arriving;
 use crate::auth::Identity;
 use crate::gateway::RefreshKeys;
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ pub(crate) struct Thread {
 pub(crate) struct Arrival {
     pub(crate) identity: Identity,
     pub(crate) body: Bytes,
+    /// The body of a route that reads it by itself; there `body` is empty.
+    pub(crate) arriving: Option<Arriving>,
     pub(crate) access: Rc<Access>,
 }
 
@@ -42,6 +45,8 @@ pub(crate) struct Call {
     /// Who asks; `None` on the routes that need no key, where the caller is not known.
     pub(crate) known: Option<Caller>,
     pub(crate) body: Bytes,
+    /// The body of a route that reads it by itself; there `body` is empty.
+    pub(crate) arriving: Option<Arriving>,
     pub(crate) access: Rc<Access>,
 }
 
@@ -53,7 +58,7 @@ impl Call {
         arrival: Arrival,
         scope: Option<Scope>,
     ) -> Result<Self, Refusal> {
-        let Arrival { identity, body, access } = arrival;
+        let Arrival { identity, body, arriving, access } = arrival;
         let known = match (identity, scope) {
             (Ok(known), Some(scope)) if known.caller.scope < scope => {
                 return Err(Refusal::forbidden(format!(
@@ -67,7 +72,7 @@ impl Call {
             (Err(_), None) => None,
             (Err(refusal), Some(_)) => return Err(refusal),
         };
-        Ok(Self { thread, http, known, body, access })
+        Ok(Self { thread, http, known, body, arriving, access })
     }
 
     /// Who asks.

@@ -81,7 +81,7 @@ pub struct ProviderConfig {
     /// The deadline for the first piece of a streamed answer, and for a whole answer.
     #[serde(default = "first_token_timeout")]
     pub first_token_timeout: Span,
-    /// The longest silence between two pieces.
+    /// The longest silence between two pieces; also how long a provider may take none of a request.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Span,
     /// Requests at once.

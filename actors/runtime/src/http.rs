@@ -9,7 +9,6 @@
 
 mod answer;
 mod beginning;
-mod cut;
 mod framing;
 mod origin;
 mod pinned;
@@ -18,9 +17,9 @@ mod sending;
 pub mod sse;
 mod stream;
 mod trust;
+mod uploading;
 
 pub use answer::{Answer, Body, Head};
-pub use cut::{cut_client, is_end};
 pub use origin::{Origin, Template};
 pub use pinned::{PinnedClient, pinned_client};
 pub use reason::REASON_HEADER;

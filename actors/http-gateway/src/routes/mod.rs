@@ -125,6 +125,11 @@ pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
     .flatten()
 }
 
+/// Whether the path's route reads its body by itself while it arrives.
+pub(crate) fn reads_by_itself(path: &str) -> bool {
+    path == audio::TRANSCRIPTIONS
+}
+
 /// Registers every endpoint.
 pub(crate) fn register(config: &mut web::ServiceConfig) {
     let mut paths: Vec<&'static str> = Vec::new();

@@ -1,10 +1,10 @@
 //! Embeddings, speech, transcription and the counting of tokens: what is sent to which provider, and what comes back.
 
-use super::players::{Act, DirectPlan};
+use super::players::{Act, AskedBody, DirectPlan};
 use super::stage::{Stage, post};
 use crate::config::Config;
 use actix_web::body::{MessageBody as _, to_bytes};
-use contract::direct::{DirectBody, DirectKind};
+use contract::direct::DirectKind;
 use contract::failure::{Failure, FailureClass};
 use runtime::world::World;
 use serde_json::json;
@@ -49,8 +49,8 @@ fn each_route_asks_its_provider() {
             );
             let call = stage.players.directed.lock().expect("directed").pop().expect("a call");
             assert_eq!((call.kind, &*call.provider, &*call.model), (kind, "openai", "e"));
-            assert_eq!((call.request_id.as_str(), &*call.caller.name), ("req-1", "loopback"));
-            assert!(matches!(call.body, DirectBody::Json(sent) if sent == body));
+            assert_eq!((call.request_id.as_str(), &*call.caller), ("req-1", "loopback"));
+            assert!(matches!(call.body, AskedBody::Json(sent) if sent == body));
         }
         plan(&stage, whole("text/plain", "hello"));
         let request = post("/v1/audio/transcriptions", FORM);
@@ -58,7 +58,9 @@ fn each_route_asks_its_provider() {
         assert_eq!((reply.body.as_str(), reply.header("content-type")), ("hello", "text/plain"));
         let call = stage.players.directed.lock().expect("directed").pop().expect("a call");
         assert_eq!((call.kind, &*call.model), (DirectKind::Transcription, "whisper-1"));
-        let DirectBody::Form { content_type, around_model: (before, behind) } = call.body else { panic!("no form") };
+        let AskedBody::Form { content_type, around_model: (before, behind), rest: None } = call.body else {
+            panic!("no form")
+        };
         assert_eq!(content_type, "multipart/form-data; boundary=B");
         assert_eq!([&before[..], b"openai/whisper-1", &behind].concat(), FORM.as_bytes());
     });

@@ -1,12 +1,16 @@
 //! An agent and models that follow a plan.
 
+use bytes::Bytes;
 use contract::LocalBoxFuture;
 use contract::chat::{Agent, Event, EventSink, EventStream, FinishReason, Relayed, TurnRequest};
-use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectCall, Directed, Pieces};
+use contract::direct::{
+    Arriving, Direct, DirectAnswer, DirectAnswerBody, DirectBody, DirectCall, DirectKind, Directed, Pieces,
+};
 use contract::failure::Failure;
+use contract::ids::RequestId;
 use contract::provider::{Called, ModelAnswer, ModelCall, Models, Target};
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -72,6 +76,52 @@ pub(crate) struct Asked {
     pub(crate) relay_usage: bool,
 }
 
+/// What a provider was asked directly.
+pub(crate) struct DirectAsked {
+    pub(crate) request_id: RequestId,
+    pub(crate) caller: Arc<str>,
+    pub(crate) kind: DirectKind,
+    pub(crate) provider: Arc<str>,
+    pub(crate) model: Arc<str>,
+    pub(crate) stream: bool,
+    pub(crate) beta: Option<String>,
+    pub(crate) body: AskedBody,
+}
+
+/// Its body, read to the end.
+pub(crate) enum AskedBody {
+    Json(Bytes),
+    Form {
+        content_type: String,
+        around_model: (Bytes, Bytes),
+        /// What still arrived: its length, if that was told, and what came.
+        rest: Option<(Option<u64>, Vec<u8>)>,
+    },
+}
+
+impl DirectAsked {
+    async fn read(call: DirectCall) -> Result<Self, Failure> {
+        let DirectCall { request_id, caller, kind, provider, model, body, stream, beta } = call;
+        let body = match body {
+            DirectBody::Json(json) => AskedBody::Json(json),
+            DirectBody::Form { content_type, around_model, rest } => {
+                let rest = match rest {
+                    None => None,
+                    Some(Arriving { length, mut pieces }) => {
+                        let mut read = Vec::new();
+                        while let Some(piece) = poll_fn(|context| pieces.as_mut().poll_piece(context)).await {
+                            read.extend_from_slice(&piece?);
+                        }
+                        Some((length, read))
+                    }
+                };
+                AskedBody::Form { content_type, around_model, rest }
+            }
+        };
+        Ok(Self { request_id, caller: caller.name, kind, provider, model, stream, beta, body })
+    }
+}
+
 /// Agent and models in one: each call takes the next plan.
 #[derive(Clone, Default)]
 pub(crate) struct Players {
@@ -80,7 +130,7 @@ pub(crate) struct Players {
     /// Calls and answers that were neither ended nor dropped.
     pub(crate) alive: Arc<AtomicI64>,
     /// Direct calls: what was asked, and the answers to come. Without one the provider has nothing of the kind.
-    pub(crate) directed: Arc<Mutex<Vec<DirectCall>>>,
+    pub(crate) directed: Arc<Mutex<Vec<DirectAsked>>>,
     pub(crate) direct_plans: Arc<Mutex<VecDeque<Result<DirectPlan, Failure>>>>,
     /// Whether the next call panics before it gives a future.
     pub(crate) crash: Arc<AtomicBool>,
@@ -241,10 +291,12 @@ impl Pieces for Script {
 
 impl Direct for Players {
     fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
-        self.directed.lock().expect("directed").push(call);
+        let directed = Arc::clone(&self.directed);
         let plan = self.direct_plans.lock().expect("plans").pop_front();
         let alive = Alive::new(&self.alive);
         Box::pin(async move {
+            let asked = DirectAsked::read(call).await?;
+            directed.lock().expect("directed").push(asked);
             let Some(plan) = plan else { return Ok(Directed::Unsupported { kind: "openai" }) };
             let plan = plan?;
             let script = Script { acts: plan.pieces.into(), wait: None, _alive: alive };

@@ -4,6 +4,7 @@
 
 use super::account::Account;
 use super::stream::{Idle, read_rest};
+use super::upload::Upload;
 use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read};
 use crate::backoff;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
@@ -11,17 +12,17 @@ use crate::formats::{Decoder, Decoding};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::Candidate;
-use actix_http::{HttpMessage as _, Payload};
-use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use actix_http::Payload;
+use awc::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use bytes::Bytes;
 use contract::LocalBoxFuture;
 use contract::chat::{Event, EventSink, Usage};
-use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectCall, DirectKind, Directed, Pieces};
+use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectBody, DirectCall, DirectKind, Directed, Pieces};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{BUILTIN, Target};
 use futures_util::Stream;
 use runtime::TaskSet;
-use runtime::http::is_end;
+use runtime::http::{Answer, Body, Head};
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -36,7 +37,12 @@ impl Direct for super::Exchange {
 }
 
 impl Inner {
-    async fn direct(&self, call: DirectCall) -> Result<Directed, Failure> {
+    async fn direct(&self, mut call: DirectCall) -> Result<Directed, Failure> {
+        let rest = match &mut call.body {
+            DirectBody::Form { rest, .. } => rest.take(),
+            DirectBody::Json(_) => None,
+        };
+        let upload = Upload::new(rest, &self.clock);
         let target = Target::Model { provider: Arc::clone(&call.provider), model: Arc::clone(&call.model) };
         let Grant(candidates) =
             self.grant.ask(GrantCall { target, who: Arc::clone(&call.caller.name) }, GRANT_DEADLINE).await??;
@@ -56,12 +62,15 @@ impl Inner {
             let Some(outgoing) = direct::outgoing(provider.format.kind(), &asked).map_err(named)? else {
                 return Ok(Directed::Unsupported { kind: provider.kind });
             };
-            let failure = match self.directly(&call, &provider, &model, outgoing).await {
+            let failure = match self.directly(&call, &provider, &model, outgoing, &upload).await {
                 Ok(answer) => return Ok(Directed::Answer(answer)),
-                Err(failure) => named(failure),
+                Err(failure) => match upload.broken() {
+                    Some(left) => return Err(left),
+                    None => named(failure),
+                },
             };
             tries += 1;
-            let again = tries <= provider.config.retries;
+            let again = tries <= provider.config.retries && upload.is_repeatable();
             let pause = again.then(|| backoff::pause(&failure, tries, self.ledger.chance())).flatten();
             let pause_ms = pause.map(|pause| pause.as_millis() as u64);
             tracing::info!(
@@ -81,37 +90,40 @@ impl Inner {
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         outgoing: Outgoing,
+        upload: &Upload,
     ) -> Result<DirectAnswer, Failure> {
         let places = provider.places(model, &call.caller.name, true, &self.clock).await?;
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let limit = provider.config.first_token_timeout.0;
-        let mut deadline = self.clock.pause(limit);
         let late = || {
             let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
         let beta = call.beta.clone().map(|beta| ("anthropic-beta", beta));
         let headers: Vec<(&'static str, String)> = beta.into_iter().collect();
-        let mut response = tokio::select! {
+        let Answer { head, body: mut arriving } = tokio::select! {
             biased;
-            sent = self.endpoints.send_direct(provider, model, &outgoing, &headers, &self.clock) => match sent {
-                Ok(response) => response,
+            sent = self.endpoints.send_direct(provider, model, &outgoing, upload, &headers, &self.clock) => match sent {
+                Ok(answer) => answer,
+                // The account ends as one that was cancelled.
+                Err(failure) if upload.broken().is_some() => return Err(failure),
                 Err(failure) => return Err(account.refused(failure)),
             },
-            () = &mut deadline => return Err(account.refused(late())),
+            late = upload.late(&provider.name, provider.config.idle_timeout.0, limit) => return Err(account.refused(late)),
         };
-        if !response.status().is_success() {
-            let failure = self.refused(call.kind, provider, &mut response).await;
+        if !(200..300).contains(&head.status()) {
+            let failure = self.refused(call.kind, provider, &head, &mut arriving).await;
             return Err(account.refused(failure));
         }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        if let Some(coding) = header(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        let mut deadline = self.clock.pause(upload.left(limit));
+        let header = |name: &str| head.header(name).and_then(|value| std::str::from_utf8(value).ok());
+        if let Some(coding) = header(CONTENT_ENCODING.as_str()).filter(|coding| *coding != "identity") {
             let message =
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
             return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
-        let content_type = header(CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
+        let content_type = header(CONTENT_TYPE.as_str()).unwrap_or("application/octet-stream").to_owned();
         let is_json = content_type.to_ascii_lowercase().contains("json");
         let decoding = Decoding { model: Arc::clone(&model.name), thoughts: None };
         let comes_in_pieces = match &outgoing.reading {
@@ -121,12 +133,8 @@ impl Inner {
         };
         if comes_in_pieces {
             let decoder = matches!(outgoing.reading, Reading::Chat).then(|| provider.format.stream_decoder(&decoding));
-            // With neither a length nor chunks the connection's end is the body's.
-            let until_end = header(CONTENT_LENGTH).is_none() && header(TRANSFER_ENCODING).is_none();
             let mut pieces = Passing {
-                missing: header(CONTENT_LENGTH).and_then(|length| length.parse().ok()),
-                until_end,
-                body: Some(response.take_payload()),
+                body: Some(arriving),
                 held: VecDeque::new(),
                 decoder,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
@@ -135,7 +143,7 @@ impl Inner {
                 provider: Arc::clone(&provider.name),
                 begun: false,
             };
-            drop(response);
+            drop(head);
             tokio::select! {
                 biased;
                 begun = std::future::poll_fn(|context| pieces.poll_begun(context)) => begun?,
@@ -144,14 +152,14 @@ impl Inner {
             pieces.account.answered();
             return Ok(DirectAnswer { content_type, body: DirectAnswerBody::Pieces(Box::pin(pieces)) });
         }
-        let body = match read(&mut response, MAX_ANSWER, deadline).await {
-            Ok(body) => body,
+        let body = match read(&mut arriving, MAX_ANSWER, deadline).await {
+            Ok(body) if arriving.is_whole() => body,
             Err(Unread::Late) => return Err(account.refused(late())),
             Err(Unread::TooLong) => {
                 let message = format!("the answer of {} is larger than {} MiB", provider.name, MAX_ANSWER >> 20);
                 return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
             }
-            Err(Unread::Broken) => return Err(account.refused(broke(&provider.name))),
+            Ok(_) | Err(Unread::Broken) => return Err(account.refused(broke(&provider.name))),
         };
         account.received(body.len());
         let understood = match outgoing.reading {
@@ -178,18 +186,16 @@ impl Inner {
     }
 
     /// What an answer with an error status means. A server that does not know the path has nothing of the kind, whatever the model.
-    async fn refused(&self, kind: DirectKind, provider: &Provider, response: &mut awc::ClientResponse) -> Failure {
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
+    async fn refused(&self, kind: DirectKind, provider: &Provider, head: &Head, body: &mut Body) -> Failure {
+        let status = head.status();
         let limit = super::ERROR_DEADLINE.min(provider.config.first_token_timeout.0);
-        let body = read(response, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
+        let body = read(body, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
         let speaks_of_model = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("model");
         if kind != DirectKind::Messages && matches!(status, 404 | 405 | 501) && !speaks_of_model() {
             let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
             return Failure::new(FailureClass::InvalidRequest, message).with_code("unsupported_endpoint");
         }
-        let headers: Vec<(&str, &[u8])> =
-            headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let headers: Vec<(&str, &[u8])> = head.headers().collect();
         self.refusal(provider, status, &headers, &body)
     }
 }
@@ -224,7 +230,7 @@ impl EventSink for Substance {
 
 /// An answer that is passed on as it comes. With a decoder it is also understood: what breaks off is told as broken off.
 struct Passing {
-    body: Option<Payload>,
+    body: Option<Body>,
     /// What came before something of substance did.
     held: VecDeque<Bytes>,
     decoder: Option<Box<dyn Decoder>>,
@@ -232,10 +238,6 @@ struct Passing {
     account: Account,
     rests: Rc<TaskSet>,
     provider: Arc<str>,
-    /// Bytes that were promised and have not come yet.
-    missing: Option<u64>,
-    /// Whether the connection's end is the body's.
-    until_end: bool,
     begun: bool,
 }
 
@@ -265,10 +267,10 @@ impl Passing {
     ) -> Poll<Option<Result<Bytes, Failure>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let complete = self.decoder.as_ref().is_some_and(|decoder| decoder.is_complete());
-        match Pin::new(body).poll_next(context) {
+        match Pin::new(&mut *body).poll_next(context) {
             Poll::Pending if complete => {
                 if let Some(body) = self.body.take() {
-                    read_rest(body, self.idle.clock(), &self.rests);
+                    read_rest(Payload::Stream { payload: Box::pin(body) }, self.idle.clock(), &self.rests);
                 }
                 self.account.complete();
                 Poll::Ready(None)
@@ -284,7 +286,6 @@ impl Passing {
             Poll::Ready(Some(Ok(bytes))) => {
                 self.idle.touch();
                 self.account.received(bytes.len());
-                self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
                 let fed = match &mut self.decoder {
                     Some(decoder) => self.account.counting(sink, |sink| decoder.feed(&bytes, sink)),
                     None => Ok(()),
@@ -294,14 +295,9 @@ impl Passing {
                     Err(failure) => self.fail(failure),
                 }
             }
-            Poll::Ready(Some(Err(error))) if !(complete || self.until_end && is_end(&error)) => {
-                self.fail(broke(&self.provider))
-            }
-            // awc takes a connection's end for a body's, whatever length was promised.
-            Poll::Ready(None) if !complete && self.missing.is_some_and(|missing| missing > 0) => {
-                self.fail(broke(&self.provider))
-            }
-            Poll::Ready(None | Some(Err(_))) => {
+            // Also where the connection ended before the body did.
+            Poll::Ready(end) if !complete && (end.is_some() || !body.is_whole()) => self.fail(broke(&self.provider)),
+            Poll::Ready(_) => {
                 self.body = None;
                 let ended = match &mut self.decoder {
                     Some(decoder) => self.account.counting(sink, |sink| decoder.end(sink)),

@@ -1,10 +1,10 @@
-//! The calling thread's connections to providers: the head of each chat request, made once, and the pool that it goes out through.
+//! The calling thread's connections to providers: the head of each chat request, made once, and the pool that every request goes out through.
 //!
 //! A kept connection may be gone without a sign: its request is sent once more over a fresh one. It knows no deadlines and reads no body.
 
+use super::upload::Upload;
 use crate::formats::direct::Outgoing;
 use crate::provider::{Model, Provider};
-use actix_http::body::SizedStream;
 use actix_http::error::ParseError;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::CONTENT_TYPE;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use runtime::http::{self, Answer, Origin, Template};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -43,12 +43,7 @@ struct Endpoint {
 /// What calls go out through, and whether there ever was an answer: only then can a connection have been kept.
 #[derive(Clone)]
 struct Client {
-    /// For chats.
     origin: Rc<Origin>,
-    /// For everything else; made when there is such a call.
-    other: Rc<OnceCell<awc::Client>>,
-    /// Another for answers that only their connection tells to be cut; made when there is such a one.
-    telling_cuts: Rc<OnceCell<awc::Client>>,
     answered: Rc<Cell<bool>>,
 }
 
@@ -65,66 +60,67 @@ impl Endpoints {
         stream: bool,
         clock: &SharedClock,
     ) -> Result<Answer, Failure> {
-        self.send_with(provider, model, clock, async |endpoint: &Endpoint| {
-            let template = if stream { &endpoint.streamed } else { &endpoint.whole };
-            endpoint.client.origin.send(template, &body).await
-        })
+        self.send_with(
+            provider,
+            model,
+            clock,
+            || true,
+            async |endpoint: &Endpoint| {
+                let template = if stream { &endpoint.streamed } else { &endpoint.whole };
+                endpoint.client.origin.send(template, &body).await
+            },
+        )
         .await
     }
 
-    /// Sends a request that is no chat, as [`Endpoints::send`] does.
+    /// Sends a request that is no chat, as [`Endpoints::send`] does. One whose body still arrives goes over a connection of its own: a kept
+    /// one that turns out to be gone would take what cannot be had again.
     ///
     /// # Errors
-    /// As [`Endpoints::send`].
+    /// As [`Endpoints::send`]. The upload knows whether its caller broke it off.
     pub async fn send_direct(
         &self,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         outgoing: &Outgoing,
+        upload: &Upload,
         headers: &[(&'static str, String)],
         clock: &SharedClock,
-    ) -> Result<awc::ClientResponse, Failure> {
-        let url = provider.url(&outgoing.path);
-        self.send_with(provider, model, clock, async |endpoint: &Endpoint| {
-            let client = match outgoing.bare {
-                true => endpoint.client.telling_cuts.get_or_init(|| http::cut_client(&connect(provider))),
-                false => endpoint.client.other.get_or_init(|| client_of(provider)),
-            };
-            let mut request = client.post(&url);
-            for (name, value) in headers {
-                request = request.insert_header((*name, value.as_str()));
-            }
-            for (name, value) in provider.format.headers(model.key.as_ref()) {
-                request = request.insert_header((name, value.expose()));
-            }
-            request = request.insert_header((CONTENT_TYPE, outgoing.content_type.as_str()));
-            match outgoing.body.as_slice() {
-                [whole] => request.send_body(whole.clone()).await,
-                // Its length is told: not every server takes a body in chunks.
-                pieces => {
-                    let length = pieces.iter().map(|piece| piece.len() as u64).sum();
-                    let own: Vec<Bytes> = pieces.to_vec();
-                    let pieces = futures_util::stream::iter(own.into_iter().map(Ok::<_, io::Error>));
-                    request.send_body(SizedStream::new(length, pieces)).await
-                }
-            }
-        })
+    ) -> Result<Answer, Failure> {
+        let own = provider.format.headers(model.key.as_ref());
+        let own = own.iter().map(|(name, value)| (*name, value.expose()));
+        let told = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let kind = std::iter::once((CONTENT_TYPE.as_str(), outgoing.content_type.as_str()));
+        let head = Template::post(&provider.url(&outgoing.path), kind.chain(told).chain(own));
+        let head = head.ok_or_else(|| odd(provider))?;
+        let (length, fresh) = (upload.length(&outgoing.body), upload.arrives());
+        self.send_with(
+            provider,
+            model,
+            clock,
+            || upload.is_repeatable(),
+            async |endpoint: &Endpoint| {
+                endpoint.client.origin.upload(&head, length, upload.body(&outgoing.body), fresh).await
+            },
+        )
         .await
     }
 
-    async fn send_with<R: Begun>(
+    async fn send_with(
         &self,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         clock: &SharedClock,
-        send: impl AsyncFn(&Endpoint) -> Result<R, SendRequestError>,
-    ) -> Result<R, Failure> {
+        may_repeat: impl Fn() -> bool,
+        send: impl AsyncFn(&Endpoint) -> Result<Answer, SendRequestError>,
+    ) -> Result<Answer, Failure> {
         let begun = clock.monotonic();
         let mut endpoint = self.endpoint(provider, model)?;
         let may_be_stale = endpoint.client.answered.get();
         let mut sent = send(&endpoint).await;
         if let Err(error) = &sent
             && may_be_stale
+            && may_repeat()
             && is_gone(error)
             && clock.monotonic().saturating_sub(begun) < STALE_WITHIN
         {
@@ -134,9 +130,8 @@ impl Endpoints {
             sent = send(&endpoint).await;
         }
         let response = sent.map_err(|error| unreachable(provider, &error))?;
-        let status = response.status();
+        let status = response.head.status();
         if (100..200).contains(&status) {
-            // awc takes an interim answer for the last one and keeps the connection: the real answer would go to whoever asks next.
             self.forget(&endpoint);
             let message = format!("{} sent an interim answer (HTTP {status}) that nobody asked for", provider.name);
             return Err(Failure::new(FailureClass::ServerError, message).with_retry(Some(false)));
@@ -160,8 +155,6 @@ impl Endpoints {
                 origin: Rc::new(
                     Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?,
                 ),
-                other: Rc::default(),
-                telling_cuts: Rc::default(),
                 answered: Rc::default(),
             },
         };
@@ -186,23 +179,6 @@ impl Endpoints {
     fn forget(&self, endpoint: &Endpoint) {
         let same = |known: &Endpoint| Rc::ptr_eq(&known.client.answered, &endpoint.client.answered);
         self.0.borrow_mut().retain(|_, known| !same(known));
-    }
-}
-
-/// An answer whose head has come.
-trait Begun {
-    fn status(&self) -> u16;
-}
-
-impl Begun for Answer {
-    fn status(&self) -> u16 {
-        self.head.status()
-    }
-}
-
-impl Begun for awc::ClientResponse {
-    fn status(&self) -> u16 {
-        self.status().as_u16()
     }
 }
 

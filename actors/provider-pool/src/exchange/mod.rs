@@ -12,6 +12,7 @@ mod pictures;
 mod proofs;
 mod stream;
 mod thinking;
+mod upload;
 
 pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
@@ -220,7 +221,7 @@ impl Inner {
             whose.map(|whose| Rc::new(Thinking::new(&self.proofs, whose, self.clock.monotonic())) as Rc<dyn Thoughts>);
         let decoding = Decoding { model: Arc::clone(&model.name), thoughts };
         let gathering = self
-            .whose(call, provider, provider.format.keeps_proofs())
+            .whose(call, model, provider.format.keeps_proofs())
             .map(|whose| Gathering::new(&self.proofs, &self.ledger.ids, whose, self.clock.monotonic()));
         if call.stream {
             drop(head);

@@ -131,7 +131,7 @@ pub struct Answer {
 }
 
 /// The body of an answer. Dropping it before its end closes the connection, which is how a server learns that nobody wants the rest. Where the
-/// connection ends before the body does, the body ends: whoever needs to know has a mark of its own to look for.
+/// connection ends before the body does, the body ends: whoever needs to know asks [`Body::is_whole`], or has a mark of its own to look for.
 pub struct Body {
     pub(super) connection: Option<Idle>,
     pub(super) framing: Framing,
@@ -173,6 +173,11 @@ impl Body {
 }
 
 impl Body {
+    /// Whether all of it came, where that can be told: a body that is framed by the connection's end is whole when it ends.
+    pub fn is_whole(&self) -> bool {
+        self.framing.is_complete() || self.framing == Framing::UntilEnd
+    }
+
     fn broken(&mut self, error: io::Error) -> Poll<Option<Result<Bytes, PayloadError>>> {
         self.connection = None;
         self.come = Bytes::new();

@@ -8,8 +8,9 @@
 
 use super::answer::{Answer, Body, poll_read};
 use super::beginning::{Beginning, Look};
-use super::sending::Sending;
+use super::sending::{Outgoing, Sending};
 use super::stream::Stream;
+use super::uploading::Uploading;
 use super::{Connect, LIFETIME, tls};
 use actix_http::error::ParseError;
 use actix_service::Service as _;
@@ -25,7 +26,7 @@ use std::future::poll_fn;
 use std::io::Write as _;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -96,14 +97,37 @@ impl Origin {
         self.answer(connection, Sending::new(head, rest)).await
     }
 
+    /// Sends a request whose body comes piece by piece, and waits for the head of the answer. The next piece is asked for once the connection has
+    /// taken the one before. With a `length` the body must be just as long; without one it goes in chunks. A body that cannot be had twice must
+    /// not meet a connection that is gone: with `fresh`, a new one is made for it.
+    ///
+    /// # Errors
+    /// As [`Origin::send`], and `Send` with the body's own error if it breaks off; the connection is closed then.
+    pub async fn upload(
+        &self,
+        template: &Template,
+        length: Option<u64>,
+        body: impl futures_util::Stream<Item = std::io::Result<Bytes>> + Unpin,
+        fresh: bool,
+    ) -> Result<Answer, SendRequestError> {
+        let kept = if fresh { None } else { self.pool.take() };
+        let connection = match kept {
+            Some(kept) => kept,
+            None => Box::pin(self.connect()).await?,
+        };
+        self.answer(connection, Uploading::new(&template.0, length, body)).await
+    }
+
     /// Sends the request and reads the head of its answer. That may come first: a server that refuses a large body need not read it, and one
     /// that closes the connection over it has said before why.
-    async fn answer(&self, mut connection: Idle, mut request: Sending<'_>) -> Result<Answer, SendRequestError> {
+    async fn answer(&self, mut connection: Idle, mut request: impl Outgoing) -> Result<Answer, SendRequestError> {
         let mut beginning = Beginning::default();
         let told = loop {
             let io = &mut connection.io;
             let read = poll_fn(|context| {
-                let _whole = request.poll(io, context);
+                if request.poll(io, context).is_ready() && request.is_spoilt() {
+                    return Poll::Ready(Ok(Look::Ended));
+                }
                 poll_read(io, context, |bytes| beginning.look(bytes))
             });
             match read.await {
@@ -117,6 +141,9 @@ impl Origin {
                     // No success is meant before the request is whole.
                     if head.status() < 300 {
                         poll_fn(|context| request.poll(io, context)).await;
+                        if request.is_spoilt() {
+                            break SendRequestError::Connect(ConnectError::Disconnected);
+                        }
                     }
                     let keeps = keeps && request.is_sent() && (come.is_empty() || !framing.is_complete());
                     let pool = Rc::clone(&self.pool);

@@ -9,6 +9,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite as _;
 
+/// What is on its way out.
+pub(super) trait Outgoing {
+    /// Sends on. Ready once there is nothing left to do, because all was sent or nothing more can be.
+    fn poll(&mut self, io: &mut Stream, context: &mut Context<'_>) -> Poll<()>;
+
+    /// Whether the server has got all of it.
+    fn is_sent(&self) -> bool;
+
+    /// Whether it can never be whole, whatever the server does.
+    fn is_spoilt(&self) -> bool;
+
+    /// Why it was not sent.
+    fn failure(self) -> Option<io::Error>;
+}
+
 /// A request that may not be sent yet.
 pub(super) struct Sending<'a> {
     head: Vec<u8>,
@@ -30,18 +45,6 @@ impl<'a> Sending<'a> {
         Self { head, body, sent: 0, state: State::Writing }
     }
 
-    /// Sends on. Ready once there is nothing left to do, because all was sent or nothing more can be.
-    pub(super) fn poll(&mut self, io: &mut Stream, context: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.state, State::Writing) {
-            self.state = match ready!(self.poll_write(io, context)) {
-                Ok(()) => State::Sent,
-                Err(error) => State::Failed(error),
-            };
-            (self.head, self.body) = (Vec::new(), &[]);
-        }
-        Poll::Ready(())
-    }
-
     fn poll_write(&mut self, io: &mut Stream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let head = self.head.len();
         loop {
@@ -55,14 +58,29 @@ impl<'a> Sending<'a> {
             }
         }
     }
+}
 
-    /// Whether the server has got all of it.
-    pub(super) fn is_sent(&self) -> bool {
+impl Outgoing for Sending<'_> {
+    fn poll(&mut self, io: &mut Stream, context: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.state, State::Writing) {
+            self.state = match ready!(self.poll_write(io, context)) {
+                Ok(()) => State::Sent,
+                Err(error) => State::Failed(error),
+            };
+            (self.head, self.body) = (Vec::new(), &[]);
+        }
+        Poll::Ready(())
+    }
+
+    fn is_sent(&self) -> bool {
         matches!(self.state, State::Sent)
     }
 
-    /// Why the connection took no more.
-    pub(super) fn failure(self) -> Option<io::Error> {
+    fn is_spoilt(&self) -> bool {
+        false
+    }
+
+    fn failure(self) -> Option<io::Error> {
         match self.state {
             State::Failed(error) => Some(error),
             State::Writing | State::Sent => None,

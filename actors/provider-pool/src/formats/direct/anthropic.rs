@@ -26,7 +26,6 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
             content_type: JSON.to_owned(),
             body: vec![object.finish().into()],
             reading: Reading::Through,
-            bare: false,
         });
     }
     object.add("stream", &asked.stream);
@@ -41,13 +40,7 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
         object.add(name, value);
     }
     let path = "/v1/messages".to_owned();
-    Ok(Outgoing {
-        path,
-        content_type: JSON.to_owned(),
-        body: vec![object.finish().into()],
-        reading: Reading::Chat,
-        bare: false,
-    })
+    Ok(Outgoing { path, content_type: JSON.to_owned(), body: vec![object.finish().into()], reading: Reading::Chat })
 }
 
 /// Adds the caller's own members. In a conversation that began with another API, ids of calls are written as this one takes them.

@@ -60,7 +60,6 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
         content_type: "application/json".to_owned(),
         body: vec![body.into()],
         reading: Reading::Translated(Box::new(move |body| read(body, &asked_model, base64))),
-        bare: false,
     })
 }
 

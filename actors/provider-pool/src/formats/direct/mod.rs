@@ -37,12 +37,10 @@ pub struct Outgoing {
     pub path: String,
     /// The body's content type.
     pub content_type: String,
-    /// The body, in pieces that need no copying.
+    /// The body, in pieces that need no copying. What of it has not arrived yet comes after them.
     pub body: Vec<Bytes>,
     /// How the answer is read.
     pub reading: Reading,
-    /// Whether the answer has no end mark of its own but its length: only the connection can tell that it was cut.
-    pub bare: bool,
 }
 
 /// How an answer is read.

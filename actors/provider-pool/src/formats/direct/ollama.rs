@@ -32,7 +32,6 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
         content_type: "application/json".to_owned(),
         body: vec![object.finish().into()],
         reading: Reading::Translated(Box::new(move |body| read(body, &model, base64))),
-        bare: false,
     })
 }
 

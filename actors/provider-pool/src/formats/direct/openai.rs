@@ -14,14 +14,13 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
     // A base URL holds the `/v1` already.
     let path = asked.kind.path().trim_start_matches("/v1").to_owned();
     let (content_type, body) = match (asked.kind, asked.body) {
-        (DirectKind::Transcription, DirectBody::Form { content_type, around_model: (before, behind) }) => {
+        (DirectKind::Transcription, DirectBody::Form { content_type, around_model: (before, behind), .. }) => {
             let model = Bytes::copy_from_slice(asked.model.as_bytes());
             (content_type.clone(), vec![before.clone(), model, behind.clone()])
         }
         _ => ("application/json".to_owned(), vec![renamed(asked)?]),
     };
-    let bare = asked.kind == DirectKind::Speech;
-    Ok(Outgoing { path, content_type, body, reading: Reading::Through, bare })
+    Ok(Outgoing { path, content_type, body, reading: Reading::Through })
 }
 
 fn renamed(asked: &Asked<'_>) -> Result<Bytes, Failure> {

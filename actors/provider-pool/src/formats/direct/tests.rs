@@ -46,6 +46,7 @@ fn a_form_keeps_every_byte_but_the_models_name() {
     let form = DirectBody::Form {
         content_type: "multipart/form-data; boundary=b".to_owned(),
         around_model: (Bytes::from_static(b"before\xff"), Bytes::from_static(b"behind\x00")),
+        rest: None,
     };
     let outgoing = write("openai", DirectKind::Transcription, &form, &json!({})).expect("writes").expect("known");
     assert_eq!(outgoing.path, "/audio/transcriptions");
