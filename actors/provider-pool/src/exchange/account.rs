@@ -15,7 +15,6 @@ use contract::usage::UsageTotals;
 use jiff::Timestamp;
 use runtime::Port;
 use sha2::{Digest as _, Sha256};
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -210,11 +209,9 @@ fn digest(body: &[u8]) -> String {
     if body.len() > COUNTED {
         hash.update((body.len() as u64).to_be_bytes());
     }
-    let mut text = String::with_capacity(16);
-    for byte in &hash.finalize()[..8] {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    let hash = hash.finalize();
+    let first = hash.first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 /// Passes events on and keeps the counts among them for the account.
@@ -258,5 +255,16 @@ impl Account {
         let result = decode(&mut counting);
         (self.usage, self.cost) = (counting.usage, counting.cost);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_digest_is_the_beginning_of_the_sha_256() {
+        // FIPS 180-2, appendix B.1
+        assert_eq!(super::digest(b"abc"), "ba7816bf8f01cfea");
+        let long = vec![0; 70 << 10];
+        assert_ne!(super::digest(&long), super::digest(&long[1..]), "the length of a long one counts");
     }
 }
