@@ -175,3 +175,34 @@ fn a_refusal_of_anything_else_is_told_at_once() {
     assert_eq!(daemon.chat(&asking("openai/text", false, json!({ "reasoning_effort": "low" }))).status, 400);
     assert_eq!(sim.chats().len(), 1);
 }
+
+#[test]
+fn a_smaller_request_does_not_load_an_ollama_model_anew() {
+    let sim = Provider::start();
+    sim.script(|request| match request.path.as_str() {
+        "/api/show" => {
+            let parameters = if request.model() == "long" { "stop \"x\"\nnum_ctx    24000" } else { "" };
+            Some(Answer::json(200, &json!({ "capabilities": ["completion", "tools"], "parameters": parameters })))
+        }
+        "/api/ps" => Some(Answer::json(200, &json!({ "models": [{ "model": "caller", "context_length": 8192 }] }))),
+        _ => None,
+    });
+    let daemon = Setup::with_sim(&sim).start();
+    daemon.status_until("the models to be known", |status| {
+        let providers = status["providers"].as_array().cloned().unwrap_or_default();
+        providers.iter().any(|provider| provider["name"] == "ollama" && provider["state"] == "ready")
+    });
+    let size = |model: &str, content: &str| {
+        sim.forget();
+        let messages = json!([{ "role": "user", "content": content }]);
+        let answer = daemon.chat(&asking(model, false, json!({ "messages": messages })));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        sim.chats()[0].request.json()["options"]["num_ctx"].clone()
+    };
+    let long = "word ".repeat(8000);
+    for (content, expected) in [("Hello?", 4096), (long.as_str(), 16_384), ("A title, please.", 16_384)] {
+        assert_eq!(size("ollama/text", content), expected);
+    }
+    assert_eq!(size("ollama/long", "Hello?"), 24_000, "the model's own parameter");
+    assert_eq!(size("ollama/caller", "Hello?"), 8192, "what another program loaded");
+}

@@ -147,10 +147,11 @@ impl Inner {
         // The last of a route is worth a wait; before it, the next one answers sooner.
         let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
         let changed: ModelSettings;
-        let settings = if learned.is_empty() {
+        let context_loaded = model.standing.context();
+        let settings = if learned.is_empty() && context_loaded == 0 {
             &model.settings
         } else {
-            changed = learned.applied(&model.settings);
+            changed = ModelSettings { context_loaded, ..learned.applied(&model.settings) };
             &changed
         };
         let whose = self.whose(call, provider);
@@ -159,6 +160,7 @@ impl Inner {
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         let encoded = provider.format.encode(&encode)?;
+        model.standing.has_context(encoded.context);
         let account =
             Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
         match self.converse(call, provider, model, encoded.body, account, is_last).await {

@@ -111,6 +111,23 @@ pub trait Format: Send + Sync + 'static {
         None
     }
 
+    /// The context that a model is run with unless another is asked for, in tokens, where the answer to [`Format::describe_model`] tells.
+    fn decode_context(&self, body: &[u8]) -> Option<u64> {
+        let _ = body;
+        None
+    }
+
+    /// Where the models that are loaded now are listed, after the base URL: a GET.
+    fn loaded_path(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The loaded models, each with the context that it has, in tokens. What is not told, or unreadably, is not in it.
+    fn decode_loaded(&self, body: &[u8]) -> Vec<(String, u64)> {
+        let _ = body;
+        Vec::new()
+    }
+
     /// Adds what the answer to [`Format::describe_model`] tells. What it does not tell, or tells unreadably, stays as it was.
     fn decode_description(&self, body: &[u8], entry: &mut ModelEntry) {
         let _ = (body, entry);
@@ -165,6 +182,8 @@ pub struct ModelSettings {
     pub short_call_ids: bool,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
+    /// The context that it has already, in tokens: asking for less would load it anew (`ollama`).
+    pub context_loaded: u64,
     /// Whether to mark the parts of a prompt that are worth keeping, for APIs that want to be told (`anthropic`).
     pub prompt_caching: bool,
 }
@@ -185,6 +204,8 @@ pub struct Encoded {
     pub body: Bytes,
     /// What was left out or changed to suit the model, for the person to know.
     pub notices: Vec<String>,
+    /// The context that it asks for, in tokens; 0: it leaves that to the server.
+    pub context: u64,
 }
 
 /// What an answer is read for.

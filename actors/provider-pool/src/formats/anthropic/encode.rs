@@ -80,7 +80,7 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     for (name, value) in &call.settings.options {
         object.add(name, value);
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 #[derive(Serialize)]

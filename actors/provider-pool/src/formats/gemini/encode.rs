@@ -56,7 +56,7 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     for (name, value) in call.settings.options.iter().filter(|(name, _)| *name != CONFIG) {
         object.add(name, value);
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 #[derive(Serialize)]

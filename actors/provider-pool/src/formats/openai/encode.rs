@@ -105,7 +105,7 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     if offers_tools && !takes_tools {
         notices.push(prompt::without_tools(call.model));
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<Encoded, Failure> {
@@ -144,7 +144,7 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
     if !takes_tools && !request.tools.is_empty() {
         notices.push(prompt::without_tools(call.model));
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 /// `stream`, and the request for usage, which HAIA always wants to know. Servers refuse `stream_options` without a stream.
