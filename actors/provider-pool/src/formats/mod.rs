@@ -23,6 +23,7 @@ mod openai;
 mod openrouter;
 mod prompt;
 mod refused;
+mod sampling;
 mod sniff;
 mod sse;
 mod waits;
@@ -180,6 +181,14 @@ pub struct ModelSettings {
     pub reasoning_back: bool,
     /// The model takes ids of tool calls of nine letters and digits only (`openai`).
     pub short_call_ids: bool,
+    /// The model takes no `temperature` (`openai`, `anthropic`).
+    pub no_temperature: bool,
+    /// The model takes no `top_p` (`openai`, `anthropic`).
+    pub no_top_p: bool,
+    /// The model takes `temperature` or `top_p`, not both (`openai`, `anthropic`).
+    pub one_of_sampling: bool,
+    /// The model wants `max_completion_tokens` in place of `max_tokens` (`openai`).
+    pub completion_tokens: bool,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
     /// The context that it has already, in tokens: asking for less would load it anew (`ollama`).

@@ -41,6 +41,26 @@ fn text(text: &str) -> Value {
 }
 
 #[test]
+fn sampling_that_a_model_refused_is_left_out() {
+    let request = raw(&asking(json!({"temperature": 0.7, "top_p": 0.5})));
+    let none = raw(&asking(json!({})));
+    let one = ModelSettings { one_of_sampling: true, ..ModelSettings::default() };
+    let (told, notices) = encode(&request, OLDER, &one).expect("encodes");
+    assert_eq!((&told["temperature"], told.get("top_p"), notices.len()), (&json!(0.7), None, 1));
+    let neither = ModelSettings {
+        no_temperature: true,
+        no_top_p: true,
+        temperature: Some(0.2),
+        options: json!({"temperature": 0.1}).as_object().cloned().unwrap_or_default(),
+        ..ModelSettings::default()
+    };
+    for (body, expected) in [(&request, 2), (&none, 0)] {
+        let (told, notices) = encode(body, OLDER, &neither).expect("encodes");
+        assert_eq!((told.get("temperature"), told.get("top_p"), notices.len()), (None, None, expected));
+    }
+}
+
+#[test]
 fn ids_of_other_apis_are_written_as_this_one_takes_them() {
     let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
     let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "r"});

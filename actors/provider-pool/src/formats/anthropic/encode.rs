@@ -7,7 +7,7 @@ use super::caching::{Mark, Marks};
 use super::content::{self, Conversation, Known};
 use super::model::{self, Thinking};
 use crate::formats::prompt::{self, Effort, NO_PARAMETERS, Object};
-use crate::formats::{Encode, Encoded};
+use crate::formats::{Encode, Encoded, sampling};
 use contract::chat::{ChatRequest, ResponseFormat, ToolChoice};
 use contract::failure::Failure;
 use serde::Serialize;
@@ -65,10 +65,15 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
         object.add_some("tool_choice", tool_choice(&request).as_ref());
     }
     if thinking.member.is_none() {
-        // With thinking the API takes no temperature but its own. A configured one must not meet a caller's top_p: newer models take one only.
-        let configured = call.settings.temperature.filter(|_| request.top_p.is_none());
-        object.add_some("temperature", request.temperature.or(configured).map(|t| t.clamp(0.0, 1.0)).as_ref());
-        object.add_some("top_p", request.top_p.as_ref());
+        // With thinking the API takes no temperature but its own.
+        let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
+        for (name, value) in [("temperature", temperature), ("top_p", request.top_p)] {
+            object.add_some(name, sampling::taken(call, &object, name, value, &mut notices).as_ref());
+        }
+        // A configured one must not meet a caller's top_p: newer models take one only.
+        if request.top_p.is_none() && sampling::goes(call.settings, &object, "temperature") {
+            object.add_some("temperature", call.settings.temperature.map(|t| t.clamp(0.0, 1.0)).as_ref());
+        }
     }
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     if !stops.is_empty() {
@@ -78,7 +83,9 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     object.add_some("output_config", output_config(&request, thinking.effort).as_ref());
     object.add("stream", &call.stream);
     for (name, value) in &call.settings.options {
-        object.add(name, value);
+        if sampling::goes(call.settings, &object, name) {
+            object.add(name, value);
+        }
     }
     Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }

@@ -6,7 +6,7 @@
 
 use super::{Dialect, results, suited};
 use crate::formats::prompt::{self, Members, Object};
-use crate::formats::{Encode, Encoded, PutBack};
+use crate::formats::{Encode, Encoded, PutBack, sampling};
 use contract::chat::{ChatRequest, Effort, Message, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::CallBody;
@@ -71,7 +71,7 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     };
     let offers_tools = given("tools").is_some_and(|tools| !is_empty_list(tools));
     let takes_tools = call.settings.tools != Some(false);
-    let newer = is_newer(call.model);
+    let newer = wants_newer(call);
     let renames = newer && given("max_completion_tokens").is_none();
     let mut notices = Vec::new();
     let mut object = Object::with_capacity(bytes.len() + 256);
@@ -88,6 +88,9 @@ fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
             }
             // A null stands for nothing: a configured default takes its place.
             "max_tokens" | "max_completion_tokens" | "temperature" if value.get() == "null" => {}
+            "temperature" | "top_p" if !sampling::goes(call.settings, &object, name) => {
+                sampling::taken(call, &object, name, value.get().parse().ok(), &mut notices);
+            }
             "messages" => match suited::raw(value, call.settings) {
                 Some(messages) => object.add(name, &messages),
                 None => object.add(name, value),
@@ -123,11 +126,12 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
         object.add_some("tool_choice", request.tool_choice.as_ref());
         object.add_some("parallel_tool_calls", request.parallel_tool_calls.as_ref());
     }
-    let newer = request.max_tokens_is_completion || is_newer(call.model);
+    let newer = request.max_tokens_is_completion || wants_newer(call);
     let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
     object.add_some(limit, request.max_tokens.as_ref());
-    object.add_some("temperature", request.temperature.as_ref());
-    object.add_some("top_p", request.top_p.as_ref());
+    for (name, value) in [("temperature", request.temperature), ("top_p", request.top_p)] {
+        object.add_some(name, sampling::taken(call, &object, name, value, &mut notices).as_ref());
+    }
     if !request.stop.is_empty() {
         object.add("stop", &request.stop);
     }
@@ -159,18 +163,24 @@ fn add_stream(object: &mut Object, call: &Encode<'_>, given: &str) {
 
 fn add_defaults(object: &mut Object, call: &Encode<'_>) {
     let settings = call.settings;
-    let newer = is_newer(call.model);
     if !object.has("max_tokens") && !object.has("max_completion_tokens") {
-        let name = if newer { "max_completion_tokens" } else { "max_tokens" };
+        let name = if wants_newer(call) { "max_completion_tokens" } else { "max_tokens" };
         object.add_some(name, settings.max_tokens.as_ref());
     }
-    if !newer {
+    if !is_newer(call.model) && sampling::goes(settings, object, "temperature") {
         object.add_some("temperature", settings.temperature.as_ref());
     }
     let takes = |name: &str| name != "reasoning_effort" || (settings.thinking != Some(false) && !settings.other_effort);
     for (name, value) in settings.options.iter().filter(|(name, _)| takes(name)) {
-        object.add(name, value);
+        if sampling::goes(settings, object, name) {
+            object.add(name, value);
+        }
     }
+}
+
+/// Whether the limit of the answer goes by its newer name.
+fn wants_newer(call: &Encode<'_>) -> bool {
+    call.settings.completion_tokens || is_newer(call.model)
 }
 
 /// OpenAI's reasoning models: they refuse `max_tokens` and any `temperature` but their own.
@@ -339,6 +349,30 @@ mod tests {
             let value: Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!((&value["reasoning_effort"], told.len()), (&expected, notices), "{asked}");
         }
+    }
+
+    #[test]
+    fn refused_sampling_is_left_out_and_the_limit_renamed() {
+        let settings = ModelSettings {
+            no_temperature: true,
+            completion_tokens: true,
+            temperature: Some(0.1),
+            options: json!({"temperature": 0.2, "top_k": 1}).as_object().cloned().unwrap_or_default(),
+            ..ModelSettings::default()
+        };
+        let body = r#"{"messages":[],"temperature":0.7,"top_p":0.5,"max_tokens":9}"#;
+        let bytes = CallBody::Raw(Bytes::from_static(body.as_bytes()));
+        let request =
+            ChatRequest { temperature: Some(0.7), top_p: Some(0.5), max_tokens: Some(9), ..ChatRequest::default() };
+        for body in [&bytes, &CallBody::Request(Rc::new(request))] {
+            let (text, told) = written(body, "mine", false, &settings);
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            let expected = json!({"model": "mine", "messages": [], "stream": false, "top_p": 0.5, "max_completion_tokens": 9, "top_k": 1});
+            assert_eq!(value, expected);
+            assert_eq!(told, ["the model mine refuses the temperature 0.7; asked without it"]);
+        }
+        let limit = ModelSettings { max_tokens: Some(3), ..settings };
+        assert!(raw(r#"{"messages":[]}"#, "mine", false, &limit).contains(r#""max_completion_tokens":3"#));
     }
 
     #[test]
