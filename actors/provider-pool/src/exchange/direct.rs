@@ -3,8 +3,8 @@
 //! Deadlines, places, accounts and failures are those of chats. What the bytes mean is the formats'.
 
 use super::account::Account;
-use super::stream::{Idle, read_rest};
-use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read};
+use super::stream::{Idle, read_rest, silent};
+use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read, read_answer};
 use crate::backoff;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
 use crate::formats::{Decoder, Decoding};
@@ -85,7 +85,8 @@ impl Inner {
         let places = provider.places(model, &call.caller.name, true, &self.clock).await?;
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
-        let limit = provider.config.first_token_timeout.0;
+        let config = &provider.config;
+        let limit = if call.stream { config.first_token_timeout().0 } else { config.answer_timeout().0 };
         let mut deadline = self.clock.pause(limit);
         let late = || {
             let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
@@ -144,9 +145,11 @@ impl Inner {
             pieces.account.answered();
             return Ok(DirectAnswer { content_type, body: DirectAnswerBody::Pieces(Box::pin(pieces)) });
         }
-        let body = match read(&mut response, MAX_ANSWER, deadline).await {
+        let idle = Idle::new(&self.clock, provider.config.idle_timeout.0);
+        let body = match read_answer(&mut response, deadline, idle).await {
             Ok(body) => body,
             Err(Unread::Late) => return Err(account.refused(late())),
+            Err(Unread::Silent) => return Err(account.refused(silent(&provider.name, provider.config.idle_timeout.0))),
             Err(Unread::TooLong) => {
                 let message = format!("the answer of {} is larger than {} MiB", provider.name, MAX_ANSWER >> 20);
                 return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
@@ -181,7 +184,7 @@ impl Inner {
     async fn refused(&self, kind: DirectKind, provider: &Provider, response: &mut awc::ClientResponse) -> Failure {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let limit = super::ERROR_DEADLINE.min(provider.config.first_token_timeout.0);
+        let limit = super::ERROR_DEADLINE.min(provider.config.first_token_timeout().0);
         let body = read(response, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
         let speaks_of_model = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("model");
         if kind != DirectKind::Messages && matches!(status, 404 | 405 | 501) && !speaks_of_model() {
@@ -277,8 +280,8 @@ impl Passing {
             Poll::Pending => match self.idle.poll_silent(context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {
-                    let message = format!("{} fell silent in the middle of its answer", self.provider);
-                    self.fail(Failure::new(FailureClass::Timeout, message))
+                    let failure = silent(&self.provider, self.idle.limit());
+                    self.fail(failure)
                 }
             },
             Poll::Ready(Some(Ok(bytes))) => {

@@ -45,6 +45,7 @@ use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use stream::{Idle, ProviderStream, WholeAnswer};
 
@@ -184,10 +185,14 @@ impl Inner {
         mut account: Account,
         is_last: bool,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
-        let limit = provider.config.first_token_timeout.0;
+        // A whole answer begins when it is complete.
+        let (limit, what) = match call.stream {
+            true => (provider.config.first_token_timeout().0, "begin to answer"),
+            false => (provider.config.answer_timeout().0, "answer"),
+        };
         let mut deadline = self.clock.pause(limit);
         let late = || {
-            let message = format!("{} did not begin to answer within {} s", provider.name, limit.as_secs_f64());
+            let message = format!("{} did not {what} within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
         let Answer { head, body: mut arriving } = tokio::select! {
@@ -238,9 +243,13 @@ impl Inner {
             stream.account.answered();
             return Ok(Box::pin(stream));
         }
-        let body = match read(&mut arriving, MAX_ANSWER, deadline).await {
+        let idle = Idle::new(&self.clock, provider.config.idle_timeout.0);
+        let body = match read_answer(&mut arriving, deadline, idle).await {
             Ok(body) => body,
             Err(Unread::Late) => return Err(account.refused(late())),
+            Err(Unread::Silent) => {
+                return Err(account.refused(stream::silent(&provider.name, provider.config.idle_timeout.0)));
+            }
             Err(Unread::TooLong) => {
                 let message = format!("the answer of {} is larger than {} MiB", provider.name, MAX_ANSWER >> 20);
                 return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
@@ -294,6 +303,7 @@ fn patience(status: u16, tells_wait: bool, is_last: bool) -> Duration {
 /// Why a body could not be read.
 enum Unread {
     Late,
+    Silent,
     TooLong,
     Broken,
 }
@@ -302,7 +312,25 @@ enum Unread {
 async fn read(
     body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
     limit: usize,
+    deadline: contract::BoxFuture<'static, ()>,
+) -> Result<Bytes, Unread> {
+    read_pieces(body, limit, deadline, None).await
+}
+
+/// Reads a whole answer to its end. Once it has begun to arrive, its pieces may be no further apart than those of a stream.
+async fn read_answer(
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    deadline: contract::BoxFuture<'static, ()>,
+    idle: Idle,
+) -> Result<Bytes, Unread> {
+    read_pieces(body, MAX_ANSWER, deadline, Some(idle)).await
+}
+
+async fn read_pieces(
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    limit: usize,
     mut deadline: contract::BoxFuture<'static, ()>,
+    mut idle: Option<Idle>,
 ) -> Result<Bytes, Unread> {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
@@ -311,7 +339,15 @@ async fn read(
             biased;
             piece = body.next() => piece,
             () = &mut deadline => return Err(Unread::Late),
+            // Some servers send the head at once and work then: before the first piece the deadline alone counts.
+            () = std::future::poll_fn(|context| match &mut idle {
+                Some(idle) if !first.is_empty() || !more.is_empty() => idle.poll_silent(context),
+                _ => Poll::Pending,
+            }) => return Err(Unread::Silent),
         };
+        if let Some(idle) = &mut idle {
+            idle.touch();
+        }
         match piece {
             None if more.is_empty() => return Ok(first),
             None => return Ok(more.freeze()),
