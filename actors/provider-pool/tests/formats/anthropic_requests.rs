@@ -186,6 +186,9 @@ fn tools_and_their_choice() {
         assert_eq!(written["tools"], json!([{"name": "f", "input_schema": {"type": "object", "properties": {}}}]));
         assert_eq!(written.get("tool_choice"), expected.as_ref(), "{choice} {parallel}");
     }
+    let bare = json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
+    let (told, _) = written(&asking(json!({"tools": bare})), OLDER);
+    assert_eq!(told["tools"], json!([{"name": "f", "input_schema": {"type": "object"}}]), "the API requires a type");
     let (written, _) = written(&asking(json!({"tools": [], "tool_choice": "auto"})), OLDER);
     assert_eq!((written.get("tools"), written.get("tool_choice")), (None, None));
     let settings = ModelSettings { tools: Some(false), ..ModelSettings::default() };
@@ -195,8 +198,10 @@ fn tools_and_their_choice() {
 
 #[test]
 fn the_form_of_the_answer() {
-    let schema = json!({"type": "object", "properties": {}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}});
     let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let schema = json!({"type": "object", "additionalProperties": false,
+        "properties": {"a": {"type": "array", "items": {"type": "object", "additionalProperties": false}}}});
     let (told, _) = written(&asking(json!({"response_format": format, "reasoning_effort": "high"})), NEWER);
     assert_eq!(told["output_config"], json!({"format": {"type": "json_schema", "schema": schema}, "effort": "high"}));
     let (told, _) = written(&asking(json!({"response_format": {"type": "json_object"}})), OLDER);

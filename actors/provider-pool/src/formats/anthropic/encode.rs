@@ -6,6 +6,7 @@
 use super::caching::{Mark, Marks};
 use super::content::{self, Conversation, Known};
 use super::model::{self, Thinking};
+use super::schema;
 use crate::formats::prompt::{self, Effort, NO_PARAMETERS, Object};
 use crate::formats::{Encode, Encoded, sampling};
 use contract::chat::{ChatRequest, ResponseFormat, ToolChoice};
@@ -13,6 +14,7 @@ use contract::failure::Failure;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// The most tokens to write where neither caller nor configuration tell: the API requires a figure.
 const MAX_TOKENS: u64 = 8192;
@@ -95,7 +97,7 @@ struct Tool<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
-    input_schema: &'a RawValue,
+    input_schema: Cow<'a, RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<Mark>,
 }
@@ -105,7 +107,7 @@ fn tool(spec: &contract::chat::ToolSpec) -> Tool<'_> {
     Tool {
         name: &spec.name,
         description: spec.description.as_deref().filter(|text| !text.is_empty()),
-        input_schema: spec.parameters.as_deref().unwrap_or_else(none),
+        input_schema: schema::object(spec.parameters.as_deref().unwrap_or_else(none)),
         cache_control: None,
     }
 }
@@ -189,12 +191,14 @@ struct OutputConfig<'a> {
 struct Format<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    schema: &'a RawValue,
+    schema: Cow<'a, RawValue>,
 }
 
 fn output_config<'a>(request: &'a ChatRequest, effort: Option<&'static str>) -> Option<OutputConfig<'a>> {
     let format = match &request.response_format {
-        Some(ResponseFormat::JsonSchema { schema: Some(schema), .. }) => Some(Format { kind: "json_schema", schema }),
+        Some(ResponseFormat::JsonSchema { schema: Some(schema), .. }) => {
+            Some(Format { kind: "json_schema", schema: schema::closed(schema) })
+        }
         _ => None,
     };
     (format.is_some() || effort.is_some()).then_some(OutputConfig { format, effort })
