@@ -81,6 +81,29 @@ fn anthropic_gets_ids_of_other_apis_as_it_takes_them_and_the_rest_byte_for_byte(
 }
 
 #[test]
+fn thinking_that_anthropic_did_not_sign_does_not_reach_it() {
+    let ask = |messages: Value| {
+        let given = json!({ "model": "x/m-1", "messages": messages, "max_tokens": 1 });
+        written("anthropic", DirectKind::Messages, &given, &json!({})).1["messages"].clone()
+    };
+    let thinking = |signature: Value| json!({ "type": "thinking", "thinking": "hm", "signature": signature });
+    let said = json!({ "type": "text", "text": "a", "thinking": "x" });
+    let bare = json!({ "type": "thinking", "thinking": "hm" });
+    let told = ask(json!([
+        { "role": "user", "content": "q" },
+        { "role": "assistant", "content": [thinking(json!("")), said, bare.clone(), thinking(json!("s/+="))] },
+        { "role": "assistant", "content": [bare] },
+        { "role": "assistant", "content": [thinking(Value::Null), { "type": "tool_use", "id": "a:1", "name": "f", "input": {} }] },
+    ]));
+    assert_eq!(told.as_array().map(Vec::len), Some(3), "a message with nothing left in it is refused");
+    assert_eq!(told[1]["content"], json!([said, thinking(json!("s/+="))]));
+    assert_eq!(told[2]["content"].as_array().map(Vec::len), Some(1));
+    assert_ne!(told[2]["content"][0]["id"], "a:1");
+    let fine = json!([{ "role": "assistant", "content": [{ "type": "redacted_thinking", "data": "x" }, thinking(json!("s"))] }]);
+    assert_eq!(ask(fine.clone()), fine);
+}
+
+#[test]
 fn ollama_embeds_in_its_own_words() {
     let options = json!({ "keep_alive": "5m", "num_ctx": 2048, "think": true });
     let (path, value, reading) =
