@@ -31,6 +31,7 @@ mod wire;
 mod wording;
 
 pub use errors::ErrorAnswer;
+pub(crate) use prompt::picture_type;
 
 use bytes::Bytes;
 use contract::chat::{EventSink, OpaquePart};
