@@ -232,6 +232,8 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
         #[serde(borrow)]
         completion_tokens: Raw<'a>,
         #[serde(borrow)]
+        total_tokens: Raw<'a>,
+        #[serde(borrow)]
         prompt_tokens_details: Option<Details<'a>>,
         #[serde(borrow)]
         completion_tokens_details: Option<Details<'a>>,
@@ -246,14 +248,57 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
         reasoning_tokens: Raw<'a>,
     }
     let wire: Wire<'_> = serde_json::from_str(raw.get()).ok()?;
+    let (input, written) = (wire::count(wire.prompt_tokens), wire::count(wire.completion_tokens));
+    let reasoning = wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens));
+    // xAI counts what was thought beside what was written; the sum tells.
+    let apart = match (input, written, reasoning, wire::count(wire.total_tokens)) {
+        (Some(input), Some(written), Some(reasoning), Some(total)) => {
+            [written, reasoning].iter().try_fold(input, |sum, count| sum.checked_add(*count)) == Some(total)
+        }
+        _ => false,
+    };
     let usage = Usage {
-        input: wire::count(wire.prompt_tokens),
-        output: wire::count(wire.completion_tokens),
+        input,
+        output: written.map(|written| if apart { written + reasoning.unwrap_or(0) } else { written }),
         cached_input: wire
             .prompt_tokens_details
             .and_then(|details| wire::count(details.cached_tokens))
             .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
-        reasoning: wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens)),
+        reasoning,
     };
     (!usage.is_empty()).then_some(usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinking_is_counted_once_wherever_it_is_told() {
+        for (usage, expected) in [
+            // xAI.
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(322), Some(320)),
+            ),
+            // OpenAI.
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":322,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(322), Some(320)),
+            ),
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":14,"completion_tokens_details":{"reasoning_tokens":0}}"#,
+                (Some(2), Some(0)),
+            ),
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(2), Some(320)),
+            ),
+            (r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334}"#, (Some(2), None)),
+        ] {
+            let raw = RawValue::from_string(usage.to_owned()).expect("JSON");
+            let read = read_usage(&raw).expect("counts");
+            assert_eq!((read.output, read.reasoning), expected, "{usage}");
+        }
+    }
 }
