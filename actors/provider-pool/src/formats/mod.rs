@@ -174,7 +174,8 @@ pub struct ModelSettings {
     pub tools: Option<bool>,
     /// `Some(false)`: the model cannot think, so it is not asked to.
     pub thinking: Option<bool>,
-    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`).
+    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`,
+    /// `gemini`).
     pub other_effort: bool,
     /// The server refuses `stream_options` (`openai`).
     pub no_stream_options: bool,

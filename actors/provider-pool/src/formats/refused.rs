@@ -17,6 +17,10 @@ pub fn code(message: &str, param: &str, code: &str) -> Option<&'static str> {
         }
         return unknown.then_some("thinking_unsupported");
     }
+    // Gemini knows models by the level: "Thinking level MINIMAL is not supported for this model".
+    if message.contains("thinking level") && unknown {
+        return Some("effort_unsupported");
+    }
     if names("stream_options") || names("include_usage") {
         return Some("stream_options_unsupported");
     }
@@ -101,6 +105,7 @@ mod tests {
                 "unsupported_value",
                 Some("effort_unsupported"),
             ),
+            ("thinking level minimal is not supported for this model.", "", "", Some("effort_unsupported")),
             ("`reasoning_effort` must be one of `none` or `default`", "", "", Some("effort_unsupported")),
             ("invalid reasoning value: 'xhigh' (must be \"high\")", "", "", Some("effort_unsupported")),
             (
