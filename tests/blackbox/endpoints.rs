@@ -213,3 +213,26 @@ fn whoever_leaves_cancels_and_everything_is_accounted_for() {
     );
     assert_eq!(tokens.json(), json!({ "input_tokens": 42 }));
 }
+
+#[test]
+fn a_server_without_an_endpoint_is_named_and_stays_in_use() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        // As LM Studio says it.
+        let error = format!("Unexpected endpoint or method. (POST {})", request.path);
+        (request.path == "/v1/audio/speech").then(|| crate::sim::Answer::json(200, &json!({ "error": error })))
+    });
+    let daemon = setup(&sim).start();
+    for asked in 1..=6 {
+        let speech = json!({ "model": "openai/tts", "input": "hi", "voice": "alloy" });
+        let answer = daemon.post("/v1/audio/speech", &speech);
+        let told = &answer.json()["error"];
+        assert_eq!((answer.status, &told["code"]), (400, &json!("unsupported_endpoint")), "{}", answer.text());
+        let message = told["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains("openai has no /v1/audio/speech"), "{message}");
+        assert_eq!(sim.beside_chats().len(), asked, "never asked twice");
+    }
+    let providers = daemon.status()["providers"].clone();
+    let openai = providers.as_array().into_iter().flatten().find(|provider| provider["name"] == "openai").cloned();
+    assert_eq!(openai.map(|openai| openai["circuit"].clone()), Some(json!("closed")));
+}

@@ -176,6 +176,9 @@ impl Inner {
                 account.complete();
                 Ok(DirectAnswer { content_type, body: DirectAnswerBody::Whole(body) })
             }
+            Err(failure) if failure.code.as_deref() == Some(direct::NO_SUCH_PATH) => {
+                Err(account.refused(no_such_path(call.kind, provider, response.status().as_u16())))
+            }
             Err(failure) => Err(account.refused(failure)),
         }
     }
@@ -188,13 +191,18 @@ impl Inner {
         let body = read(response, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
         let speaks_of_model = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("model");
         if kind != DirectKind::Messages && matches!(status, 404 | 405 | 501) && !speaks_of_model() {
-            let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
-            return Failure::new(FailureClass::InvalidRequest, message).with_code("unsupported_endpoint");
+            return no_such_path(kind, provider, status);
         }
         let headers: Vec<(&str, &[u8])> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         self.refusal(provider, status, &headers, &body)
     }
+}
+
+/// The server does not know the path, whatever the model.
+fn no_such_path(kind: DirectKind, provider: &Provider, status: u16) -> Failure {
+    let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
+    Failure::new(FailureClass::InvalidRequest, message).with_code(direct::NO_SUCH_PATH)
 }
 
 fn counted(account: &mut Account, usage: Usage) {

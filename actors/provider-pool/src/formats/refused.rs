@@ -59,6 +59,11 @@ pub fn speaks_of_tools(message: &str) -> bool {
     phrases.iter().any(|phrase| message.contains(phrase))
 }
 
+/// Whether the server has no such path: LM Studio, which says so with a good status.
+pub fn speaks_of_path(message: &str) -> bool {
+    message.contains("unexpected endpoint or method")
+}
+
 /// Whether the model cannot think, or not in the way it was asked to: Ollama, Gemini, Anthropic.
 pub fn speaks_of_thinking(message: &str) -> bool {
     let phrases = ["does not support thinking", "thinking is not supported", "thinking is not enabled"];

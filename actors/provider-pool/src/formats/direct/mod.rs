@@ -55,6 +55,9 @@ pub enum Reading {
     Chat,
 }
 
+/// The code of a failure that says that the server has no such path.
+pub const NO_SUCH_PATH: &str = "unsupported_endpoint";
+
 /// Translates a whole answer.
 pub type Translate = Box<dyn FnOnce(&Bytes) -> Result<Translated, Failure>>;
 
@@ -112,7 +115,11 @@ pub fn look(body: &[u8]) -> Result<Usage, Failure> {
         };
     };
     if told.error.is_some_and(|error| error.get() != "null") {
-        return Err(super::errors::inside(&text));
+        let failure = super::errors::inside(&text);
+        if super::refused::speaks_of_path(&failure.message.to_lowercase()) {
+            return Err(Failure::new(FailureClass::InvalidRequest, failure.message).with_code(NO_SUCH_PATH));
+        }
+        return Err(failure);
     }
     let counted = told.usage.map(|counts| Usage {
         input: wire::count(counts.prompt_tokens).or_else(|| wire::count(counts.input_tokens)),

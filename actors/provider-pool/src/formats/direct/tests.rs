@@ -225,3 +225,11 @@ fn passed_on_json_is_looked_at() {
     assert_eq!(usage(r#"{"error":{"message":"no","code":429}}"#).expect_err("told").class, FailureClass::RateLimit);
     assert_eq!(usage("{").expect_err("cut").class, FailureClass::Truncated);
 }
+
+#[test]
+fn a_server_that_has_no_such_path_says_so_with_a_good_status() {
+    let told = look(br#"{"error":"Unexpected endpoint or method. (POST /v1/audio/speech)"}"#).expect_err("no answer");
+    assert_eq!((told.class, told.code.as_deref()), (FailureClass::InvalidRequest, Some(NO_SUCH_PATH)));
+    let other = look(br#"{"error":"out of memory"}"#).expect_err("no answer");
+    assert_eq!((other.class, other.code.as_deref()), (FailureClass::ServerError, None));
+}
