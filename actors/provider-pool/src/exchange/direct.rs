@@ -51,12 +51,36 @@ impl Inner {
             settings: &model.settings,
         };
         let named = |failure: Failure| failure.from_provider(Arc::clone(&provider.name));
+        let parts = direct::parts(provider.format.kind(), &asked).map_err(named)?;
+        if parts.is_empty() {
+            return self.directed(&call, &provider, &model, &asked).await;
+        }
+        let mut answers = Vec::with_capacity(parts.len());
+        for body in &parts {
+            match self.directed(&call, &provider, &model, &Asked { body, ..asked }).await? {
+                Directed::Answer(DirectAnswer { body: DirectAnswerBody::Whole(answer), .. }) => answers.push(answer),
+                other => return Ok(other),
+            }
+        }
+        let body = DirectAnswerBody::Whole(direct::join(&answers).map_err(named)?);
+        Ok(Directed::Answer(DirectAnswer { content_type: "application/json".to_owned(), body }))
+    }
+
+    /// One request, asked again after a moment where that is of use.
+    async fn directed(
+        &self,
+        call: &DirectCall,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        asked: &Asked<'_>,
+    ) -> Result<Directed, Failure> {
+        let named = |failure: Failure| failure.from_provider(Arc::clone(&provider.name));
         let mut tries = 0;
         loop {
-            let Some(outgoing) = direct::outgoing(provider.format.kind(), &asked).map_err(named)? else {
+            let Some(outgoing) = direct::outgoing(provider.format.kind(), asked).map_err(named)? else {
                 return Ok(Directed::Unsupported { kind: provider.kind });
             };
-            let failure = match self.directly(&call, &provider, &model, outgoing).await {
+            let failure = match self.directly(call, provider, model, outgoing).await {
                 Ok(answer) => return Ok(Directed::Answer(answer)),
                 Err(failure) => named(failure),
             };

@@ -85,6 +85,25 @@ pub fn outgoing(format: &str, asked: &Asked<'_>) -> Result<Option<Outgoing>, Fai
     }
 }
 
+/// The caller's body in parts, where the provider takes only so many texts at once; none where it goes as it is.
+///
+/// # Errors
+/// As [`outgoing`].
+pub fn parts(format: &str, asked: &Asked<'_>) -> Result<Vec<DirectBody>, Failure> {
+    match (format, asked.kind) {
+        ("gemini", DirectKind::Embeddings) => embeddings::parts(asked, gemini::MOST_TEXTS),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The answers to [`parts`] as one.
+///
+/// # Errors
+/// `Truncated` if one of them is not what was asked for.
+pub fn join(answers: &[Bytes]) -> Result<Bytes, Failure> {
+    embeddings::join(answers).ok_or_else(|| wire::not_understood("the answer"))
+}
+
 /// What JSON that is passed on says of itself.
 ///
 /// # Errors
