@@ -129,3 +129,9 @@ fn what_is_wrong_or_cannot_be_honoured_is_named() {
         assert_eq!(failure.param.as_deref(), Some(param), "{more}: {failure}");
     }
 }
+
+#[test]
+fn a_reference_is_answered_with_what_to_do() {
+    let failure = parse(&with(&json!({ "input": [{ "type": "item_reference", "id": "x" }] }))).expect_err("refused");
+    assert!(failure.message.contains("\"store\": false"), "{failure}");
+}
