@@ -78,8 +78,9 @@ pub struct ProviderConfig {
     /// The deadline for connecting.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,
-    /// The deadline for the first piece of a streamed answer, if written; [`ProviderConfig::first_token_timeout`] is what holds.
-    first_token_timeout: Option<Span>,
+    /// The deadline for the first piece of a streamed answer.
+    #[serde(default = "first_token_timeout")]
+    pub first_token_timeout: Span,
     /// The deadline for a whole answer, if written; [`ProviderConfig::answer_timeout`] is what holds.
     answer_timeout: Option<Span>,
     /// The longest silence between two pieces.
@@ -163,10 +164,12 @@ fn connect_timeout() -> Span {
     Span::seconds(5)
 }
 
-/// The deadline for the first piece of a streamed answer, where none is written.
-const FIRST_TOKEN_TIMEOUT: Span = Span::seconds(120);
-/// The same for a whole answer: eight thousand tokens at twenty in a second need seven minutes.
+/// The deadline for a whole answer, where none is written: eight thousand tokens at twenty in a second need seven minutes.
 const ANSWER_TIMEOUT: Span = Span::seconds(600);
+
+fn first_token_timeout() -> Span {
+    Span::seconds(120)
+}
 
 fn idle_timeout() -> Span {
     Span::seconds(60)
@@ -201,7 +204,7 @@ impl ProviderConfig {
             api_key: None,
             models: Vec::new(),
             connect_timeout: connect_timeout(),
-            first_token_timeout: None,
+            first_token_timeout: first_token_timeout(),
             answer_timeout: None,
             idle_timeout: idle_timeout(),
             max_concurrent: max_concurrent(),
@@ -259,14 +262,10 @@ impl ProviderConfig {
         problems
     }
 
-    /// The deadline for the first piece of a streamed answer.
-    pub fn first_token_timeout(&self) -> Span {
-        self.first_token_timeout.unwrap_or(FIRST_TOKEN_TIMEOUT)
-    }
-
-    /// The deadline for a whole answer. Whoever wrote the other one alone meant it for this too.
+    /// The deadline for a whole answer. Whoever changed that for the first piece alone meant it for this too.
     pub fn answer_timeout(&self) -> Span {
-        self.answer_timeout.or(self.first_token_timeout).unwrap_or(ANSWER_TIMEOUT)
+        let first = self.first_token_timeout;
+        self.answer_timeout.unwrap_or(if first == first_token_timeout() { ANSWER_TIMEOUT } else { first })
     }
 
     /// Where it is.
@@ -310,7 +309,7 @@ impl Config {
             problems.extend(provider.limit_problems().into_iter().map(|(key, message)| (at(&key), message)));
             for (key, span) in [
                 ("connect_timeout", provider.connect_timeout),
-                ("first_token_timeout", provider.first_token_timeout()),
+                ("first_token_timeout", provider.first_token_timeout),
                 ("idle_timeout", provider.idle_timeout),
             ] {
                 if span.0.is_zero() {
@@ -395,10 +394,11 @@ mod tests {
     fn a_whole_answer_has_a_deadline_of_its_own() {
         let deadlines = |text: &str| {
             let config: ProviderConfig = serde_json::from_str(text).expect("a provider");
-            (config.first_token_timeout().0.as_secs(), config.answer_timeout().0.as_secs())
+            (config.first_token_timeout.0.as_secs(), config.answer_timeout().0.as_secs())
         };
         assert_eq!(deadlines(r#"{"kind":"openai"}"#), (120, 600));
-        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"120s"}"#), (120, 120), "a written one goes on");
+        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"120s"}"#), (120, 600), "nothing was changed");
+        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"30s"}"#), (30, 30), "a changed one goes on");
         assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"30s","answer_timeout":"5m"}"#), (30, 300));
         assert_eq!(deadlines(r#"{"kind":"openai","answer_timeout":"20s"}"#), (120, 20));
         let none: ProviderConfig = serde_json::from_str(r#"{"kind":"openai","answer_timeout":"0s"}"#).expect("read");

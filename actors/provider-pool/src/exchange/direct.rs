@@ -110,7 +110,7 @@ impl Inner {
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let config = &provider.config;
-        let limit = if call.stream { config.first_token_timeout().0 } else { config.answer_timeout().0 };
+        let limit = if call.stream { config.first_token_timeout.0 } else { config.answer_timeout().0 };
         let mut deadline = self.clock.pause(limit);
         let late = || {
             let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
@@ -211,7 +211,7 @@ impl Inner {
     async fn refused(&self, kind: DirectKind, provider: &Provider, response: &mut awc::ClientResponse) -> Failure {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let limit = super::ERROR_DEADLINE.min(provider.config.first_token_timeout().0);
+        let limit = super::ERROR_DEADLINE.min(provider.config.first_token_timeout.0);
         let body = read(response, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
         let speaks_of_model = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("model");
         if kind != DirectKind::Messages && matches!(status, 404 | 405 | 501) && !speaks_of_model() {

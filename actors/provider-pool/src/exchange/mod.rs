@@ -187,7 +187,7 @@ impl Inner {
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
         // A whole answer begins when it is complete.
         let (limit, what) = match call.stream {
-            true => (provider.config.first_token_timeout().0, "begin to answer"),
+            true => (provider.config.first_token_timeout.0, "begin to answer"),
             false => (provider.config.answer_timeout().0, "answer"),
         };
         let mut deadline = self.clock.pause(limit);
