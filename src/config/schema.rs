@@ -106,6 +106,7 @@ pub const KEYS: &[Key] = &[
     key("providers.<name>.models", "[]"),
     key("providers.<name>.connect_timeout", "\"5s\""),
     key("providers.<name>.first_token_timeout", "\"120s\""),
+    open("providers.<name>.answer_timeout"),
     key("providers.<name>.idle_timeout", "\"60s\""),
     key("providers.<name>.max_concurrent", "16"),
     key("providers.<name>.max_queued", "64"),

@@ -61,13 +61,21 @@ fn every_format_that_embeds_answers_in_openais_shape() {
         body["encoding_format"] = json!("base64");
         assert_eq!(daemon.post("/v1/embeddings", &body).json()["data"][0]["embedding"], "AACAPgAAwL8AAEBA");
     }
+    sim.forget();
+    let many: Vec<String> = (0..250).map(|text| text.to_string()).collect();
+    let answer = daemon.post("/v1/embeddings", &embed("gemini/embed", &json!(many))).json();
+    let data = answer["data"].as_array().expect("vectors");
+    assert_eq!((data.len(), &data[249]["index"]), (250, &json!(249)));
+    let sizes: Vec<usize> =
+        sim.beside_chats().iter().filter_map(|one| one.request.json()["requests"].as_array().map(Vec::len)).collect();
+    assert_eq!(sizes, [100, 100, 50], "Gemini takes no more at once");
     let tokens = daemon.post("/v1/embeddings", &embed("openai/embed", &json!([[1, 2], [3]])));
     assert_eq!(tokens.json()["data"].as_array().map(Vec::len), Some(2));
     let refused = daemon.post("/v1/embeddings", &embed("ollama/embed", &json!([[1, 2]])));
     assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("input")));
     let paths: Vec<String> = sim.beside_chats().iter().map(|one| one.request.path.clone()).collect();
     assert!(paths.contains(&"/v1beta/models/embed:batchEmbedContents".to_owned()), "{paths:?}");
-    let asked = &sim.beside_chats()[0].request;
+    let asked = &sim.beside_chats()[3].request;
     assert_eq!((asked.model().as_str(), asked.header("authorization")), ("embed", Some("Bearer sk-sim-0123456789")));
 }
 
@@ -214,4 +222,27 @@ fn whoever_leaves_cancels_and_everything_is_accounted_for() {
         &json!({ "model": "anthropic/text", "messages": [{ "role": "user", "content": "hi" }] }),
     );
     assert_eq!(tokens.json(), json!({ "input_tokens": 42 }));
+}
+
+#[test]
+fn a_server_without_an_endpoint_is_named_and_stays_in_use() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        // As LM Studio says it.
+        let error = format!("Unexpected endpoint or method. (POST {})", request.path);
+        (request.path == "/v1/audio/speech").then(|| crate::sim::Answer::json(200, &json!({ "error": error })))
+    });
+    let daemon = setup(&sim).start();
+    for asked in 1..=6 {
+        let speech = json!({ "model": "openai/tts", "input": "hi", "voice": "alloy" });
+        let answer = daemon.post("/v1/audio/speech", &speech);
+        let told = &answer.json()["error"];
+        assert_eq!((answer.status, &told["code"]), (400, &json!("unsupported_endpoint")), "{}", answer.text());
+        let message = told["message"].as_str().unwrap_or_default().to_owned();
+        assert!(message.contains("openai has no /v1/audio/speech"), "{message}");
+        assert_eq!(sim.beside_chats().len(), asked, "never asked twice");
+    }
+    let providers = daemon.status()["providers"].clone();
+    let openai = providers.as_array().into_iter().flatten().find(|provider| provider["name"] == "openai").cloned();
+    assert_eq!(openai.map(|openai| openai["circuit"].clone()), Some(json!("closed")));
 }

@@ -175,3 +175,79 @@ fn a_refusal_of_anything_else_is_told_at_once() {
     assert_eq!(daemon.chat(&asking("openai/text", false, json!({ "reasoning_effort": "low" }))).status, 400);
     assert_eq!(sim.chats().len(), 1);
 }
+
+#[test]
+fn a_smaller_request_does_not_load_an_ollama_model_anew() {
+    let sim = Provider::start();
+    sim.script(|request| match request.path.as_str() {
+        "/api/show" => {
+            let parameters = if request.model() == "long" { "stop \"x\"\nnum_ctx    24000" } else { "" };
+            Some(Answer::json(200, &json!({ "capabilities": ["completion", "tools"], "parameters": parameters })))
+        }
+        "/api/ps" => Some(Answer::json(200, &json!({ "models": [{ "model": "caller", "context_length": 8192 }] }))),
+        _ => None,
+    });
+    let daemon = Setup::with_sim(&sim).start();
+    daemon.status_until("the models to be known", |status| {
+        let providers = status["providers"].as_array().cloned().unwrap_or_default();
+        providers.iter().any(|provider| provider["name"] == "ollama" && provider["state"] == "ready")
+    });
+    let size = |model: &str, content: &str| {
+        sim.forget();
+        let messages = json!([{ "role": "user", "content": content }]);
+        let answer = daemon.chat(&asking(model, false, json!({ "messages": messages })));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        sim.chats()[0].request.json()["options"]["num_ctx"].clone()
+    };
+    let long = "word ".repeat(8000);
+    for (content, expected) in [("Hello?", 4096), (long.as_str(), 16_384), ("A title, please.", 16_384)] {
+        assert_eq!(size("ollama/text", content), expected);
+    }
+    assert_eq!(size("ollama/long", "Hello?"), 24_000, "the model's own parameter");
+    assert_eq!(size("ollama/caller", "Hello?"), 8192, "what another program loaded");
+}
+
+#[test]
+fn sampling_that_a_model_refuses_is_left_out() {
+    let (sim, daemon) = refusing(|request| {
+        let body = request.json();
+        let has = |name: &str| !body[name].is_null();
+        let refusal = |message: &str, param: &str, code: &str| {
+            let error = json!({ "message": message, "type": "invalid_request_error", "param": param, "code": code });
+            Some(Answer::json(400, &json!({ "type": "error", "error": error })))
+        };
+        match request.format()? {
+            Format::Anthropic if has("temperature") && has("top_p") => {
+                let message = "`temperature` and `top_p` cannot both be specified for this model. Please use only one.";
+                let error = json!({ "message": message, "type": "invalid_request_error" });
+                Some(Answer::json(400, &json!({ "type": "error", "error": error })))
+            }
+            Format::OpenAi if has("max_tokens") => refusal(
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                "max_tokens",
+                "unsupported_parameter",
+            ),
+            Format::OpenAi if has("temperature") => refusal(
+                "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported.",
+                "temperature",
+                "unsupported_value",
+            ),
+            _ => None,
+        }
+    });
+    let more = json!({ "temperature": 0.7, "top_p": 0.5, "max_tokens": 50 });
+    for (model, seen, left_out) in [
+        ("anthropic/text", 2, "top_p 0.5"),
+        ("anthropic/text", 1, "top_p 0.5"),
+        ("openai/text", 3, "temperature 0.7"),
+        ("openai/text", 1, "temperature 0.7"),
+    ] {
+        sim.forget();
+        let answer = daemon.chat(&asking(model, false, more.clone()));
+        assert_eq!(answer.content(), HELLO, "{}", answer.text());
+        assert_eq!(sim.chats().len(), seen, "{model}: once for each lesson, and never again");
+        let notice = format!("the model text refuses the {left_out}; asked without it");
+        assert_eq!(answer.header("x-haia-notice"), Some(notice.as_str()));
+    }
+    assert_eq!(sim.chats()[0].request.json()["max_completion_tokens"], 50);
+}

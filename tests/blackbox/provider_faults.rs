@@ -241,3 +241,44 @@ fn retries_are_as_many_as_configured() {
         assert_eq!(sim.chats().len(), 1 + retries, "retries = {retries}");
     }
 }
+
+#[test]
+fn a_whole_answer_may_take_longer_than_the_first_piece_of_a_stream() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let held = gate.clone();
+    sim.script(move |request| {
+        let is_slow = matches!(request.model().as_str(), "text" | "embed");
+        (is_slow && request.json()["stream"] != true).then(|| by_model(request).first(Step::Hold(held.clone())))
+    });
+    let models = "models = [\"text\", \"embed\", \"hang\", \"hang-mid\"]";
+    let mut setup = Setup::new();
+    for format in Format::ALL {
+        let patient =
+            format!("first_token_timeout = \"300ms\"\nanswer_timeout = \"5m\"\nidle_timeout = \"300ms\"\n{models}");
+        setup = setup.provider(format, format.kind(), &sim.url(), &patient);
+    }
+    let daemon = setup.route("default", &["openai/text"]).start();
+    let begin = |format: Format| {
+        let chat = ask(&format!("{}/text", format.kind()), false);
+        daemon.call("POST", "/v1/chat/completions").json(&chat).begin()
+    };
+    let waiting: Vec<_> = Format::ALL.into_iter().map(begin).collect();
+    let embed = serde_json::json!({ "model": "openai/embed", "input": "x" });
+    let embedding = daemon.call("POST", "/v1/embeddings").json(&embed).begin();
+    sim.wait_for_chats(waiting.len());
+    // Two that each wait as long as a first piece may take are the clock.
+    for model in ["openai/hang", "ollama/hang"] {
+        assert_eq!(asked(&daemon, model, true), (504, "provider_timeout".to_owned(), None));
+    }
+    gate.open();
+    for answer in waiting.into_iter().chain([embedding]) {
+        let answer = answer.read().expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    for format in Format::ALL {
+        let answer = daemon.chat(&ask(&format!("{}/hang-mid", format.kind()), false));
+        assert!(answer.status == 504 && answer.text().contains("fell silent for 0.3 s"), "{}", answer.text());
+    }
+    daemon.wait_until_idle();
+}

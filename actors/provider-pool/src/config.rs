@@ -78,9 +78,11 @@ pub struct ProviderConfig {
     /// The deadline for connecting.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Span,
-    /// The deadline for the first piece of a streamed answer, and for a whole answer.
+    /// The deadline for the first piece of a streamed answer.
     #[serde(default = "first_token_timeout")]
     pub first_token_timeout: Span,
+    /// The deadline for a whole answer, if written; [`ProviderConfig::answer_timeout`] is what holds.
+    answer_timeout: Option<Span>,
     /// The longest silence between two pieces; also how long a provider may take none of a request.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Span,
@@ -162,6 +164,9 @@ fn connect_timeout() -> Span {
     Span::seconds(5)
 }
 
+/// The deadline for a whole answer, where none is written: eight thousand tokens at twenty in a second need seven minutes.
+const ANSWER_TIMEOUT: Span = Span::seconds(600);
+
 fn first_token_timeout() -> Span {
     Span::seconds(120)
 }
@@ -200,6 +205,7 @@ impl ProviderConfig {
             models: Vec::new(),
             connect_timeout: connect_timeout(),
             first_token_timeout: first_token_timeout(),
+            answer_timeout: None,
             idle_timeout: idle_timeout(),
             max_concurrent: max_concurrent(),
             max_queued: max_queued(),
@@ -256,6 +262,12 @@ impl ProviderConfig {
         problems
     }
 
+    /// The deadline for a whole answer. Whoever changed that for the first piece alone meant it for this too.
+    pub fn answer_timeout(&self) -> Span {
+        let first = self.first_token_timeout;
+        self.answer_timeout.unwrap_or(if first == first_token_timeout() { ANSWER_TIMEOUT } else { first })
+    }
+
     /// Where it is.
     pub fn base_url(&self) -> &str {
         let default = || crate::kind(&self.kind).map_or("", |kind| kind.base_url);
@@ -303,6 +315,9 @@ impl Config {
                 if span.0.is_zero() {
                     problems.push((at(key), "a deadline must be longer than nothing".to_owned()));
                 }
+            }
+            if provider.answer_timeout.is_some_and(|span| span.0.is_zero()) {
+                problems.push((at("answer_timeout"), "a deadline must be longer than nothing".to_owned()));
             }
         }
         for (route, config) in &self.routes.0 {
@@ -373,6 +388,24 @@ mod tests {
             vec![("ollama", ProviderConfig::of_kind("ollama")), ("or", ProviderConfig::of_kind("openrouter"))];
         let routes = vec![("default", vec!["ollama/qwen2.5-coder:7b", "or/a/b", "builtin/offline"])];
         assert_eq!(problems(providers, routes), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_whole_answer_has_a_deadline_of_its_own() {
+        let deadlines = |text: &str| {
+            let config: ProviderConfig = serde_json::from_str(text).expect("a provider");
+            (config.first_token_timeout.0.as_secs(), config.answer_timeout().0.as_secs())
+        };
+        assert_eq!(deadlines(r#"{"kind":"openai"}"#), (120, 600));
+        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"120s"}"#), (120, 600), "nothing was changed");
+        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"30s"}"#), (30, 30), "a changed one goes on");
+        assert_eq!(deadlines(r#"{"kind":"openai","first_token_timeout":"30s","answer_timeout":"5m"}"#), (30, 300));
+        assert_eq!(deadlines(r#"{"kind":"openai","answer_timeout":"20s"}"#), (120, 20));
+        let none: ProviderConfig = serde_json::from_str(r#"{"kind":"openai","answer_timeout":"0s"}"#).expect("read");
+        assert_eq!(
+            problems(vec![("p", none)], vec![]),
+            ["providers.p.answer_timeout: a deadline must be longer than nothing"]
+        );
     }
 
     #[test]

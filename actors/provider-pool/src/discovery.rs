@@ -1,4 +1,4 @@
-//! Asks a provider which models it has. Costs nothing at the provider, so it is also the probe of `haia check`.
+//! Asks a provider which models it has, and with which context those run that it would have to load anew for another. Costs nothing at the provider, so it is also the probe of `haia check`.
 
 use crate::exchange::unreachable;
 use crate::formats::ErrorAnswer;
@@ -69,6 +69,19 @@ async fn fetch(provider: &Provider, client: &awc::Client, clock: &SharedClock) -
         // A model that cannot be described is still a model.
         if let Ok(body) = get(provider, client, clock, path, Some(question)).await {
             provider.format.decode_description(&body, entry);
+            if let Some(tokens) = provider.format.decode_context(&body) {
+                provider.standing.model(&entry.model).has_context(tokens);
+            }
+        }
+    }
+    // What another program loaded is not to be loaded anew for HAIA, nor what HAIA itself had loaded before its own start.
+    if let Some(path) = provider.format.loaded_path()
+        && let Ok(body) = get(provider, client, clock, path, None).await
+    {
+        for (model, tokens) in provider.format.decode_loaded(&body) {
+            if let Some(entry) = entries.iter().find(|entry| entry.model.as_ref() == model) {
+                provider.standing.model(&entry.model).has_context(tokens);
+            }
         }
     }
     Ok(entries)

@@ -4,7 +4,7 @@
 
 use crate::formats::ModelSettings;
 use contract::failure::Failure;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 /// One thing that a refusal tells of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +21,23 @@ pub enum Lesson {
     ReasoningBack,
     /// It takes ids of tool calls of nine letters and digits only.
     ShortCallIds,
+    /// It takes no `temperature`.
+    NoTemperature,
+    /// It takes no `top_p`.
+    NoTopP,
+    /// It takes one of the two.
+    OneOfSampling,
+    /// It knows the limit of its answer by the newer name only.
+    CompletionTokens,
 }
 
 /// What was learned of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Learned(u8);
+pub struct Learned(u16);
 
 /// What was learned of a model, as its calls share it.
 #[derive(Debug, Default)]
-pub struct Memory(AtomicU8);
+pub struct Memory(AtomicU16);
 
 impl Lesson {
     /// What this failure tells, if it tells anything of the kind.
@@ -41,6 +49,10 @@ impl Lesson {
             "stream_options_unsupported" => Self::NoStreamOptions,
             "reasoning_content_missing" => Self::ReasoningBack,
             "tool_call_id_refused" => Self::ShortCallIds,
+            "temperature_unsupported" => Self::NoTemperature,
+            "top_p_unsupported" => Self::NoTopP,
+            "temperature_with_top_p_unsupported" => Self::OneOfSampling,
+            "max_tokens_unsupported" => Self::CompletionTokens,
             _ => return None,
         })
     }
@@ -50,7 +62,7 @@ impl Lesson {
         self != Self::OtherEffort
     }
 
-    fn bit(self) -> u8 {
+    fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -80,6 +92,10 @@ impl Learned {
             no_stream_options: self.has(Lesson::NoStreamOptions),
             reasoning_back: self.has(Lesson::ReasoningBack),
             short_call_ids: self.has(Lesson::ShortCallIds),
+            no_temperature: self.has(Lesson::NoTemperature),
+            no_top_p: self.has(Lesson::NoTopP),
+            one_of_sampling: self.has(Lesson::OneOfSampling),
+            completion_tokens: self.has(Lesson::CompletionTokens),
             ..settings.clone()
         }
     }

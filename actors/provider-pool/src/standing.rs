@@ -6,6 +6,7 @@ use crate::health::Health;
 use crate::latency::Latency;
 use contract::failure::Failure;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,20 @@ pub struct ModelStanding {
     pub gate: Arc<Gate>,
     /// How quickly it begins to answer.
     pub latency: Latency,
+    /// The largest context that it was found with or asked for, in tokens, for servers that load a model anew for each other size.
+    context: AtomicU64,
+}
+
+impl ModelStanding {
+    /// The largest context that it was found with or asked for, in tokens; 0: none is known.
+    pub fn context(&self) -> u64 {
+        self.context.load(Relaxed)
+    }
+
+    /// It was found with a context of so many tokens, or is asked for one.
+    pub fn has_context(&self, tokens: u64) {
+        self.context.fetch_max(tokens, Relaxed);
+    }
 }
 
 impl Standing {
@@ -106,6 +121,17 @@ impl Drop for Probe<'_> {
 mod tests {
     use super::*;
     use contract::failure::FailureClass;
+
+    #[test]
+    fn a_context_only_grows() {
+        let standing = Standing::default();
+        let model = standing.model(&"m".into());
+        assert_eq!(model.context(), 0);
+        for (told, expected) in [(4096, 4096), (16_384, 16_384), (8192, 16_384)] {
+            model.has_context(told);
+            assert_eq!(standing.model(&"m".into()).context(), expected);
+        }
+    }
 
     #[test]
     fn a_turn_that_leads_nowhere_is_given_back() {

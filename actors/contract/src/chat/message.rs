@@ -143,8 +143,9 @@ impl<'de> Deserialize<'de> for Message {
             tool_calls: Option<Vec<ToolCall>>,
             tool_call_id: Option<String>,
             name: Option<String>,
-            #[serde(alias = "reasoning")]
             reasoning_content: Option<String>,
+            // The same by OpenRouter's name. Many servers tell both, and clients send back what they were told: an alias would refuse that.
+            reasoning: Option<String>,
         }
         let wire = Wire::deserialize(deserializer)?;
         Ok(Message {
@@ -153,7 +154,7 @@ impl<'de> Deserialize<'de> for Message {
             tool_calls: wire.tool_calls.unwrap_or_default(),
             tool_call_id: wire.tool_call_id,
             name: wire.name,
-            reasoning_content: wire.reasoning_content,
+            reasoning_content: wire.reasoning_content.filter(|text| !text.is_empty()).or(wire.reasoning),
             opaque: Vec::new(),
         })
     }
@@ -175,5 +176,32 @@ impl Serialize for Message {
             map.serialize_entry("tool_call_id", id)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn reasoning_is_read_under_either_name_and_under_both() {
+        for (both, expected) in [
+            (json!({"reasoning_content": "hm", "reasoning": "hm"}), Some("hm")),
+            (json!({"reasoning_content": "hm", "reasoning": null}), Some("hm")),
+            (json!({"reasoning_content": null, "reasoning": "so"}), Some("so")),
+            (json!({"reasoning_content": "", "reasoning": "so"}), Some("so")),
+            (json!({"reasoning_content": null, "reasoning": null}), None),
+            (json!({"reasoning": "so"}), Some("so")),
+            (json!({}), None),
+        ] {
+            let mut message = json!({"role": "assistant", "content": "x"});
+            if let (Value::Object(message), Value::Object(members)) = (&mut message, &both) {
+                message.extend(members.clone());
+            }
+            let read: Message =
+                serde_json::from_str(&message.to_string()).unwrap_or_else(|error| panic!("{both}: {error}"));
+            assert_eq!(read.reasoning_content.as_deref(), expected, "{both}");
+        }
     }
 }

@@ -287,7 +287,8 @@ fn think(fields: &Fields<'_>, request: &mut ChatRequest) -> Result<(), Failure> 
             let message = "\"output_config.format\" must be {\"type\": \"json_schema\", \"schema\": …}";
             return Err(Failure::invalid("output_config.format", message));
         };
-        let raw = serde_json::json!({ "name": "answer", "schema": &schema, "strict": true }).to_string();
+        // Without `strict`: it means that every property is required, which a schema in Anthropic's way need not say.
+        let raw = serde_json::json!({ "name": "answer", "schema": &schema }).to_string();
         let raw = RawValue::from_string(raw).map_err(|_| Failure::invalid("output_config.format", "it is no JSON"))?;
         request.response_format = Some(ResponseFormat::JsonSchema { schema: Some(schema), raw });
     }

@@ -94,7 +94,7 @@ impl Conversation {
                 }
             }
             "item_reference" => {
-                let message = "HAIA keeps no answers: send the item itself in place of a reference";
+                let message = "HAIA keeps no answers: send the item itself in place of a reference; clients do so that are told \"store\": false";
                 return Err(Failure::invalid(format!("{path}.type"), message));
             }
             kind => {

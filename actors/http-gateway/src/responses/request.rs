@@ -49,6 +49,9 @@ const KEPT: [(&str, Option<&str>); 5] = [
 /// Members that chat completions know by the same name.
 const PASSED_ON: [&str; 4] = ["prompt_cache_key", "safety_identifier", "service_tier", "user"];
 
+/// What `include` calls log probabilities. What else it knows is of tools that run at OpenAI, and of reasoning that HAIA keeps itself.
+const LOGPROBS: &str = "message.output_text.logprobs";
+
 #[derive(Deserialize)]
 struct Tool {
     #[serde(rename = "type")]
@@ -107,6 +110,7 @@ pub(crate) fn read(fields: &Fields<'_>) -> Result<Wanted, Failure> {
         let message = "\"truncation\" must be \"disabled\": nothing of the input is cut";
         return Err(Failure::invalid("truncation", message));
     }
+    probabilities(fields)?;
     let input = fields.raw("input").ok_or_else(|| Failure::invalid("input", "the field \"input\" is missing"))?;
     let mut messages = Vec::new();
     if let Some(instructions) = fields.get::<String>("instructions")? {
@@ -136,6 +140,19 @@ pub(crate) fn read(fields: &Fields<'_>) -> Result<Wanted, Failure> {
         }
     }
     Ok(Wanted { request, echo: echo(fields) })
+}
+
+/// Log probabilities have no neutral words, and whoever asks for them by name must not be left without.
+fn probabilities(fields: &Fields<'_>) -> Result<(), Failure> {
+    let include = fields.get::<Vec<String>>("include")?.unwrap_or_default();
+    let wanted = match fields.get::<u64>("top_logprobs")? {
+        Some(1..) => Some("top_logprobs"),
+        _ => include.iter().any(|name| name == LOGPROBS).then_some("include"),
+    };
+    wanted.map_or(Ok(()), |name| {
+        let message = format!("{name:?} cannot be honoured: HAIA passes no log probabilities on here");
+        Err(Failure::invalid(name, message))
+    })
 }
 
 fn tools(fields: &Fields<'_>) -> Result<Vec<ToolSpec>, Failure> {

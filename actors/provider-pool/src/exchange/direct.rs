@@ -3,9 +3,9 @@
 //! Deadlines, places, accounts and failures are those of chats. What the bytes mean is the formats'.
 
 use super::account::Account;
-use super::stream::{Idle, read_rest};
+use super::stream::{Idle, read_rest, silent};
 use super::upload::Upload;
-use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read};
+use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read, read_answer};
 use crate::backoff;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
 use crate::formats::{Decoder, Decoding};
@@ -57,12 +57,37 @@ impl Inner {
             settings: &model.settings,
         };
         let named = |failure: Failure| failure.from_provider(Arc::clone(&provider.name));
+        let parts = direct::parts(provider.format.kind(), &asked).map_err(named)?;
+        if parts.is_empty() {
+            return self.directed(&call, &provider, &model, &asked, &upload).await;
+        }
+        let mut answers = Vec::with_capacity(parts.len());
+        for body in &parts {
+            match self.directed(&call, &provider, &model, &Asked { body, ..asked }, &upload).await? {
+                Directed::Answer(DirectAnswer { body: DirectAnswerBody::Whole(answer), .. }) => answers.push(answer),
+                other => return Ok(other),
+            }
+        }
+        let body = DirectAnswerBody::Whole(direct::join(&answers).map_err(named)?);
+        Ok(Directed::Answer(DirectAnswer { content_type: "application/json".to_owned(), body }))
+    }
+
+    /// One request, asked again after a moment where that is of use.
+    async fn directed(
+        &self,
+        call: &DirectCall,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        asked: &Asked<'_>,
+        upload: &Upload,
+    ) -> Result<Directed, Failure> {
+        let named = |failure: Failure| failure.from_provider(Arc::clone(&provider.name));
         let mut tries = 0;
         loop {
-            let Some(outgoing) = direct::outgoing(provider.format.kind(), &asked).map_err(named)? else {
+            let Some(outgoing) = direct::outgoing(provider.format.kind(), asked).map_err(named)? else {
                 return Ok(Directed::Unsupported { kind: provider.kind });
             };
-            let failure = match self.directly(&call, &provider, &model, outgoing, &upload).await {
+            let failure = match self.directly(call, provider, model, outgoing, upload).await {
                 Ok(answer) => return Ok(Directed::Answer(answer)),
                 Err(failure) => match upload.broken() {
                     Some(left) => return Err(left),
@@ -95,7 +120,8 @@ impl Inner {
         let places = provider.places(model, &call.caller.name, true, &self.clock).await?;
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
-        let limit = provider.config.first_token_timeout.0;
+        let config = &provider.config;
+        let limit = if call.stream { config.first_token_timeout.0 } else { config.answer_timeout().0 };
         let late = || {
             let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
@@ -152,9 +178,10 @@ impl Inner {
             pieces.account.answered();
             return Ok(DirectAnswer { content_type, body: DirectAnswerBody::Pieces(Box::pin(pieces)) });
         }
-        let body = match read(&mut arriving, MAX_ANSWER, deadline).await {
+        let body = match read_answer(&mut arriving, deadline, &self.clock, config.idle_timeout.0).await {
             Ok(body) if arriving.is_whole() => body,
             Err(Unread::Late) => return Err(account.refused(late())),
+            Err(Unread::Silent) => return Err(account.refused(silent(&provider.name, provider.config.idle_timeout.0))),
             Err(Unread::TooLong) => {
                 let message = format!("the answer of {} is larger than {} MiB", provider.name, MAX_ANSWER >> 20);
                 return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
@@ -181,6 +208,9 @@ impl Inner {
                 account.complete();
                 Ok(DirectAnswer { content_type, body: DirectAnswerBody::Whole(body) })
             }
+            Err(failure) if failure.code.as_deref() == Some(direct::NO_SUCH_PATH) => {
+                Err(account.refused(no_such_path(call.kind, provider, head.status())))
+            }
             Err(failure) => Err(account.refused(failure)),
         }
     }
@@ -192,12 +222,17 @@ impl Inner {
         let body = read(body, super::MAX_ERROR, self.clock.pause(limit)).await.unwrap_or_default();
         let speaks_of_model = || String::from_utf8_lossy(&body).to_ascii_lowercase().contains("model");
         if kind != DirectKind::Messages && matches!(status, 404 | 405 | 501) && !speaks_of_model() {
-            let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
-            return Failure::new(FailureClass::InvalidRequest, message).with_code("unsupported_endpoint");
+            return no_such_path(kind, provider, status);
         }
         let headers: Vec<(&str, &[u8])> = head.headers().collect();
         self.refusal(provider, status, &headers, &body)
     }
+}
+
+/// The server does not know the path, whatever the model.
+fn no_such_path(kind: DirectKind, provider: &Provider, status: u16) -> Failure {
+    let message = format!("{} has no {} (HTTP {status})", provider.name, kind.path());
+    Failure::new(FailureClass::InvalidRequest, message).with_code(direct::NO_SUCH_PATH)
 }
 
 fn counted(account: &mut Account, usage: Usage) {
@@ -279,8 +314,8 @@ impl Passing {
             Poll::Pending => match self.idle.poll_silent(context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {
-                    let message = format!("{} fell silent in the middle of its answer", self.provider);
-                    self.fail(Failure::new(FailureClass::Timeout, message))
+                    let failure = silent(&self.provider, self.idle.limit());
+                    self.fail(failure)
                 }
             },
             Poll::Ready(Some(Ok(bytes))) => {

@@ -47,6 +47,7 @@ use runtime::{Port, TaskSet};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use stream::{Idle, ProviderStream, WholeAnswer};
 use thinking::Thinking;
@@ -150,10 +151,11 @@ impl Inner {
         // The last of a route is worth a wait; before it, the next one answers sooner.
         let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
         let changed: ModelSettings;
-        let settings = if learned.is_empty() {
+        let context_loaded = model.standing.context();
+        let settings = if learned.is_empty() && context_loaded == 0 {
             &model.settings
         } else {
-            changed = learned.applied(&model.settings);
+            changed = ModelSettings { context_loaded, ..learned.applied(&model.settings) };
             &changed
         };
         let wants_back = match provider.format.keeps_proofs() {
@@ -166,6 +168,7 @@ impl Inner {
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         let encoded = provider.format.encode(&encode)?;
+        model.standing.has_context(encoded.context);
         let account =
             Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
         match self.converse(call, provider, model, encoded.body, account, is_last).await {
@@ -190,10 +193,14 @@ impl Inner {
         is_last: bool,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
         let whose = self.whose(call, model, provider.format.keeps_thinking() && thinking::may_follow(&body));
-        let limit = provider.config.first_token_timeout.0;
+        // A whole answer begins when it is complete.
+        let (limit, what) = match call.stream {
+            true => (provider.config.first_token_timeout.0, "begin to answer"),
+            false => (provider.config.answer_timeout().0, "answer"),
+        };
         let mut deadline = self.clock.pause(limit);
         let late = || {
-            let message = format!("{} did not begin to answer within {} s", provider.name, limit.as_secs_f64());
+            let message = format!("{} did not {what} within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
         };
         let Answer { head, body: mut arriving } = tokio::select! {
@@ -246,9 +253,12 @@ impl Inner {
             stream.account.answered();
             return Ok(Box::pin(stream));
         }
-        let body = match read(&mut arriving, MAX_ANSWER, deadline).await {
+        let body = match read_answer(&mut arriving, deadline, &self.clock, provider.config.idle_timeout.0).await {
             Ok(body) => body,
             Err(Unread::Late) => return Err(account.refused(late())),
+            Err(Unread::Silent) => {
+                return Err(account.refused(stream::silent(&provider.name, provider.config.idle_timeout.0)));
+            }
             Err(Unread::TooLong) => {
                 let message = format!("the answer of {} is larger than {} MiB", provider.name, MAX_ANSWER >> 20);
                 return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
@@ -302,6 +312,7 @@ fn patience(status: u16, tells_wait: bool, is_last: bool) -> Duration {
 /// Why a body could not be read.
 enum Unread {
     Late,
+    Silent,
     TooLong,
     Broken,
 }
@@ -310,8 +321,29 @@ enum Unread {
 async fn read(
     body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
     limit: usize,
-    mut deadline: contract::BoxFuture<'static, ()>,
+    deadline: contract::BoxFuture<'static, ()>,
 ) -> Result<Bytes, Unread> {
+    read_pieces(body, limit, deadline, None).await
+}
+
+/// Reads a whole answer to its end. Once it has begun to arrive, its pieces may be no further apart than those of a stream.
+async fn read_answer(
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    deadline: contract::BoxFuture<'static, ()>,
+    clock: &SharedClock,
+    silence: Duration,
+) -> Result<Bytes, Unread> {
+    read_pieces(body, MAX_ANSWER, deadline, Some((clock, silence))).await
+}
+
+async fn read_pieces(
+    body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    limit: usize,
+    mut deadline: contract::BoxFuture<'static, ()>,
+    silence: Option<(&SharedClock, Duration)>,
+) -> Result<Bytes, Unread> {
+    // Set up when it is first waited for: most answers come in one piece.
+    let mut idle: Option<Idle> = None;
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     loop {
@@ -319,7 +351,17 @@ async fn read(
             biased;
             piece = body.next() => piece,
             () = &mut deadline => return Err(Unread::Late),
+            // Some servers send the head at once and work then: before the first piece the deadline alone counts.
+            () = std::future::poll_fn(|context| match silence {
+                Some((clock, limit)) if !first.is_empty() || !more.is_empty() => {
+                    idle.get_or_insert_with(|| Idle::new(clock, limit)).poll_silent(context)
+                }
+                _ => Poll::Pending,
+            }) => return Err(Unread::Silent),
         };
+        if let Some(idle) = &mut idle {
+            idle.touch();
+        }
         match piece {
             None if more.is_empty() => return Ok(first),
             None => return Ok(more.freeze()),

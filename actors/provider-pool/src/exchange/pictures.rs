@@ -3,7 +3,7 @@
 //! Only what is a picture by its first bytes is passed on, so that nothing else of the network HAIA stands in gets out this way; sizes, numbers
 //! and waits are bounded. It sends no key and no cookie, and reads nothing for providers that fetch for themselves.
 
-use crate::formats::Format;
+use crate::formats::{self, Format};
 use awc::http::header::LOCATION;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -68,7 +68,8 @@ impl Pictures {
                 () = &mut deadline => Err(format!("it did not come within {} s", WITHIN.as_secs())),
             };
             let picture = picture.map_err(|reason| refused(&link, &reason))?;
-            let Some(media_type) = media_type(&picture) else {
+            // What a server says of it is not trusted.
+            let Some(media_type) = formats::picture_type(&picture) else {
                 return Err(refused(&link, "what is there is no picture (PNG, JPEG, GIF or WebP)"));
             };
             left = left.saturating_sub(picture.len());
@@ -155,21 +156,9 @@ fn leads_to(from: &str, to: &str) -> Option<String> {
     to.starts_with('/').then(|| format!("{scheme}://{host}{to}"))
 }
 
-/// The type that the first bytes tell; what a server says of it is not trusted.
-fn media_type(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
-        [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats;
     use contract::failure::FailureClass;
     use serde_json::json;
     use std::io::{Read as _, Write as _};

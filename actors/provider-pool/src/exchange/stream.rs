@@ -48,6 +48,11 @@ impl Idle {
         self.last = self.clock.monotonic();
     }
 
+    /// The longest silence.
+    pub(super) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// The clock that it counts by.
     pub(super) fn clock(&self) -> &SharedClock {
         &self.clock
@@ -64,6 +69,12 @@ impl Idle {
         }
         Poll::Pending
     }
+}
+
+/// A provider whose answer began to come and came no further.
+pub(super) fn silent(provider: &str, limit: Duration) -> Failure {
+    let message = format!("{provider} fell silent for {} s in the middle of its answer", limit.as_secs_f64());
+    Failure::new(FailureClass::Timeout, message)
 }
 
 impl ProviderStream {
@@ -103,9 +114,8 @@ impl ProviderStream {
             Poll::Pending => match self.idle.poll_silent(context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {
-                    let seconds = self.idle.limit.as_secs_f64();
-                    let message = format!("{} fell silent for {seconds} s in the middle of its answer", self.provider);
-                    self.fail(Failure::new(FailureClass::Timeout, message))
+                    let failure = silent(&self.provider, self.idle.limit);
+                    self.fail(failure)
                 }
             },
             Poll::Ready(Some(Ok(bytes))) => {

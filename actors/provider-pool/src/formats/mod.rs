@@ -23,6 +23,7 @@ mod openai;
 mod openrouter;
 mod prompt;
 mod refused;
+mod sampling;
 mod scan;
 mod sniff;
 mod waits;
@@ -30,6 +31,7 @@ mod wire;
 mod wording;
 
 pub use errors::ErrorAnswer;
+pub(crate) use prompt::picture_type;
 
 use bytes::Bytes;
 use contract::chat::{EventSink, OpaquePart, ToolCall};
@@ -118,6 +120,23 @@ pub trait Format: Send + Sync + 'static {
         None
     }
 
+    /// The context that a model is run with unless another is asked for, in tokens, where the answer to [`Format::describe_model`] tells.
+    fn decode_context(&self, body: &[u8]) -> Option<u64> {
+        let _ = body;
+        None
+    }
+
+    /// Where the models that are loaded now are listed, after the base URL: a GET.
+    fn loaded_path(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The loaded models, each with the context that it has, in tokens. What is not told, or unreadably, is not in it.
+    fn decode_loaded(&self, body: &[u8]) -> Vec<(String, u64)> {
+        let _ = body;
+        Vec::new()
+    }
+
     /// Adds what the answer to [`Format::describe_model`] tells. What it does not tell, or tells unreadably, stays as it was.
     fn decode_description(&self, body: &[u8], entry: &mut ModelEntry) {
         let _ = (body, entry);
@@ -162,7 +181,8 @@ pub struct ModelSettings {
     pub tools: Option<bool>,
     /// `Some(false)`: the model cannot think, so it is not asked to.
     pub thinking: Option<bool>,
-    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`).
+    /// The model does not know the caller's word for how hard to think: a more common one is written, or none (`openai`, `ollama`,
+    /// `gemini`).
     pub other_effort: bool,
     /// The server refuses `stream_options` (`openai`).
     pub no_stream_options: bool,
@@ -170,8 +190,18 @@ pub struct ModelSettings {
     pub reasoning_back: bool,
     /// The model takes ids of tool calls of nine letters and digits only (`openai`).
     pub short_call_ids: bool,
+    /// The model takes no `temperature` (`openai`, `anthropic`).
+    pub no_temperature: bool,
+    /// The model takes no `top_p` (`openai`, `anthropic`).
+    pub no_top_p: bool,
+    /// The model takes `temperature` or `top_p`, not both (`openai`, `anthropic`).
+    pub one_of_sampling: bool,
+    /// The model wants `max_completion_tokens` in place of `max_tokens` (`openai`).
+    pub completion_tokens: bool,
     /// The tokens it takes, if known.
     pub context_tokens: Option<u64>,
+    /// The context that it has already, in tokens: asking for less would load it anew (`ollama`).
+    pub context_loaded: u64,
     /// Whether to mark the parts of a prompt that are worth keeping, for APIs that want to be told (`anthropic`).
     pub prompt_caching: bool,
 }
@@ -192,6 +222,8 @@ pub struct Encoded {
     pub body: Bytes,
     /// What was left out or changed to suit the model, for the person to know.
     pub notices: Vec<String>,
+    /// The context that it asks for, in tokens; 0: it leaves that to the server.
+    pub context: u64,
 }
 
 /// What an answer is read for.

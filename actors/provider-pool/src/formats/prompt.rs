@@ -3,6 +3,8 @@
 //! Nothing here knows a provider.
 
 use super::PutBack;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use contract::chat::ChatRequest;
 use contract::failure::Failure;
 use contract::provider::CallBody;
@@ -97,6 +99,28 @@ pub fn without_thinking(model: &str) -> String {
     format!("the model {model} answered without thinking: it cannot")
 }
 
+/// The type of a picture that its first bytes tell.
+pub fn picture_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
+        [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        _ => None,
+    }
+}
+
+/// The type under which a picture goes out: providers refuse one that its bytes belie, and names that clients made up for JPEG.
+fn told_type<'a>(media_type: &'a str, base64: &str) -> &'a str {
+    // Sixteen characters are the first twelve bytes.
+    let first = base64.get(..16).and_then(|text| STANDARD.decode(text).ok());
+    match first.as_deref().and_then(picture_type) {
+        Some(told) => told,
+        None if matches!(media_type, "image/jpg" | "image/pjpeg") => "image/jpeg",
+        None => media_type,
+    }
+}
+
 /// Where a picture's bytes are.
 pub enum Picture<'a> {
     /// In the URL itself.
@@ -121,7 +145,8 @@ pub fn picture(url: &str, at: usize) -> Result<Picture<'_>, Failure> {
     let inline = url.strip_prefix("data:").and_then(|rest| {
         let (kind, base64) = rest.split_once(',')?;
         let kind = kind.strip_suffix(";base64")?;
-        Some(Picture::Inline { media_type: kind.split(';').next().filter(|kind| !kind.is_empty())?, base64 })
+        let media_type = kind.split(';').next().filter(|kind| !kind.is_empty())?;
+        Some(Picture::Inline { media_type: told_type(media_type, base64), base64 })
     });
     inline.ok_or_else(|| {
         let message = "a picture must be a URL of the form data:image/png;base64,… or https://…";
@@ -236,6 +261,16 @@ mod tests {
         let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
         assert_eq!(inline("data:image/png;base64,AAAA"), pair("image/png", "AAAA"));
         assert_eq!(inline("data:image/png;name=x;base64,AAAA"), pair("image/png", "AAAA"));
+        assert_eq!(inline("data:image/jpg;base64,AAAA"), pair("image/jpeg", "AAAA"));
+        for (base64, media_type) in [
+            ("iVBORw0KGgoAAAANSUhEUg==", "image/png"),
+            ("/9j/4AAQSkZJRgABAQEASA==", "image/jpeg"),
+            ("R0lGODlhAQABAIAAAAAAAA==", "image/gif"),
+            ("UklGRiQAAABXRUJQVlA4IA==", "image/webp"),
+            ("AAAAAAAAAAAAAAAAAAAAAA==", "image/bmp"),
+        ] {
+            assert_eq!(inline(&format!("data:image/bmp;base64,{base64}")), pair(media_type, base64));
+        }
         assert_eq!(inline("https://x/y.png"), pair("link", "https://x/y.png"));
         for odd in ["data:;base64,AA", "data:image/png,AA", "file:///etc/passwd", "", "data:"] {
             assert_eq!(inline(odd), Err(Some("messages[3].content".to_owned())), "{odd}");

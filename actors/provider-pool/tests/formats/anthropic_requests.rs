@@ -41,6 +41,26 @@ fn text(text: &str) -> Value {
 }
 
 #[test]
+fn sampling_that_a_model_refused_is_left_out() {
+    let request = raw(&asking(json!({"temperature": 0.7, "top_p": 0.5})));
+    let none = raw(&asking(json!({})));
+    let one = ModelSettings { one_of_sampling: true, ..ModelSettings::default() };
+    let (told, notices) = encode(&request, OLDER, &one).expect("encodes");
+    assert_eq!((&told["temperature"], told.get("top_p"), notices.len()), (&json!(0.7), None, 1));
+    let neither = ModelSettings {
+        no_temperature: true,
+        no_top_p: true,
+        temperature: Some(0.2),
+        options: json!({"temperature": 0.1}).as_object().cloned().unwrap_or_default(),
+        ..ModelSettings::default()
+    };
+    for (body, expected) in [(&request, 2), (&none, 0)] {
+        let (told, notices) = encode(body, OLDER, &neither).expect("encodes");
+        assert_eq!((told.get("temperature"), told.get("top_p"), notices.len()), (None, None, expected));
+    }
+}
+
+#[test]
 fn ids_of_other_apis_are_written_as_this_one_takes_them() {
     let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
     let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "r"});
@@ -166,6 +186,9 @@ fn tools_and_their_choice() {
         assert_eq!(written["tools"], json!([{"name": "f", "input_schema": {"type": "object", "properties": {}}}]));
         assert_eq!(written.get("tool_choice"), expected.as_ref(), "{choice} {parallel}");
     }
+    let bare = json!([{"type": "function", "function": {"name": "f", "parameters": {}}}]);
+    let (told, _) = written(&asking(json!({"tools": bare})), OLDER);
+    assert_eq!(told["tools"], json!([{"name": "f", "input_schema": {"type": "object"}}]), "the API requires a type");
     let (written, _) = written(&asking(json!({"tools": [], "tool_choice": "auto"})), OLDER);
     assert_eq!((written.get("tools"), written.get("tool_choice")), (None, None));
     let settings = ModelSettings { tools: Some(false), ..ModelSettings::default() };
@@ -175,8 +198,10 @@ fn tools_and_their_choice() {
 
 #[test]
 fn the_form_of_the_answer() {
-    let schema = json!({"type": "object", "properties": {}});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "object"}}}});
     let format = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": schema}});
+    let schema = json!({"type": "object", "additionalProperties": false,
+        "properties": {"a": {"type": "array", "items": {"type": "object", "additionalProperties": false}}}});
     let (told, _) = written(&asking(json!({"response_format": format, "reasoning_effort": "high"})), NEWER);
     assert_eq!(told["output_config"], json!({"format": {"type": "json_schema", "schema": schema}, "effort": "high"}));
     let (told, _) = written(&asking(json!({"response_format": {"type": "json_object"}})), OLDER);

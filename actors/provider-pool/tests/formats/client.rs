@@ -66,6 +66,23 @@ impl Client {
         assert!(chunk["usage"].is_null(), "usage beside a choice");
         assert_eq!(self.answer.finish, None, "a choice after the finish reason");
         let delta = choice["delta"].as_object().expect("a delta");
+        // What it has no word for is something, beside the first role alone.
+        const KNOWN: [&str; 8] = [
+            "role",
+            "content",
+            "reasoning_content",
+            "reasoning",
+            "reasoning_details",
+            "refusal",
+            "tool_calls",
+            "function_call",
+        ];
+        let hollow = |value: &Value| {
+            matches!(value, Value::Null | Value::Bool(false))
+                || value.to_string().bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
+        };
+        let more = delta.iter().any(|(name, value)| !KNOWN.contains(&name.as_str()) && !hollow(value));
+        holds.content = more && self.has_role && choice["finish_reason"].is_null();
         if let Some(role) = delta.get("role") {
             assert_eq!(role, "assistant");
             holds.role = true;

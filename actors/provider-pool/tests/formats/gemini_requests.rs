@@ -249,6 +249,22 @@ fn thinking_is_asked_for_in_the_models_way() {
 }
 
 #[test]
+fn a_level_that_a_model_refused_gives_way_to_the_next_one() {
+    let refused = ModelSettings { other_effort: true, ..ModelSettings::default() };
+    for (effort, expected, notices) in [
+        ("none", json!({"thinkingLevel": "low"}), 1),
+        ("minimal", json!({"thinkingLevel": "low", "includeThoughts": true}), 1),
+        ("medium", json!({"thinkingLevel": "high", "includeThoughts": true}), 1),
+        ("high", json!({"thinkingLevel": "high", "includeThoughts": true}), 0),
+    ] {
+        let body = raw(&asking(json!({"reasoning_effort": effort})));
+        let (told, told_of) = encode(&body, THIRD, &refused).expect("encodes");
+        assert_eq!(told["generationConfig"]["thinkingConfig"], expected, "{effort}");
+        assert_eq!(told_of.len(), notices, "{effort}: {told_of:?}");
+    }
+}
+
+#[test]
 fn sound_files_and_googles_own_addresses() {
     let content = json!([
         {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},

@@ -62,6 +62,27 @@ fn the_context_fits_the_prompt_in_few_steps() {
 }
 
 #[test]
+fn a_loaded_model_is_never_asked_for_less_than_it_has() {
+    let size = |bytes: usize, settings: &ModelSettings| {
+        let (written, _) = encode(&asking(json!("x".repeat(bytes)), json!({})), "m", settings).expect("encodes");
+        written["options"]["num_ctx"].as_u64().expect("a size")
+    };
+    let loaded =
+        |context_loaded, context_tokens| ModelSettings { context_loaded, context_tokens, ..ModelSettings::default() };
+    for (bytes, settings, expected) in [
+        (10, loaded(16_384, None), 16_384),
+        (10, loaded(10_000, None), 10_000),
+        (60_000, loaded(16_384, None), 32_768),
+        (10, loaded(262_144, None), 262_144),
+        (10, loaded(16_384, Some(8192)), 8192),
+    ] {
+        assert_eq!(size(bytes, &settings), expected, "{bytes} {settings:?}");
+    }
+    let fixed = json!({"num_ctx": 5000}).as_object().cloned().unwrap_or_default();
+    assert_eq!(size(10, &ModelSettings { options: fixed, ..loaded(16_384, None) }), 5000, "a configured size wins");
+}
+
+#[test]
 fn parameters_become_options() {
     let settings = ModelSettings {
         max_tokens: Some(9),

@@ -360,3 +360,31 @@ fn whole_answers_are_relayed_only_if_they_are_right() {
         assert_eq!(read(&body).1.map_err(|failure| failure.class), Err(class), "{body}");
     }
 }
+
+#[test]
+fn sound_counts_as_something_that_came() {
+    #[derive(Default)]
+    struct Came(Vec<bool>);
+    impl EventSink for Came {
+        fn event(&mut self, _: Event<'_>) {}
+        fn relay(&mut self, _: Bytes, holds: Relayed) {
+            self.0.push(holds.content);
+        }
+        fn relays(&self) -> bool {
+            true
+        }
+    }
+    let delta = |delta: Value| Bytes::from(line(&chunk(delta, Value::Null)));
+    let (mut came, mut decoder) = (Came::default(), openai().stream_decoder(&kit::decoding()));
+    for delta in [
+        delta(json!({"role": "assistant", "content": "", "refusal": null, "audio": {"id": "audio_1"}})),
+        delta(json!({"audio": null, "annotations": [], "x": {}, "y": ""})),
+        delta(json!({"audio": {"data": "AAAA"}})),
+        delta(json!({"role": "assistant", "content": "", "images": [{"type": "image_url"}]})),
+        Bytes::from(line(&chunk(json!({"audio": {"expires_at": 9}}), json!("stop")))),
+        Bytes::from_static(DONE.as_bytes()),
+    ] {
+        decoder.feed(&delta, &mut came).expect("a stream");
+    }
+    assert_eq!(came.0, [false, false, true, true, false], "the finish reason comes with what is beside it");
+}

@@ -83,6 +83,7 @@ fn a_text_is_enough() {
     assert_eq!((request.messages.len(), request.messages[0].plain_text().as_str()), (1, "hi"));
     assert_eq!((&echo["tool_choice"], &echo["tools"]), (&json!("auto"), &json!([])));
     assert_eq!(echo["text"], json!({ "format": { "type": "text" } }));
+    assert!(parse(&with(&json!({ "top_logprobs": 0, "include": null }))).is_ok(), "asks for nothing");
 }
 
 #[test]
@@ -99,6 +100,9 @@ fn what_is_wrong_or_cannot_be_honoured_is_named() {
         (json!({ "conversation": "conv_1" }), "conversation"),
         (json!({ "prompt": { "id": "p" } }), "prompt"),
         (json!({ "truncation": "auto" }), "truncation"),
+        (json!({ "top_logprobs": 3 }), "top_logprobs"),
+        (json!({ "include": ["reasoning.encrypted_content", "message.output_text.logprobs"] }), "include"),
+        (json!({ "include": "x" }), "include"),
         (json!({ "stream": "yes" }), "stream"),
         (json!({ "max_output_tokens": -1 }), "max_output_tokens"),
         (json!({ "tools": [{ "type": "web_search" }] }), "tools[0].type"),
@@ -128,4 +132,10 @@ fn what_is_wrong_or_cannot_be_honoured_is_named() {
         assert_eq!(failure.class, FailureClass::InvalidRequest);
         assert_eq!(failure.param.as_deref(), Some(param), "{more}: {failure}");
     }
+}
+
+#[test]
+fn a_reference_is_answered_with_what_to_do() {
+    let failure = parse(&with(&json!({ "input": [{ "type": "item_reference", "id": "x" }] }))).expect_err("refused");
+    assert!(failure.message.contains("\"store\": false"), "{failure}");
 }

@@ -6,13 +6,15 @@
 use super::caching::{Mark, Marks};
 use super::content::{self, Conversation, Known};
 use super::model::{self, Thinking};
+use super::schema;
 use crate::formats::prompt::{self, Effort, NO_PARAMETERS, Object};
-use crate::formats::{Encode, Encoded};
+use crate::formats::{Encode, Encoded, sampling};
 use contract::chat::{ChatRequest, ResponseFormat, ToolChoice};
 use contract::failure::Failure;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// The most tokens to write where neither caller nor configuration tell: the API requires a figure.
 const MAX_TOKENS: u64 = 8192;
@@ -65,10 +67,15 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
         object.add_some("tool_choice", tool_choice(&request).as_ref());
     }
     if thinking.member.is_none() {
-        // With thinking the API takes no temperature but its own. A configured one must not meet a caller's top_p: newer models take one only.
-        let configured = call.settings.temperature.filter(|_| request.top_p.is_none());
-        object.add_some("temperature", request.temperature.or(configured).map(|t| t.clamp(0.0, 1.0)).as_ref());
-        object.add_some("top_p", request.top_p.as_ref());
+        // With thinking the API takes no temperature but its own.
+        let temperature = request.temperature.map(|temperature| temperature.clamp(0.0, 1.0));
+        for (name, value) in [("temperature", temperature), ("top_p", request.top_p)] {
+            object.add_some(name, sampling::taken(call, &object, name, value, &mut notices).as_ref());
+        }
+        // A configured one must not meet a caller's top_p: newer models take one only.
+        if request.top_p.is_none() && sampling::goes(call.settings, &object, "temperature") {
+            object.add_some("temperature", call.settings.temperature.map(|t| t.clamp(0.0, 1.0)).as_ref());
+        }
     }
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.trim().is_empty()).collect();
     if !stops.is_empty() {
@@ -78,9 +85,11 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     object.add_some("output_config", output_config(&request, thinking.effort).as_ref());
     object.add("stream", &call.stream);
     for (name, value) in &call.settings.options {
-        object.add(name, value);
+        if sampling::goes(call.settings, &object, name) {
+            object.add(name, value);
+        }
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 #[derive(Serialize)]
@@ -88,7 +97,7 @@ struct Tool<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
-    input_schema: &'a RawValue,
+    input_schema: Cow<'a, RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<Mark>,
 }
@@ -98,7 +107,7 @@ fn tool(spec: &contract::chat::ToolSpec) -> Tool<'_> {
     Tool {
         name: &spec.name,
         description: spec.description.as_deref().filter(|text| !text.is_empty()),
-        input_schema: spec.parameters.as_deref().unwrap_or_else(none),
+        input_schema: schema::object(spec.parameters.as_deref().unwrap_or_else(none)),
         cache_control: None,
     }
 }
@@ -182,12 +191,14 @@ struct OutputConfig<'a> {
 struct Format<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    schema: &'a RawValue,
+    schema: Cow<'a, RawValue>,
 }
 
 fn output_config<'a>(request: &'a ChatRequest, effort: Option<&'static str>) -> Option<OutputConfig<'a>> {
     let format = match &request.response_format {
-        Some(ResponseFormat::JsonSchema { schema: Some(schema), .. }) => Some(Format { kind: "json_schema", schema }),
+        Some(ResponseFormat::JsonSchema { schema: Some(schema), .. }) => {
+            Some(Format { kind: "json_schema", schema: schema::closed(schema) })
+        }
         _ => None,
     };
     (format.is_some() || effort.is_some()).then_some(OutputConfig { format, effort })

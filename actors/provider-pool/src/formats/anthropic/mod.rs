@@ -5,6 +5,7 @@ mod content;
 mod encode;
 mod model;
 mod models;
+mod schema;
 mod stream;
 mod whole;
 

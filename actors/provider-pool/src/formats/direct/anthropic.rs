@@ -1,11 +1,13 @@
 //! Anthropic's own messages, for callers who speak them: the body as it came, with the model's name replaced and what is configured of the
-//! model added where the caller says nothing.
+//! model added where the caller says nothing. Of a conversation that began with another API what this one would refuse is mended.
 
 use super::{Asked, Outgoing, Reading, json, no_object};
 use crate::formats::call_ids;
 use crate::formats::prompt::{Members, Object};
+use crate::formats::wire::{self, Raw};
 use contract::direct::DirectKind;
 use contract::failure::Failure;
+use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
 
@@ -43,10 +45,10 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
     Ok(Outgoing { path, content_type: JSON.to_owned(), body: vec![object.finish().into()], reading: Reading::Chat })
 }
 
-/// Adds the caller's own members. In a conversation that began with another API, ids of calls are written as this one takes them.
+/// Adds the caller's own members, the messages mended where the API would refuse them.
 fn add(object: &mut Object, members: &[(String, &RawValue)]) {
     for (name, value) in members {
-        let own = if name == "messages" { with_plain_ids(value) } else { None };
+        let own = if name == "messages" { mended(value) } else { None };
         match own {
             Some(messages) => object.add(name, &messages),
             None => object.add(name, value),
@@ -54,26 +56,72 @@ fn add(object: &mut Object, members: &[(String, &RawValue)]) {
     }
 }
 
-/// The messages, if there is an id among them that the API would refuse. Everything else stays byte for byte.
-fn with_plain_ids(messages: &RawValue) -> Option<Box<RawValue>> {
-    memchr::memmem::find(messages.get().as_bytes(), b"\"tool_use\"")?;
-    each(messages, |message| changed(message, |name, content| if name == "content" { blocks(content) } else { None }))
+/// What becomes of an item of a list.
+enum Change {
+    Keep,
+    Drop,
+    To(Box<RawValue>),
 }
 
-/// The blocks of a message's content.
-fn blocks(content: &RawValue) -> Option<Box<RawValue>> {
-    each(content, |block| changed(block, id))
+impl From<Option<Box<RawValue>>> for Change {
+    fn from(changed: Option<Box<RawValue>>) -> Self {
+        changed.map_or(Self::Keep, Self::To)
+    }
 }
 
-/// The list with those items changed for which there is a change; `None` if there is none, or no list.
-fn each(list: &RawValue, change: impl Fn(&RawValue) -> Option<Box<RawValue>>) -> Option<Box<RawValue>> {
-    let items: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
-    let changes: Vec<Option<Box<RawValue>>> = items.iter().map(|item| change(item)).collect();
-    if changes.iter().all(Option::is_none) {
+/// The messages, if there is something among them that the API would refuse in a conversation that began with another one: an id of a call
+/// in another form, or thinking without a signature. Everything else stays byte for byte.
+fn mended(messages: &RawValue) -> Option<Box<RawValue>> {
+    let holds = |text: &[u8]| memchr::memmem::find(messages.get().as_bytes(), text).is_some();
+    if !holds(b"\"tool_use\"") && !holds(b"\"thinking\"") {
         return None;
     }
-    let items = items.iter().zip(&changes).map(|(item, change)| change.as_deref().unwrap_or(item));
-    to_raw_value(&items.collect::<Vec<&RawValue>>()).ok()
+    each(messages, message)
+}
+
+/// A message. One of which nothing is left goes, because the API refuses an empty one.
+fn message(message: &RawValue) -> Change {
+    let Ok(Members(members)) = serde_json::from_str(message.get()) else { return Change::Keep };
+    let content = members.iter().find(|(name, _)| name == "content").and_then(|(_, content)| each(content, block));
+    match content {
+        None => Change::Keep,
+        Some(content) if content.get() == "[]" => Change::Drop,
+        Some(content) => changed(message, |name, _| (name == "content").then(|| content.clone())).into(),
+    }
+}
+
+/// A block of a message's content.
+fn block(block: &RawValue) -> Change {
+    if is_unsigned_thinking(block) { Change::Drop } else { changed(block, id).into() }
+}
+
+/// Thinking of another API's model: only Anthropic signs, and refuses what it did not sign.
+fn is_unsigned_thinking(block: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Block<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Raw<'a>,
+        #[serde(borrow)]
+        signature: Raw<'a>,
+    }
+    serde_json::from_str::<Block<'_>>(block.get()).is_ok_and(|block| {
+        block.kind.is_some_and(|kind| kind.get() == "\"thinking\"") && wire::filled(block.signature).is_none()
+    })
+}
+
+/// The list with the items changed for which there is a change; `None` if there is none, or no list.
+fn each(list: &RawValue, change: impl Fn(&RawValue) -> Change) -> Option<Box<RawValue>> {
+    let items: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    let changes: Vec<Change> = items.iter().map(|item| change(item)).collect();
+    if changes.iter().all(|change| matches!(change, Change::Keep)) {
+        return None;
+    }
+    let kept = items.iter().zip(&changes).filter_map(|(item, change)| match change {
+        Change::Keep => Some(*item),
+        Change::Drop => None,
+        Change::To(changed) => Some(&**changed),
+    });
+    to_raw_value(&kept.collect::<Vec<&RawValue>>()).ok()
 }
 
 /// The object with those members changed for which there is a change; `None` if there is none.

@@ -4,9 +4,11 @@ use super::{Asked, Translated, json, no_object};
 use crate::formats::prompt::{Members, Object};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use contract::chat::Usage;
+use contract::direct::DirectBody;
 use contract::failure::Failure;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json as value;
 use serde_json::value::RawValue;
 
@@ -67,6 +69,57 @@ pub fn read(asked: &Asked<'_>) -> Result<Wanted, Failure> {
     Ok(Wanted { texts, dimensions, base64 })
 }
 
+/// The caller's request in several, of `most` texts each, where it holds more; none where it does not.
+///
+/// # Errors
+/// As [`read`].
+pub fn parts(asked: &Asked<'_>, most: usize) -> Result<Vec<DirectBody>, Failure> {
+    let wanted = read(asked)?;
+    if wanted.texts.len() <= most {
+        return Ok(Vec::new());
+    }
+    let Members(members) = serde_json::from_slice(json(asked)?).map_err(|error| no_object(&error))?;
+    let part = |texts: &[String]| {
+        let mut object = Object::with_capacity(4096);
+        object.add("input", texts);
+        for (name, value) in &members {
+            object.add(name, value);
+        }
+        DirectBody::Json(object.finish().into())
+    };
+    Ok(wanted.texts.chunks(most).map(part).collect())
+}
+
+/// One answer of the answers to [`parts`], in their order. `None` for one that is not what [`print`] prints.
+pub fn join(answers: &[Bytes]) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow)]
+        data: Vec<Vector<'a>>,
+        #[serde(borrow)]
+        model: &'a RawValue,
+        usage: Option<Counted>,
+    }
+    #[derive(Deserialize)]
+    struct Vector<'a> {
+        #[serde(borrow)]
+        embedding: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Counted {
+        prompt_tokens: u64,
+    }
+    let answers: Vec<Answer<'_>> =
+        answers.iter().map(|body| serde_json::from_slice(body)).collect::<Result<_, _>>().ok()?;
+    let vectors = answers.iter().flat_map(|answer| &answer.data).enumerate();
+    let data: Vec<Embedding> = vectors
+        .map(|(index, vector)| Embedding { object: "embedding", index, embedding: vector.embedding.to_owned() })
+        .collect();
+    // A part of the count is not the count.
+    let tokens = answers.iter().map(|answer| Some(answer.usage.as_ref()?.prompt_tokens)).sum::<Option<u64>>();
+    Some(list(&data, answers.first()?.model, tokens))
+}
+
 /// Prints OpenAI's answer. The vectors are arrays of numbers; `None` for one that is none.
 pub fn print(vectors: &[&RawValue], model: &str, base64: bool, usage: Usage) -> Option<Translated> {
     let mut data = Vec::with_capacity(vectors.len());
@@ -81,14 +134,18 @@ pub fn print(vectors: &[&RawValue], model: &str, base64: bool, usage: Usage) -> 
         };
         data.push(Embedding { object: "embedding", index, embedding });
     }
+    Some(Translated { body: list(&data, model, usage.input), usage })
+}
+
+fn list(data: &[Embedding], model: &(impl Serialize + ?Sized), tokens: Option<u64>) -> Bytes {
     let mut object = Object::with_capacity(4096);
     object.add("object", "list");
-    object.add("data", &data);
+    object.add("data", data);
     object.add("model", model);
-    if let Some(tokens) = usage.input {
+    if let Some(tokens) = tokens {
         object.add("usage", &value!({ "prompt_tokens": tokens, "total_tokens": tokens }));
     }
-    Some(Translated { body: object.finish().into(), usage })
+    object.finish().into()
 }
 
 #[derive(Serialize)]

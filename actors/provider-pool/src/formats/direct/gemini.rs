@@ -1,4 +1,4 @@
-//! Gemini's `batchEmbedContents`: one question for each text, in one request.
+//! Gemini's `batchEmbedContents`: one question for each text, a hundred in one request at most.
 
 use super::{Asked, Outgoing, Reading, Translated, embeddings};
 use crate::formats::wire::{self, Raw};
@@ -31,6 +31,9 @@ struct Content<'a> {
 struct Text<'a> {
     text: &'a str,
 }
+
+/// The most texts that the API takes at once.
+pub const MOST_TEXTS: usize = 100;
 
 /// Writes the request.
 ///

@@ -53,6 +53,9 @@ pub enum Reading {
     Chat,
 }
 
+/// The code of a failure that says that the server has no such path.
+pub const NO_SUCH_PATH: &str = "unsupported_endpoint";
+
 /// Translates a whole answer.
 pub type Translate = Box<dyn FnOnce(&Bytes) -> Result<Translated, Failure>>;
 
@@ -78,6 +81,25 @@ pub fn outgoing(format: &str, asked: &Asked<'_>) -> Result<Option<Outgoing>, Fai
         ("gemini", Embeddings) => gemini::write(asked).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The caller's body in parts, where the provider takes only so many texts at once; none where it goes as it is.
+///
+/// # Errors
+/// As [`outgoing`].
+pub fn parts(format: &str, asked: &Asked<'_>) -> Result<Vec<DirectBody>, Failure> {
+    match (format, asked.kind) {
+        ("gemini", DirectKind::Embeddings) => embeddings::parts(asked, gemini::MOST_TEXTS),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The answers to [`parts`] as one.
+///
+/// # Errors
+/// `Truncated` if one of them is not what was asked for.
+pub fn join(answers: &[Bytes]) -> Result<Bytes, Failure> {
+    embeddings::join(answers).ok_or_else(|| wire::not_understood("the answer"))
 }
 
 /// What JSON that is passed on says of itself.
@@ -110,7 +132,11 @@ pub fn look(body: &[u8]) -> Result<Usage, Failure> {
         };
     };
     if told.error.is_some_and(|error| error.get() != "null") {
-        return Err(super::errors::inside(&text));
+        let failure = super::errors::inside(&text);
+        if super::refused::speaks_of_path(&failure.message.to_lowercase()) {
+            return Err(Failure::new(FailureClass::InvalidRequest, failure.message).with_code(NO_SUCH_PATH));
+        }
+        return Err(failure);
     }
     let counted = told.usage.map(|counts| Usage {
         input: wire::count(counts.prompt_tokens).or_else(|| wire::count(counts.input_tokens)),

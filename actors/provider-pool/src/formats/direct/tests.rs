@@ -82,6 +82,29 @@ fn anthropic_gets_ids_of_other_apis_as_it_takes_them_and_the_rest_byte_for_byte(
 }
 
 #[test]
+fn thinking_that_anthropic_did_not_sign_does_not_reach_it() {
+    let ask = |messages: Value| {
+        let given = json!({ "model": "x/m-1", "messages": messages, "max_tokens": 1 });
+        written("anthropic", DirectKind::Messages, &given, &json!({})).1["messages"].clone()
+    };
+    let thinking = |signature: Value| json!({ "type": "thinking", "thinking": "hm", "signature": signature });
+    let said = json!({ "type": "text", "text": "a", "thinking": "x" });
+    let bare = json!({ "type": "thinking", "thinking": "hm" });
+    let told = ask(json!([
+        { "role": "user", "content": "q" },
+        { "role": "assistant", "content": [thinking(json!("")), said, bare.clone(), thinking(json!("s/+="))] },
+        { "role": "assistant", "content": [bare] },
+        { "role": "assistant", "content": [thinking(Value::Null), { "type": "tool_use", "id": "a:1", "name": "f", "input": {} }] },
+    ]));
+    assert_eq!(told.as_array().map(Vec::len), Some(3), "a message with nothing left in it is refused");
+    assert_eq!(told[1]["content"], json!([said, thinking(json!("s/+="))]));
+    assert_eq!(told[2]["content"].as_array().map(Vec::len), Some(1));
+    assert_ne!(told[2]["content"][0]["id"], "a:1");
+    let fine = json!([{ "role": "assistant", "content": [{ "type": "redacted_thinking", "data": "x" }, thinking(json!("s"))] }]);
+    assert_eq!(ask(fine.clone()), fine);
+}
+
+#[test]
 fn ollama_embeds_in_its_own_words() {
     let options = json!({ "keep_alive": "5m", "num_ctx": 2048, "think": true });
     let (path, value, reading) =
@@ -202,4 +225,54 @@ fn passed_on_json_is_looked_at() {
     assert_eq!(usage(r#"{"error":null}"#).expect("good"), Usage::default());
     assert_eq!(usage(r#"{"error":{"message":"no","code":429}}"#).expect_err("told").class, FailureClass::RateLimit);
     assert_eq!(usage("{").expect_err("cut").class, FailureClass::Truncated);
+}
+
+#[test]
+fn a_server_that_has_no_such_path_says_so_with_a_good_status() {
+    let told = look(br#"{"error":"Unexpected endpoint or method. (POST /v1/audio/speech)"}"#).expect_err("no answer");
+    assert_eq!((told.class, told.code.as_deref()), (FailureClass::InvalidRequest, Some(NO_SUCH_PATH)));
+    let other = look(br#"{"error":"out of memory"}"#).expect_err("no answer");
+    assert_eq!((other.class, other.code.as_deref()), (FailureClass::ServerError, None));
+}
+
+#[test]
+fn more_texts_than_gemini_takes_at_once_become_several_requests_and_one_answer() {
+    let settings = ModelSettings::default();
+    let split = |format: &str, count: usize| {
+        let texts: Vec<String> = (0..count).map(|text| text.to_string()).collect();
+        let given = body(&json!({ "input": texts, "model": "g/m-1", "dimensions": 2 }));
+        let asked =
+            Asked { kind: DirectKind::Embeddings, body: &given, model: "m-1", stream: false, settings: &settings };
+        let parts = parts(format, &asked).expect("read");
+        let read = |part: &DirectBody| match part {
+            DirectBody::Json(bytes) => serde_json::from_slice::<Value>(bytes).expect("JSON"),
+            DirectBody::Form { .. } => panic!("JSON"),
+        };
+        parts.iter().map(read).collect::<Vec<_>>()
+    };
+    assert_eq!((split("gemini", 100).len(), split("ollama", 300).len()), (0, 0));
+    let three = split("gemini", 201);
+    let sizes: Vec<usize> = three.iter().filter_map(|part| part["input"].as_array().map(Vec::len)).collect();
+    assert_eq!(sizes, [100, 100, 1]);
+    assert_eq!((&three[2]["input"], &three[2]["dimensions"]), (&json!(["200"]), &json!(2)));
+
+    let answer = |vectors: &[f64], tokens: Option<u64>| -> Bytes {
+        let data: Vec<Value> = vectors
+            .iter()
+            .enumerate()
+            .map(|(index, x)| json!({ "object": "embedding", "index": index, "embedding": [x] }))
+            .collect();
+        let mut answer = json!({ "object": "list", "data": data, "model": "m-1" });
+        if let Some(tokens) = tokens {
+            answer["usage"] = json!({ "prompt_tokens": tokens, "total_tokens": tokens });
+        }
+        answer.to_string().into()
+    };
+    let joined = |answers: &[Bytes]| serde_json::from_slice::<Value>(&join(answers).expect("joins")).expect("JSON");
+    let told = joined(&[answer(&[0.5, 1.5], Some(3)), answer(&[2.5], Some(4))]);
+    let one = |index: usize, x: f64| json!({ "object": "embedding", "index": index, "embedding": [x] });
+    assert_eq!(told["data"], json!([one(0, 0.5), one(1, 1.5), one(2, 2.5)]));
+    assert_eq!((&told["model"], &told["usage"]), (&json!("m-1"), &json!({ "prompt_tokens": 7, "total_tokens": 7 })));
+    assert_eq!(joined(&[answer(&[1.0], Some(3)), answer(&[2.0], None)]).get("usage"), None, "a part is not the whole");
+    assert!(join(&[Bytes::from_static(b"{}")]).is_err());
 }

@@ -56,7 +56,7 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     for (name, value) in call.settings.options.iter().filter(|(name, _)| *name != CONFIG) {
         object.add(name, value);
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 #[derive(Serialize)]
@@ -132,7 +132,7 @@ fn generation_config(
     }
     let known =
         Known { thinking: if settings.thinking == Some(false) { Thinking::Never } else { known.thinking }, ..known };
-    put("thinkingConfig", thinking(request, call.model, known, notices)?);
+    put("thinkingConfig", thinking(request, call, known, notices)?);
     // Configured members fill what the caller leaves open.
     for (name, value) in settings.options.get(CONFIG).and_then(Value::as_object).into_iter().flatten() {
         config.entry(name.clone()).or_insert_with(|| value.clone());
@@ -143,10 +143,12 @@ fn generation_config(
 /// How `reasoning_effort` is told to this model, in Google's own translation of OpenAI's words.
 fn thinking(
     request: &ChatRequest,
-    name: &str,
+    call: &Encode<'_>,
     known: Known,
     notices: &mut Vec<String>,
 ) -> Result<Option<Value>, Failure> {
+    let name = call.model;
+    let known_level = |level: &'static str| if call.settings.other_effort { next(level) } else { level };
     let Some(effort) = prompt::effort(request)? else { return Ok(None) };
     Ok(match (known.thinking, effort) {
         (Thinking::Never, Effort::None) => None,
@@ -158,7 +160,7 @@ fn thinking(
         (Thinking::Level | Thinking::Budget, Effort::None) => {
             notices.push(format!("the model {name} cannot leave thinking out; it thought as little as it can"));
             Some(match known.thinking {
-                Thinking::Level => json!({"thinkingLevel": least(known)}),
+                Thinking::Level => json!({"thinkingLevel": known_level(least(known))}),
                 _ => json!({"thinkingBudget": 128}),
             })
         }
@@ -179,9 +181,21 @@ fn thinking(
                 Effort::Medium => "medium",
                 Effort::High => "high",
             };
-            Some(json!({"thinkingLevel": level, "includeThoughts": true}))
+            let other = known_level(level);
+            if other != level && effort != Effort::None {
+                notices.push(format!("the model {name} does not know the thinking level {level}; asked with {other}"));
+            }
+            Some(json!({"thinkingLevel": other, "includeThoughts": true}))
         }
     })
+}
+
+/// The level that is asked for where a model does not know this one: every model knows the highest.
+fn next(level: &str) -> &'static str {
+    match level {
+        "minimal" => "low",
+        _ => "high",
+    }
 }
 
 fn least(known: Known) -> &'static str {

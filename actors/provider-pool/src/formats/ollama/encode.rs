@@ -1,7 +1,7 @@
 //! Writes an Ollama request.
 //!
-//! The context is asked for as large as the prompt needs (Ollama cuts a longer prompt without a word), in few steps, because each other size
-//! loads the model anew. What the API cannot express is told in a notice, or is a failure that names the field.
+//! The context is asked for as large as the prompt needs (Ollama cuts a longer prompt without a word), in few steps and never smaller than the
+//! model has it already, because each other size loads the model anew. What the API cannot express is told in a notice, or is a failure that names the field.
 
 use crate::formats::prompt::{self, Effort, NO_PARAMETERS, Object, Picture};
 use crate::formats::{Encode, Encoded};
@@ -54,12 +54,13 @@ pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     }
     object.add("stream", &call.stream);
     let sizes = Sizes { prompt: estimate(&messages, &tools), model: call };
-    object.add("options", &options(&request, &sizes, &mut notices));
+    let (options, context) = options(&request, &sizes, &mut notices);
+    object.add("options", &options);
     for name in BESIDE.into_iter().filter(|name| thinks || *name != "think") {
         object.add_some(name, request.extra.iter().find(|(known, _)| known == name).map(|(_, value)| value));
         object.add_some(name, call.settings.options.get(name));
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context })
 }
 
 #[derive(Serialize)]
@@ -205,7 +206,8 @@ struct Sizes<'a> {
     model: &'a Encode<'a>,
 }
 
-fn options(request: &ChatRequest, sizes: &Sizes<'_>, notices: &mut Vec<String>) -> Map<String, Value> {
+/// Ollama's options, and the context among them; 0 where it is not for HAIA to choose.
+fn options(request: &ChatRequest, sizes: &Sizes<'_>, notices: &mut Vec<String>) -> (Map<String, Value>, u64) {
     let settings = sizes.model.settings;
     let mut options = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
@@ -226,18 +228,19 @@ fn options(request: &ChatRequest, sizes: &Sizes<'_>, notices: &mut Vec<String>) 
             options.insert(name.clone(), value.clone());
         }
     }
-    if !options.contains_key("num_ctx") {
-        let most = settings.context_tokens.unwrap_or(MAX_CONTEXT);
-        let needed = sizes.prompt.saturating_add(limit.unwrap_or(ANSWER));
-        options.insert("num_ctx".to_owned(), Value::from(context(needed).min(most)));
-        if sizes.prompt > most {
-            let model = sizes.model.model;
-            notices.push(format!(
-                "the prompt may be longer than the {most} tokens of {model}; its beginning may be cut off"
-            ));
-        }
+    if options.contains_key("num_ctx") {
+        return (options, 0);
     }
-    options
+    let most = settings.context_tokens.unwrap_or(MAX_CONTEXT.max(settings.context_loaded));
+    let needed = sizes.prompt.saturating_add(limit.unwrap_or(ANSWER));
+    let context = context(needed).max(settings.context_loaded).min(most);
+    options.insert("num_ctx".to_owned(), Value::from(context));
+    if sizes.prompt > most {
+        let model = sizes.model.model;
+        notices
+            .push(format!("the prompt may be longer than the {most} tokens of {model}; its beginning may be cut off"));
+    }
+    (options, context)
 }
 
 /// The smallest step that holds `needed` tokens: 4096, 8192, 16384, …

@@ -66,6 +66,18 @@ impl Format for Ollama {
         Some(("/api/show", models::show_request(model)))
     }
 
+    fn decode_context(&self, body: &[u8]) -> Option<u64> {
+        models::decode_context(body)
+    }
+
+    fn loaded_path(&self) -> Option<&'static str> {
+        Some("/api/ps")
+    }
+
+    fn decode_loaded(&self, body: &[u8]) -> Vec<(String, u64)> {
+        models::decode_loaded(body)
+    }
+
     fn decode_description(&self, body: &[u8], entry: &mut ModelEntry) {
         let shown = models::decode_show(body);
         entry.tools = shown.tools.or(entry.tools);

@@ -1,4 +1,4 @@
-//! The list of models, and what `/api/show` tells of one.
+//! The list of models, what `/api/show` tells of one, and what `/api/ps` tells of those that are loaded.
 
 use crate::formats::ModelsPage;
 use crate::formats::wire::{self, Raw};
@@ -96,6 +96,44 @@ pub fn decode_show(body: &[u8]) -> Shown {
     }
 }
 
+/// Reads the context that a model's own parameters set (`PARAMETER num_ctx` of its Modelfile) from the answer to [`show_request`].
+pub fn decode_context(body: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Show<'a> {
+        #[serde(borrow)]
+        parameters: Raw<'a>,
+    }
+    let show: Show<'_> = serde_json::from_slice(body).ok()?;
+    // A name and a value on each line.
+    let parameters = wire::filled(show.parameters)?;
+    let value = parameters.lines().find_map(|line| line.trim().strip_prefix("num_ctx")?.trim().parse().ok());
+    value.filter(|tokens| *tokens > 0)
+}
+
+/// Reads `/api/ps`: the loaded models with the context that each has. Older servers do not tell it.
+pub fn decode_loaded(body: &[u8]) -> Vec<(String, u64)> {
+    #[derive(Deserialize)]
+    struct Loaded<'a> {
+        #[serde(borrow)]
+        models: Option<Vec<Running<'a>>>,
+    }
+    #[derive(Deserialize)]
+    struct Running<'a> {
+        #[serde(borrow)]
+        name: Raw<'a>,
+        #[serde(borrow)]
+        model: Raw<'a>,
+        #[serde(borrow)]
+        context_length: Raw<'a>,
+    }
+    let Ok(loaded) = serde_json::from_slice::<Loaded<'_>>(body) else { return Vec::new() };
+    let told = |running: &Running<'_>| {
+        let tokens = wire::count(running.context_length).filter(|tokens| *tokens > 0)?;
+        Some((wire::filled(running.model).or_else(|| wire::filled(running.name))?.into_owned(), tokens))
+    };
+    loaded.models.unwrap_or_default().iter().filter_map(told).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +147,20 @@ mod tests {
         assert_eq!(told, [("qwen3:8b", Some(1_746_405_464)), ("old", None)]);
         assert_eq!(read(br#"{"models":null}"#).expect("a list"), ModelsPage::default());
         assert!(read(b"404 page not found").is_err());
+    }
+
+    #[test]
+    fn contexts_are_read() {
+        let show = br#"{"parameters":"stop                           \"<|im_end|>\"\nnum_ctx                        16384\ntop_k 20"}"#;
+        assert_eq!(decode_context(show), Some(16384));
+        for none in [&b"{}"[..], b"x", br#"{"parameters":"num_ctx many\nnum_ctx_x 5"}"#, br#"{"parameters":7}"#] {
+            assert_eq!(decode_context(none), None);
+        }
+        let running = br#"{"models":[{"name":"qwen3:8b","model":"qwen3:8b","size":1,"context_length":8192},{"name":"old","size":2},
+            {"name":"named","context_length":4096},{"name":"none","context_length":0}]}"#;
+        assert_eq!(decode_loaded(running), [("qwen3:8b".to_owned(), 8192), ("named".to_owned(), 4096)]);
+        assert_eq!(decode_loaded(br#"{"models":null}"#), []);
+        assert_eq!(decode_loaded(b"404 page not found"), []);
     }
 
     #[test]

@@ -68,8 +68,13 @@ fn is_without_wishes(settings: &ModelSettings) -> bool {
         no_stream_options,
         reasoning_back,
         short_call_ids,
+        no_temperature,
+        no_top_p,
+        one_of_sampling,
+        completion_tokens,
         // For other formats.
         context_tokens: _,
+        context_loaded: _,
         prompt_caching: _,
     } = settings;
     max_tokens.is_none()
@@ -79,6 +84,10 @@ fn is_without_wishes(settings: &ModelSettings) -> bool {
         && !no_stream_options
         && !reasoning_back
         && !short_call_ids
+        && !no_temperature
+        && !no_top_p
+        && !one_of_sampling
+        && !completion_tokens
 }
 
 /// What HAIA itself needs of a whole answer that clients can read as it is.

@@ -5,7 +5,7 @@
 use crate::formats::wire::{self, Raw};
 use contract::chat::{FinishReason, Usage};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
@@ -99,24 +99,67 @@ pub struct Choice<'a> {
 }
 
 /// What a chunk adds; also the shape of a whole answer's message.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 pub struct Delta<'a> {
-    #[serde(borrow)]
     pub role: Raw<'a>,
-    #[serde(borrow)]
     pub content: Raw<'a>,
-    #[serde(borrow)]
     pub reasoning_content: Raw<'a>,
-    #[serde(borrow)]
     pub reasoning: Raw<'a>,
-    #[serde(borrow)]
     pub reasoning_details: Raw<'a>,
-    #[serde(borrow)]
     pub refusal: Raw<'a>,
-    #[serde(borrow)]
     pub tool_calls: Option<Vec<CallDelta<'a>>>,
-    #[serde(borrow)]
     pub function_call: Option<FunctionDelta<'a>>,
+    /// There is something that HAIA has no word for: sound, pictures, quotations.
+    pub has_more: bool,
+}
+
+/// The members of a delta that HAIA knows.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Member {
+    Role,
+    Content,
+    ReasoningContent,
+    Reasoning,
+    ReasoningDetails,
+    Refusal,
+    ToolCalls,
+    FunctionCall,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Delta<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut delta = Delta::default();
+                while let Some(member) = map.next_key()? {
+                    match member {
+                        Member::Role => delta.role = map.next_value()?,
+                        Member::Content => delta.content = map.next_value()?,
+                        Member::ReasoningContent => delta.reasoning_content = map.next_value()?,
+                        Member::Reasoning => delta.reasoning = map.next_value()?,
+                        Member::ReasoningDetails => delta.reasoning_details = map.next_value()?,
+                        Member::Refusal => delta.refusal = map.next_value()?,
+                        Member::ToolCalls => delta.tool_calls = map.next_value()?,
+                        Member::FunctionCall => delta.function_call = map.next_value()?,
+                        Member::Other => {
+                            let value: Raw<'de> = map.next_value()?;
+                            delta.has_more |= value.is_some_and(|value| !is_hollow(value));
+                        }
+                    }
+                }
+                Ok(delta)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
 }
 
 /// A piece of a tool call, or a whole one.
@@ -139,6 +182,11 @@ pub struct FunctionDelta<'a> {
     pub name: Raw<'a>,
     #[serde(borrow)]
     pub arguments: Raw<'a>,
+}
+
+/// Whether there is nothing in it: "", [], {}, false.
+fn is_hollow(value: &RawValue) -> bool {
+    value.get() == "false" || value.get().bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
 }
 
 impl<'a> Delta<'a> {
@@ -232,6 +280,8 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
         #[serde(borrow)]
         completion_tokens: Raw<'a>,
         #[serde(borrow)]
+        total_tokens: Raw<'a>,
+        #[serde(borrow)]
         prompt_tokens_details: Option<Details<'a>>,
         #[serde(borrow)]
         completion_tokens_details: Option<Details<'a>>,
@@ -246,14 +296,57 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
         reasoning_tokens: Raw<'a>,
     }
     let wire: Wire<'_> = serde_json::from_str(raw.get()).ok()?;
+    let (input, written) = (wire::count(wire.prompt_tokens), wire::count(wire.completion_tokens));
+    let reasoning = wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens));
+    // xAI counts what was thought beside what was written; the sum tells.
+    let apart = match (input, written, reasoning, wire::count(wire.total_tokens)) {
+        (Some(input), Some(written), Some(reasoning), Some(total)) => {
+            [written, reasoning].iter().try_fold(input, |sum, count| sum.checked_add(*count)) == Some(total)
+        }
+        _ => false,
+    };
     let usage = Usage {
-        input: wire::count(wire.prompt_tokens),
-        output: wire::count(wire.completion_tokens),
+        input,
+        output: written.map(|written| if apart { written + reasoning.unwrap_or(0) } else { written }),
         cached_input: wire
             .prompt_tokens_details
             .and_then(|details| wire::count(details.cached_tokens))
             .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
-        reasoning: wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens)),
+        reasoning,
     };
     (!usage.is_empty()).then_some(usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinking_is_counted_once_wherever_it_is_told() {
+        for (usage, expected) in [
+            // xAI.
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(322), Some(320)),
+            ),
+            // OpenAI.
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":322,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(322), Some(320)),
+            ),
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":14,"completion_tokens_details":{"reasoning_tokens":0}}"#,
+                (Some(2), Some(0)),
+            ),
+            (
+                r#"{"prompt_tokens":12,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":320}}"#,
+                (Some(2), Some(320)),
+            ),
+            (r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334}"#, (Some(2), None)),
+        ] {
+            let raw = RawValue::from_string(usage.to_owned()).expect("JSON");
+            let read = read_usage(&raw).expect("counts");
+            assert_eq!((read.output, read.reasoning), expected, "{usage}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::{Dialect, as_given, results, suited};
 use crate::formats::prompt::{self, Members, Object};
-use crate::formats::{Encode, Encoded};
+use crate::formats::{Encode, Encoded, sampling};
 use contract::chat::{ChatRequest, Effort, Message, Role};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::CallBody;
@@ -31,7 +31,7 @@ pub fn encode(call: &Encode<'_>, dialect: &Dialect) -> Result<Encoded, Failure> 
 
 fn raw(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure> {
     match as_given::request(call, bytes, is_newer(call.model)) {
-        Some(body) => Ok(Encoded { body: body.into(), notices: Vec::new() }),
+        Some(body) => Ok(Encoded { body: body.into(), notices: Vec::new(), context: 0 }),
         None => member_by_member(call, bytes),
     }
 }
@@ -45,7 +45,7 @@ fn member_by_member(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure>
     };
     let offers_tools = given("tools").is_some_and(|tools| !is_empty_list(tools));
     let takes_tools = call.settings.tools != Some(false);
-    let newer = is_newer(call.model);
+    let newer = wants_newer(call);
     let renames = newer && given("max_completion_tokens").is_none();
     let mut notices = Vec::new();
     let mut object = Object::with_capacity(bytes.len() + 256);
@@ -62,6 +62,9 @@ fn member_by_member(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure>
             }
             // A null stands for nothing: a configured default takes its place.
             "max_tokens" | "max_completion_tokens" | "temperature" if value.get() == "null" => {}
+            "temperature" | "top_p" if !sampling::goes(call.settings, &object, name) => {
+                sampling::taken(call, &object, name, value.get().parse().ok(), &mut notices);
+            }
             "messages" => match suited::raw(value, call.settings) {
                 Some(messages) => object.add(name, &messages),
                 None => object.add(name, value),
@@ -79,7 +82,7 @@ fn member_by_member(call: &Encode<'_>, bytes: &[u8]) -> Result<Encoded, Failure>
     if offers_tools && !takes_tools {
         notices.push(prompt::without_tools(call.model));
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<Encoded, Failure> {
@@ -97,11 +100,12 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
         object.add_some("tool_choice", request.tool_choice.as_ref());
         object.add_some("parallel_tool_calls", request.parallel_tool_calls.as_ref());
     }
-    let newer = request.max_tokens_is_completion || is_newer(call.model);
+    let newer = request.max_tokens_is_completion || wants_newer(call);
     let limit = if newer { "max_completion_tokens" } else { "max_tokens" };
     object.add_some(limit, request.max_tokens.as_ref());
-    object.add_some("temperature", request.temperature.as_ref());
-    object.add_some("top_p", request.top_p.as_ref());
+    for (name, value) in [("temperature", request.temperature), ("top_p", request.top_p)] {
+        object.add_some(name, sampling::taken(call, &object, name, value, &mut notices).as_ref());
+    }
     if !request.stop.is_empty() {
         object.add("stop", &request.stop);
     }
@@ -118,7 +122,7 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
     if !takes_tools && !request.tools.is_empty() {
         notices.push(prompt::without_tools(call.model));
     }
-    Ok(Encoded { body: object.finish().into(), notices })
+    Ok(Encoded { body: object.finish().into(), notices, context: 0 })
 }
 
 /// `stream`, and the request for usage, which HAIA always wants to know. Servers refuse `stream_options` without a stream.
@@ -133,18 +137,24 @@ fn add_stream(object: &mut Object, call: &Encode<'_>, given: &str) {
 
 fn add_defaults(object: &mut Object, call: &Encode<'_>) {
     let settings = call.settings;
-    let newer = is_newer(call.model);
     if !object.has("max_tokens") && !object.has("max_completion_tokens") {
-        let name = if newer { "max_completion_tokens" } else { "max_tokens" };
+        let name = if wants_newer(call) { "max_completion_tokens" } else { "max_tokens" };
         object.add_some(name, settings.max_tokens.as_ref());
     }
-    if !newer {
+    if !is_newer(call.model) && sampling::goes(settings, object, "temperature") {
         object.add_some("temperature", settings.temperature.as_ref());
     }
     let takes = |name: &str| name != "reasoning_effort" || (settings.thinking != Some(false) && !settings.other_effort);
     for (name, value) in settings.options.iter().filter(|(name, _)| takes(name)) {
-        object.add(name, value);
+        if sampling::goes(settings, object, name) {
+            object.add(name, value);
+        }
     }
+}
+
+/// Whether the limit of the answer goes by its newer name.
+fn wants_newer(call: &Encode<'_>) -> bool {
+    call.settings.completion_tokens || is_newer(call.model)
 }
 
 /// OpenAI's reasoning models: they refuse `max_tokens` and any `temperature` but their own.
@@ -352,6 +362,30 @@ mod tests {
             let value: Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!((&value["reasoning_effort"], told.len()), (&expected, notices), "{asked}");
         }
+    }
+
+    #[test]
+    fn refused_sampling_is_left_out_and_the_limit_renamed() {
+        let settings = ModelSettings {
+            no_temperature: true,
+            completion_tokens: true,
+            temperature: Some(0.1),
+            options: json!({"temperature": 0.2, "top_k": 1}).as_object().cloned().unwrap_or_default(),
+            ..ModelSettings::default()
+        };
+        let body = r#"{"messages":[],"temperature":0.7,"top_p":0.5,"max_tokens":9}"#;
+        let bytes = CallBody::Raw(Bytes::from_static(body.as_bytes()));
+        let request =
+            ChatRequest { temperature: Some(0.7), top_p: Some(0.5), max_tokens: Some(9), ..ChatRequest::default() };
+        for body in [&bytes, &CallBody::Request(Rc::new(request))] {
+            let (text, told) = written(body, "mine", false, &settings);
+            let value: Value = serde_json::from_str(&text).expect("JSON");
+            let expected = json!({"model": "mine", "messages": [], "stream": false, "top_p": 0.5, "max_completion_tokens": 9, "top_k": 1});
+            assert_eq!(value, expected);
+            assert_eq!(told, ["the model mine refuses the temperature 0.7; asked without it"]);
+        }
+        let limit = ModelSettings { max_tokens: Some(3), ..settings };
+        assert!(raw(r#"{"messages":[]}"#, "mine", false, &limit).contains(r#""max_completion_tokens":3"#));
     }
 
     #[test]

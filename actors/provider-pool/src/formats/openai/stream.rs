@@ -256,7 +256,9 @@ impl Reading {
             Some("\"length\"" | "\"content_filter\"") => true,
             Some(_) => return None,
         };
-        Some(Relayed { role, content, finish, usage: false })
+        // What is beside the first role may be anything, and what is beside the finish reason comes with it.
+        let more = delta.has_more && self.has_role && !finish;
+        Some(Relayed { role, content: content || more, finish, usage: false })
     }
 
     /// Hands on what a choice says as neutral events.
