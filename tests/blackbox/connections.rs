@@ -55,6 +55,26 @@ fn a_provider_that_always_closes_is_asked_twice_at_the_most() {
 }
 
 #[test]
+fn what_a_fresh_connection_took_is_not_sent_again_whatever_came_before() {
+    let (sim, daemon) = with_sim();
+    let chat = || daemon.call("POST", "/v1/chat/completions").key("").json(&ask("openai/text", false)).send();
+    sim.script(|request| {
+        request.format()?;
+        let body = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        Some(by_model(request).first(Step::Send([head.as_bytes(), body.as_bytes()].concat())))
+    });
+    assert_eq!(chat().status, 200);
+    sim.forget();
+    sim.script(|request| {
+        request.format()?;
+        Some(by_model(request).first(Step::Cut))
+    });
+    assert_eq!(chat().status, 503);
+    assert_eq!(sim.chats().len(), 1, "no connection was kept, so none can have been stale");
+}
+
+#[test]
 fn interim_answers_are_waited_out() {
     let (sim, daemon) = with_sim();
     sim.script(|request| {

@@ -20,7 +20,7 @@ mod trust;
 mod uploading;
 
 pub use answer::{Answer, Body, Head};
-pub use origin::{Origin, Template};
+pub use origin::{NoAnswer, Origin, Template};
 pub use pinned::{PinnedClient, pinned_client};
 pub use reason::REASON_HEADER;
 pub use trust::{Presented, Seen, Trust, TrustError, fingerprint_text, parse_fingerprint};

@@ -11,8 +11,8 @@ use awc::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
-use runtime::http::{self, Answer, Origin, Template};
-use std::cell::{Cell, RefCell};
+use runtime::http::{self, Answer, NoAnswer, Origin, Template};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -34,17 +34,11 @@ pub struct Endpoints(RefCell<HashMap<Arc<str>, Endpoint>>);
 struct Endpoint {
     provider: Arc<Provider>,
     model: Arc<Model>,
-    client: Client,
+    /// What its calls go out through.
+    origin: Rc<Origin>,
     /// For a streamed answer, and for a whole one: some APIs have an address for each.
     streamed: Rc<Template>,
     whole: Rc<Template>,
-}
-
-/// What calls go out through, and whether there ever was an answer: only then can a connection have been kept.
-#[derive(Clone)]
-struct Client {
-    origin: Rc<Origin>,
-    answered: Rc<Cell<bool>>,
 }
 
 impl Endpoints {
@@ -67,7 +61,7 @@ impl Endpoints {
             || true,
             async |endpoint: &Endpoint| {
                 let template = if stream { &endpoint.streamed } else { &endpoint.whole };
-                endpoint.client.origin.send(template, &body).await
+                endpoint.origin.send(template, &body).await
             },
         )
         .await
@@ -99,9 +93,7 @@ impl Endpoints {
             model,
             clock,
             || upload.is_repeatable(),
-            async |endpoint: &Endpoint| {
-                endpoint.client.origin.upload(&head, length, upload.body(&outgoing.body), fresh).await
-            },
+            async |endpoint: &Endpoint| endpoint.origin.upload(&head, length, upload.body(&outgoing.body), fresh).await,
         )
         .await
     }
@@ -112,14 +104,12 @@ impl Endpoints {
         model: &Arc<Model>,
         clock: &SharedClock,
         may_repeat: impl Fn() -> bool,
-        send: impl AsyncFn(&Endpoint) -> Result<Answer, SendRequestError>,
+        send: impl AsyncFn(&Endpoint) -> Result<Answer, NoAnswer>,
     ) -> Result<Answer, Failure> {
         let begun = clock.monotonic();
         let mut endpoint = self.endpoint(provider, model)?;
-        let may_be_stale = endpoint.client.answered.get();
         let mut sent = send(&endpoint).await;
-        if let Err(error) = &sent
-            && may_be_stale
+        if let Err(NoAnswer { error, was_kept: true }) = &sent
             && may_repeat()
             && is_gone(error)
             && clock.monotonic().saturating_sub(begun) < STALE_WITHIN
@@ -129,14 +119,13 @@ impl Endpoints {
             endpoint = self.endpoint(provider, model)?;
             sent = send(&endpoint).await;
         }
-        let response = sent.map_err(|error| unreachable(provider, &error))?;
+        let response = sent.map_err(|none| unreachable(provider, &none.error))?;
         let status = response.head.status();
         if (100..200).contains(&status) {
             self.forget(&endpoint);
             let message = format!("{} sent an interim answer (HTTP {status}) that nobody asked for", provider.name);
             return Err(Failure::new(FailureClass::ServerError, message).with_retry(Some(false)));
         }
-        endpoint.client.answered.set(true);
         Ok(response)
     }
 
@@ -149,14 +138,9 @@ impl Endpoints {
         {
             return Ok(known.clone());
         }
-        let client = match endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)) {
-            Some(known) => known.client.clone(),
-            None => Client {
-                origin: Rc::new(
-                    Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?,
-                ),
-                answered: Rc::default(),
-            },
+        let origin = match endpoints.values().find(|known| Arc::ptr_eq(&known.provider, provider)) {
+            Some(known) => Rc::clone(&known.origin),
+            None => Rc::new(Origin::new(provider.config.base_url(), &connect(provider)).ok_or_else(|| odd(provider))?),
         };
         let path = |stream| provider.format.chat_path(&model.name, stream);
         let streamed = Rc::new(template(provider, model, &path(true))?);
@@ -170,14 +154,14 @@ impl Endpoints {
         }
         // A provider that a reload replaced takes its connections with it.
         endpoints.retain(|_, known| known.provider.name != provider.name || Arc::ptr_eq(&known.provider, provider));
-        let endpoint = Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), client, streamed, whole };
+        let endpoint = Endpoint { provider: Arc::clone(provider), model: Arc::clone(model), origin, streamed, whole };
         endpoints.insert(Arc::clone(&model.id), endpoint.clone());
         Ok(endpoint)
     }
 
     /// Lets go of the connections that this endpoint's client keeps. Those in use end with their answers.
     fn forget(&self, endpoint: &Endpoint) {
-        let same = |known: &Endpoint| Rc::ptr_eq(&known.client.answered, &endpoint.client.answered);
+        let same = |known: &Endpoint| Rc::ptr_eq(&known.origin, &endpoint.origin);
         self.0.borrow_mut().retain(|_, known| !same(known));
     }
 }

@@ -80,21 +80,24 @@ impl Origin {
     /// Sends a request and waits for the head of its answer.
     ///
     /// # Errors
-    /// No connection, or none that brought an answer: as awc tells it.
-    pub async fn send(&self, template: &Template, body: &Bytes) -> Result<Answer, SendRequestError> {
-        let connection = match self.pool.take() {
+    /// No connection, or none that brought an answer.
+    pub async fn send(&self, template: &Template, body: &Bytes) -> Result<Answer, NoAnswer> {
+        let kept = self.pool.take();
+        let was_kept = kept.is_some();
+        let connection = match kept {
             Some(kept) => kept,
             // Rare, and large: boxed, so that the others need no room for it.
-            None => Box::pin(self.connect()).await?,
+            None => Box::pin(self.connect()).await.map_err(NoAnswer::fresh)?,
         };
         let mut head = Vec::with_capacity(template.0.len() + 32 + if body.len() > TOGETHER { 0 } else { body.len() });
         head.extend_from_slice(&template.0);
-        write!(head, "content-length: {}\r\n\r\n", body.len()).map_err(SendRequestError::Send)?;
+        write!(head, "content-length: {}\r\n\r\n", body.len())
+            .map_err(|error| NoAnswer::fresh(SendRequestError::Send(error)))?;
         let mut rest: &[u8] = body;
         if body.len() <= TOGETHER {
             head.extend_from_slice(std::mem::take(&mut rest));
         }
-        self.answer(connection, Sending::new(head, rest)).await
+        self.answer(connection, Sending::new(head, rest)).await.map_err(|error| NoAnswer { error, was_kept })
     }
 
     /// Sends a request whose body comes piece by piece, and waits for the head of the answer. The next piece is asked for once the connection has
@@ -109,13 +112,15 @@ impl Origin {
         length: Option<u64>,
         body: impl futures_util::Stream<Item = std::io::Result<Bytes>> + Unpin,
         fresh: bool,
-    ) -> Result<Answer, SendRequestError> {
+    ) -> Result<Answer, NoAnswer> {
         let kept = if fresh { None } else { self.pool.take() };
+        let was_kept = kept.is_some();
         let connection = match kept {
             Some(kept) => kept,
-            None => Box::pin(self.connect()).await?,
+            None => Box::pin(self.connect()).await.map_err(NoAnswer::fresh)?,
         };
-        self.answer(connection, Uploading::new(&template.0, length, body)).await
+        let request = Uploading::new(&template.0, length, body);
+        self.answer(connection, request).await.map_err(|error| NoAnswer { error, was_kept })
     }
 
     /// Sends the request and reads the head of its answer. That may come first: a server that refuses a large body need not read it, and one
@@ -184,6 +189,21 @@ impl Origin {
         };
         let now = Instant::now();
         Ok(Idle { io, made: now, used: now })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub struct NoAnswer {
+    /// What went wrong, as awc tells it.
+    pub error: SendRequestError,
+    /// Whether the connection had served a request before: such a one may have been closed while nobody looked.
+    pub was_kept: bool,
+}
+
+impl NoAnswer {
+    fn fresh(error: SendRequestError) -> Self {
+        Self { error, was_kept: false }
     }
 }
 

@@ -53,7 +53,7 @@ impl Asking {
     }
 
     async fn send(&self, body: &str) -> Result<Answer, SendRequestError> {
-        self.origin.send(&self.template, &Bytes::copy_from_slice(body.as_bytes())).await
+        self.origin.send(&self.template, &Bytes::copy_from_slice(body.as_bytes())).await.map_err(|none| none.error)
     }
 
     /// The whole answer, and whether its body ended without an error.

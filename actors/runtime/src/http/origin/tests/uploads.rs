@@ -39,7 +39,7 @@ impl Asking {
         length: Option<u64>,
         body: impl Stream<Item = io::Result<Bytes>> + Unpin,
     ) -> Result<Vec<u8>, SendRequestError> {
-        let mut answer = self.origin.upload(&self.template, length, body, false).await?;
+        let mut answer = self.origin.upload(&self.template, length, body, false).await.map_err(|none| none.error)?;
         let mut bytes = Vec::new();
         while let Some(piece) = answer.body.next().await {
             bytes.extend_from_slice(&piece.expect("sound"));
@@ -84,7 +84,11 @@ fn a_fresh_connection_is_one_that_nothing_can_have_happened_to() {
         asking.upload(Some(3), pieces(&[b"END"])).await.expect("an answer");
         assert_eq!(asking.kept(), 1);
         for (fresh, kept) in [(false, 1), (true, 2), (true, 3)] {
-            let sent = asking.origin.upload(&asking.template, Some(3), pieces(&[b"END"]), fresh).await;
+            let sent = asking
+                .origin
+                .upload(&asking.template, Some(3), pieces(&[b"END"]), fresh)
+                .await
+                .map_err(|none| none.error);
             let mut answer = sent.expect("an answer");
             while answer.body.next().await.is_some() {}
             drop(answer);
