@@ -4,7 +4,7 @@
 //! It decides nothing of its own. Whatever is not of the commonest shape gives `None`, and [`encode`](super::encode) or
 //! [`whole`](super::whole) reads the body member by member; where both could, they come to the same (tested on every exchange).
 
-use crate::formats::scan;
+use crate::formats::scan::{self, Scan};
 use crate::formats::{Encode, ModelSettings};
 use contract::chat::FinishReason;
 
@@ -18,18 +18,20 @@ pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>
     serde_json::to_writer(&mut out, call.model).ok()?;
     let mut names: Vec<&str> = Vec::with_capacity(16);
     let (mut offers_tools, mut speaks_of_tools) = (false, false);
-    scan::object(std::str::from_utf8(body).ok()?, |name, value| {
+    let mut scan = Scan::of(std::str::from_utf8(body).ok()?);
+    scan.object(|scan, name| {
         if names.contains(&name) {
             return None;
         }
         names.push(name);
+        let value = scan.value()?;
         match name {
             "model" | "stream" => return Some(()),
             "stream_options" => {
                 return matches!(value, "null" | "{\"include_usage\":true}" | "{\"include_usage\": true}")
                     .then_some(());
             }
-            "tools" => offers_tools = scan::array(value, |_| None).is_none() && value.starts_with('['),
+            "tools" => offers_tools = is_filled_list(value),
             "tool_choice" | "parallel_tool_calls" => speaks_of_tools = true,
             "max_tokens" if is_newer => return None,
             "max_tokens" | "max_completion_tokens" | "temperature" if value == "null" => return None,
@@ -43,6 +45,7 @@ pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>
         out.extend_from_slice(value.as_bytes());
         Some(())
     })?;
+    scan.end()?;
     if !offers_tools && (speaks_of_tools || names.contains(&"tools")) {
         return None;
     }
@@ -110,35 +113,37 @@ pub fn answer(text: &str) -> Option<Answer<'_>> {
     let (mut id, mut is_completion, mut created, mut model) = (None, false, None, None);
     let (mut reason, mut usage) = (None, None);
     let mut seen = Seen::default();
-    scan::object(text, |name, value| {
+    let mut scan = Scan::of(text);
+    scan.object(|scan, name| {
         match name {
-            "id" => id = filled(seen.once(0, value)?),
-            "object" => is_completion = seen.once(1, value)? == "\"chat.completion\"",
-            "created" => created = seen.once(2, value)?.parse().ok().filter(|second| *second > 0),
-            "model" => model = filled(seen.once(3, value)?),
-            "choices" => reason = only_choice(seen.once(4, value)?),
-            "usage" => usage = Some(seen.once(5, value)?).filter(|usage| *usage != "null"),
-            "error" if seen.once(6, value)? != "null" => return None,
-            _ => {}
+            "id" => id = filled(seen.once(0, scan)?.value()?),
+            "object" => is_completion = seen.once(1, scan)?.value()? == "\"chat.completion\"",
+            "created" => created = seen.once(2, scan)?.value()?.parse().ok().filter(|second| *second > 0),
+            "model" => model = filled(seen.once(3, scan)?.value()?),
+            "choices" => reason = Some(only_choice(seen.once(4, scan)?)?),
+            "usage" => usage = Some(seen.once(5, scan)?.value()?).filter(|usage| *usage != "null"),
+            "error" => return (seen.once(6, scan)?.value()? == "null").then_some(()),
+            _ => return scan.value().map(|_| ()),
         }
         Some(())
     })?;
+    scan.end()?;
     Some(Answer { id: id?, created: is_completion.then_some(created?)?, model: model?, reason: reason?, usage })
 }
 
 /// Why the one choice ended, if it is a message of text.
-fn only_choice(choices: &str) -> Option<FinishReason> {
+fn only_choice(scan: &mut Scan<'_>) -> Option<FinishReason> {
     let (mut count, mut reason) = (0, None);
-    scan::array(choices, |choice| {
+    scan.array(|scan| {
         count += 1;
         let (mut is_first, mut is_text) = (false, false);
         let mut seen = Seen::default();
-        scan::object(choice, |name, value| {
+        scan.object(|scan, name| {
             match name {
-                "index" => is_first = seen.once(0, value)? == "0",
-                "message" => is_text = is_text_alone(seen.once(1, value)?)?,
-                "finish_reason" => reason = finish_reason(seen.once(2, value)?),
-                _ => {}
+                "index" => is_first = seen.once(0, scan)?.value()? == "0",
+                "message" => is_text = is_text_alone(seen.once(1, scan)?)?,
+                "finish_reason" => reason = finish_reason(seen.once(2, scan)?.value()?),
+                _ => return scan.value().map(|_| ()),
             }
             Some(())
         })?;
@@ -148,23 +153,23 @@ fn only_choice(choices: &str) -> Option<FinishReason> {
 }
 
 /// Whether it is the assistant's text, with nothing beside it that is read.
-fn is_text_alone(message: &str) -> Option<bool> {
+fn is_text_alone(scan: &mut Scan<'_>) -> Option<bool> {
     let mut is_assistant = false;
     let mut seen = Seen::default();
-    scan::object(message, |name, value| {
+    scan.object(|scan, name| {
         let is_right = match name {
             "role" => {
-                is_assistant = seen.once(0, value)? == "\"assistant\"";
+                is_assistant = seen.once(0, scan)?.value()? == "\"assistant\"";
                 true
             }
-            "content" => seen.once(1, value).is_some_and(is_text_or_null),
-            "reasoning_content" => seen.once(2, value).is_some_and(is_text_or_null),
-            "reasoning" => seen.once(3, value).is_some_and(is_nothing),
-            "refusal" => seen.once(4, value).is_some_and(is_nothing),
-            "reasoning_details" => seen.once(5, value).is_some_and(|value| matches!(value, "null" | "[]")),
-            "tool_calls" => seen.once(6, value).is_some_and(|value| matches!(value, "null" | "[]")),
-            "function_call" => seen.once(7, value)? == "null",
-            _ => true,
+            "content" => is_text_or_null(seen.once(1, scan)?.value()?),
+            "reasoning_content" => is_text_or_null(seen.once(2, scan)?.value()?),
+            "reasoning" => is_nothing(seen.once(3, scan)?.value()?),
+            "refusal" => is_nothing(seen.once(4, scan)?.value()?),
+            "reasoning_details" => matches!(seen.once(5, scan)?.value()?, "null" | "[]"),
+            "tool_calls" => matches!(seen.once(6, scan)?.value()?, "null" | "[]"),
+            "function_call" => seen.once(7, scan)?.value()? == "null",
+            _ => scan.value().is_some(),
         };
         is_right.then_some(())
     })?;
@@ -177,6 +182,10 @@ fn is_text_or_null(value: &str) -> bool {
 
 fn is_nothing(value: &str) -> bool {
     matches!(value, "null" | "\"\"")
+}
+
+fn is_filled_list(value: &str) -> bool {
+    value.strip_prefix('[').is_some_and(|rest| rest.trim_start_matches([' ', '\n', '\r', '\t']) != "]")
 }
 
 fn filled(value: &str) -> Option<&str> {
@@ -198,9 +207,9 @@ fn finish_reason(value: &str) -> Option<FinishReason> {
 struct Seen(u8);
 
 impl Seen {
-    fn once<'a>(&mut self, number: u8, value: &'a str) -> Option<&'a str> {
+    fn once<'s, 'a>(&mut self, number: u8, scan: &'s mut Scan<'a>) -> Option<&'s mut Scan<'a>> {
         let is_new = self.0 & (1 << number) == 0;
         self.0 |= 1 << number;
-        is_new.then_some(value)
+        is_new.then_some(scan)
     }
 }
