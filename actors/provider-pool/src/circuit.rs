@@ -124,12 +124,13 @@ impl Circuit {
     }
 
     /// A call failed in a way that counts: after [`THRESHOLD`] in a row, or while probing, the circuit opens. `chance` (0 to 1) spreads the
-    /// end of the pause, so that several do not come back at once.
+    /// end of the pause, so that several do not come back at once. Calls that were under way when it opened tell of the same outage: they
+    /// lengthen nothing.
     pub fn failed(&self, class: FailureClass, now: Duration, chance: f64) {
         let mut state = self.lock();
         let probed = state.probing.take().is_some();
         state.failures = state.failures.saturating_add(1);
-        if !probed && state.failures < THRESHOLD {
+        if !probed && (state.failures < THRESHOLD || state.shut.is_some()) {
             return;
         }
         let pause =
@@ -227,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn one_outage_of_many_calls_counts_once() {
+        let circuit = Circuit::default();
+        for _ in 0..16 {
+            circuit.failed(FailureClass::Truncated, s(1), 0.5);
+        }
+        let shut = Pass::Shut(Alone { wait: s(5), told: false, class: FailureClass::Truncated });
+        assert_eq!(circuit.ask(s(1)), shut);
+        circuit.failed(FailureClass::Timeout, s(7), 0.5);
+        assert_eq!(circuit.ask(s(7)), Pass::Probe, "a call that began before the outage tells nothing new");
+        circuit.failed(FailureClass::Unreachable, s(8), 0.5);
+        assert_eq!(circuit.ask(s(8)), Pass::Shut(Alone { wait: s(10), told: false, class: FailureClass::Unreachable }));
+    }
+
+    #[test]
     fn answers_that_begin_and_break_off_open_it_too() {
         let circuit = Circuit::default();
         for _ in 0..THRESHOLD {
@@ -245,12 +260,12 @@ mod tests {
         circuit.worked(s(2));
         let shut = Pass::Shut(Alone { wait: s(27), told: true, class: FailureClass::RateLimit });
         assert_eq!(circuit.ask(s(3)), shut);
+        assert_eq!(circuit.ask(s(30)), Pass::Probe, "the time is over");
+        circuit.answered(s(31));
         for _ in 1..THRESHOLD {
             circuit.failed(FailureClass::ServerError, s(31), 0.5);
         }
-        assert_eq!(circuit.ask(s(30)), Pass::Probe, "the failure before was forgotten: one less than it takes");
-        circuit.worked(s(31));
-        assert_eq!(circuit.ask(s(31)), Pass::Free, "the time is over");
+        assert_eq!(circuit.ask(s(31)), Pass::Free, "the failure before was forgotten: one less than it takes");
         circuit.pause(FailureClass::NotFound, s(60), false, s(31));
         circuit.answered(s(32));
         assert_eq!(circuit.ask(s(32)), Pass::Free, "nobody told to wait");
@@ -269,6 +284,7 @@ mod tests {
     fn pauses_never_get_endless_nor_shorter() {
         let circuit = Circuit::default();
         for at in 0..40 {
+            circuit.ask(s(1000 * at));
             circuit.failed(FailureClass::Unreachable, s(1000 * at), 1.0);
         }
         assert!(matches!(circuit.ask(s(39_000)), Pass::Shut(Alone { wait, .. }) if wait <= LONGEST_PAUSE.mul_f64(1.2)));
