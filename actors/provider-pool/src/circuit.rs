@@ -15,8 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const RATE_PAUSE: Duration = Duration::from_secs(5);
 /// How long nobody is asked who refuses the key, wants money, or does not know the model.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-/// A provider's own wait beyond this is looked at again all the same.
-const LONGEST_TOLD: Duration = Duration::from_secs(60 * 60);
+/// A provider's own wait beyond this is looked at again all the same. As long as the longest that is read of an answer.
+const LONGEST_TOLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// A request that tries a half-open circuit and says nothing for this long has lost its turn.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
 
