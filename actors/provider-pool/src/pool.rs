@@ -1,13 +1,13 @@
 //! The coordinator: discovers models, keeps the health of providers, answers what there is, and publishes the table that calls use.
 
-use crate::config::{Config, ProviderConfig};
+use crate::config::Config;
 use crate::discovery;
 use crate::exchange::client_of;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::Provider;
 use crate::report;
-use crate::standing::Standing;
+use crate::succession::build;
 use crate::table::{SharedTable, Table};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
@@ -190,22 +190,6 @@ impl ProviderPool {
     fn find(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.iter().find(|provider| provider.name.as_ref() == name)
     }
-}
-
-/// Providers of a configuration; those of the same name keep their standing.
-fn build(config: &Config, before: &[Arc<Provider>]) -> Vec<Arc<Provider>> {
-    let standing = |name: &str| {
-        let old = before.iter().find(|provider| provider.name.as_ref() == name);
-        old.map_or_else(|| Arc::new(Standing::default()), |provider| Arc::clone(&provider.standing))
-    };
-    let unchanged = |name: &str, config: &ProviderConfig| {
-        before.iter().find(|old| old.name.as_ref() == name && old.config == *config)
-    };
-    let built = config.providers.0.iter().filter_map(|(name, config)| match unchanged(name, config) {
-        Some(provider) => Some(Arc::clone(provider)),
-        None => Provider::new(name, config, standing(name)).map(Arc::new),
-    });
-    built.collect()
 }
 
 impl Service for ProviderPool {

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Standing {
     /// Figures and state.
-    pub health: Health,
+    pub health: Arc<Health>,
     /// Whether routes leave it alone.
     pub circuit: Circuit,
     /// Its places.
@@ -44,6 +44,27 @@ impl Standing {
             models.clear();
         }
         Arc::clone(models.entry(Arc::clone(name)).or_default())
+    }
+
+    /// The standing under a new address or key: figures and places go on; what was told, failed or measured is forgotten. Calls under way
+    /// still speak to the old one.
+    pub fn anew(&self) -> Self {
+        let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        let models = models.iter().map(|(name, model)| (Arc::clone(name), Arc::new(model.anew()))).collect();
+        Self {
+            health: Arc::clone(&self.health),
+            circuit: Circuit::default(),
+            gate: Arc::clone(&self.gate),
+            models: Mutex::new(models),
+        }
+    }
+
+    /// The same for one model alone.
+    pub fn model_anew(&self, name: &str) {
+        let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = models.get_mut(name) {
+            *model = Arc::new(model.anew());
+        }
     }
 
     /// Calls that wait for a place, at the provider or at one of its models.
@@ -84,6 +105,12 @@ impl Standing {
     /// A call failed.
     pub fn failed(&self, model: &ModelStanding, failure: &Failure, own_key: bool, now: Duration, chance: f64) {
         circuit::judge(failure, &self.circuit, &model.circuit, own_key, now, chance);
+    }
+}
+
+impl ModelStanding {
+    fn anew(&self) -> Self {
+        Self { gate: Arc::clone(&self.gate), ..Self::default() }
     }
 }
 
