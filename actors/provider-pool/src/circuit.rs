@@ -87,6 +87,11 @@ impl Circuit {
         Pass::Probe
     }
 
+    /// Whether its provider told to wait until later. Takes no turn.
+    pub fn is_told(&self, now: Duration) -> bool {
+        self.lock().told(now).is_some()
+    }
+
     /// `closed`, `open`, or `half_open`: the next request tries it.
     pub fn state(&self, now: Duration) -> &'static str {
         match self.lock().shut {

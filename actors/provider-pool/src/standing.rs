@@ -89,6 +89,11 @@ impl Standing {
         Ok(probe)
     }
 
+    /// Whether its provider told to wait until later, so that a route will not ask this model now.
+    pub fn is_told(&self, model: &ModelStanding, now: Duration) -> bool {
+        self.circuit.is_told(now) || model.circuit.is_told(now)
+    }
+
     /// An answer began.
     pub fn answered(&self, model: &ModelStanding, took: Duration, now: Duration) {
         self.circuit.answered(now);
@@ -148,5 +153,7 @@ mod tests {
         drop(probe);
         assert!(standing.pass(&fine, at(2)).is_ok());
         assert!(standing.pass(&open, at(2)).is_err(), "the other model stays shut");
+        assert_eq!([&open, &fine].map(|model| standing.is_told(model, at(2))), [true, false]);
+        assert!(!standing.is_told(&open, at(60)), "the time is over");
     }
 }

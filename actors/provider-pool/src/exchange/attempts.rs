@@ -20,10 +20,10 @@ impl Inner {
         let Grant(candidates) = self.grant.ask(asked, GRANT_DEADLINE).await??;
         // Whoever is asked for by name, or has nobody beside it, is asked whatever happened before.
         let is_alone = candidates.len() == 1;
-        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
         let mut failures: Vec<Failure> = Vec::new();
         let mut shut = Vec::new();
-        for (at, candidate) in candidates.into_iter().enumerate() {
+        let mut left = candidates.into_iter();
+        while let Some(candidate) = left.next() {
             let (provider, model) = match candidate {
                 Candidate::Model { provider, model } => (provider, model),
                 Candidate::Builtin => {
@@ -45,7 +45,7 @@ impl Inner {
                 }
             };
             // Worth a wait, and another try, only where nobody else could answer sooner.
-            let is_last = last == Some(at) && shut.is_empty();
+            let is_last = shut.is_empty() && !self.may_ask(left.as_slice());
             let asked = self.persist(&call, &provider, &model, is_last).await;
             drop(probe);
             match asked {
@@ -65,6 +65,14 @@ impl Inner {
             }
         }
         Err(merge(failures).unwrap_or_else(no_entry))
+    }
+
+    /// Whether one of these may be asked now: nobody is whose provider told to wait.
+    fn may_ask(&self, candidates: &[Candidate]) -> bool {
+        candidates.iter().any(|candidate| match candidate {
+            Candidate::Model { provider, model } => !provider.standing.is_told(&model.standing, self.clock.monotonic()),
+            Candidate::Builtin => false,
+        })
     }
 
     /// The turn to ask, or why the route leaves this one alone, and whether its provider told to.
