@@ -160,6 +160,15 @@ impl Circuit {
     }
 }
 
+/// Whether a refusal speaks of the model alone: the key may not use it, or the key that is refused is its own (`own_key`).
+pub fn is_of_model(class: FailureClass, own_key: bool) -> bool {
+    match class {
+        FailureClass::Permission => true,
+        FailureClass::Authentication | FailureClass::Billing => own_key,
+        _ => false,
+    }
+}
+
 /// What a failure means for the circuits of the model and of the provider. `own_key`: the model has a key of its own, so that a refused key
 /// speaks of the model alone.
 pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bool, now: Duration, chance: f64) {
@@ -169,7 +178,7 @@ pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bo
             model.pause(class, failure.retry_after.unwrap_or(RATE_PAUSE), failure.retry_after.is_some(), now);
             provider.left();
         }
-        FailureClass::Authentication | FailureClass::Billing if !own_key => {
+        FailureClass::Authentication | FailureClass::Billing if !is_of_model(class, own_key) => {
             provider.pause(class, REFUSED_PAUSE, false, now);
             model.left();
         }

@@ -13,8 +13,8 @@ use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Lane, Msg, Reconfigure};
 use contract::provider::{
-    Abilities, ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderStatus, Readiness,
-    RouteReadiness,
+    Abilities, ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderState, ProviderStatus,
+    Readiness, RouteReadiness,
 };
 use contract::store::{CacheModels, LoadModels, StoreError};
 use contract::usage::{KeyStatus, ListKeyUsage, LoadUsage, UsageSlot, UsageTotals};
@@ -264,8 +264,12 @@ impl Handle<Discovered> for ProviderPool {
         let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
         let again = match found.found {
             Ok(models) => {
+                let health = &provider.standing.health;
                 provider.standing.circuit.reached();
-                if provider.standing.health.worked() {
+                // Whoever lists its models may still fail every call: where one failed just now, the list is no sign that it works.
+                let fails =
+                    health.state() == ProviderState::Failing && health.failed_within(RETRY / 2, self.ports.clock.now());
+                if !fails && health.worked() {
                     tracing::info!(provider = %provider.name, models = models.len(), "provider is reachable");
                 }
                 let news = self.models.get(&provider.name) != Some(&models);
@@ -277,10 +281,10 @@ impl Handle<Discovered> for ProviderPool {
                         tracing::debug!(%fault, "models were not cached");
                     }
                 }
-                REFRESH
+                if fails { RETRY } else { REFRESH }
             }
             Err(failure) => {
-                if provider.standing.health.failed(&failure, self.ports.clock.now()) {
+                if provider.standing.health.failed(&failure, false, self.ports.clock.now()) {
                     tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
                 }
                 RETRY
@@ -340,8 +344,12 @@ impl Handle<ProbeProvider> for ProviderPool {
 }
 
 impl Handle<CallFailed> for ProviderPool {
-    fn handle(&mut self, call: CallFailed, _: &Context<Self>) -> Reply<()> {
+    fn handle(&mut self, call: CallFailed, context: &Context<Self>) -> Reply<()> {
         tracing::warn!(provider = %call.provider, class = call.failure.class.as_str(), reason = %call.failure, "provider fails");
+        // One failed call is no proof that it is down: it is asked long before the usual round would.
+        if let Some(round) = self.rounds.get(&call.provider).copied() {
+            context.tell_after(RETRY, Lane::Background, Discover { provider: call.provider, round });
+        }
         Reply::Now(())
     }
 }

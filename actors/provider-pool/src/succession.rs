@@ -25,6 +25,7 @@ pub(crate) fn build(config: &Config, before: &[Arc<Provider>]) -> Vec<Arc<Provid
 fn standing(old: &Provider, new: &ProviderConfig) -> Arc<Standing> {
     let before = &old.config;
     if before.kind != new.kind || before.base_url() != new.base_url() || before.api_key != new.api_key {
+        old.standing.health.forget_state();
         return Arc::new(old.standing.anew());
     }
     let key = |config: &ProviderConfig, model: &str| config.model.get(model).and_then(|model| model.api_key.clone());
@@ -39,7 +40,8 @@ mod tests {
     use super::*;
     use crate::circuit::Pass;
     use crate::config::{ModelConfig, Ordered};
-    use contract::failure::FailureClass;
+    use contract::failure::{Failure, FailureClass};
+    use contract::provider::ProviderState;
     use contract::secret::Secret;
     use std::sync::atomic::Ordering::Relaxed;
     use std::time::Duration;
@@ -55,6 +57,8 @@ mod tests {
         let built = build(&of(provider), &[]);
         let standing = &built[0].standing;
         standing.health.requests.fetch_add(1, Relaxed);
+        let refusal = Failure::new(FailureClass::Authentication, "wrong key");
+        standing.health.failed(&refusal, false, jiff::Timestamp::UNIX_EPOCH);
         standing.circuit.pause(FailureClass::Authentication, HOUR, false, Duration::ZERO);
         for model in ["x", "y"] {
             let model = standing.model(&model.into());
@@ -85,6 +89,7 @@ mod tests {
             let after = build(&of(&other), &before);
             assert_eq!(open(&after), [true; 3]);
             assert_eq!(after[0].standing.health.requests.load(Relaxed), 1, "figures go on");
+            assert_eq!(after[0].standing.health.state(), ProviderState::Unknown, "nobody refused this key");
             let model = after[0].standing.model(&"x".into());
             assert!(Arc::ptr_eq(&model.gate, &place) && model.latency.estimate(Duration::ZERO) == 0);
             // What the old key's calls still bring is the old key's.

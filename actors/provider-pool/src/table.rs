@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(table.readiness("default"), Readiness::Ready);
         let down = Failure::new(FailureClass::Unreachable, "x");
         table.providers.iter().for_each(|provider| {
-            provider.standing.health.failed(&down, jiff::Timestamp::UNIX_EPOCH);
+            provider.standing.health.failed(&down, false, jiff::Timestamp::UNIX_EPOCH);
         });
         assert_eq!(table.readiness("default"), Readiness::Degraded("a is failing, b is failing".into()));
         assert_eq!(table.readiness("fast"), Readiness::NotReady("b is failing".into()));

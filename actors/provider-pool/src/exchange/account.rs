@@ -1,5 +1,6 @@
 //! The account of one call: counts it, times it, and writes its audit row, however it ends. A call that is dropped counts as cancelled.
 
+use crate::circuit::is_of_model;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered, chance};
 use crate::price::cost_nanos;
@@ -124,8 +125,9 @@ impl Account {
         let standing = &self.provider.standing;
         standing.health.errors.fetch_add(1, Relaxed);
         let (now, chance) = (self.ledger.clock.monotonic(), self.ledger.chance());
-        standing.failed(&self.model.standing, failure, self.model.has_own_key, now, chance);
-        if standing.health.failed(failure, self.ledger.clock.now()) {
+        let own_key = self.model.has_own_key;
+        standing.failed(&self.model.standing, failure, own_key, now, chance);
+        if standing.health.failed(failure, is_of_model(failure.class, own_key), self.ledger.clock.now()) {
             let news = CallFailed { provider: Arc::clone(&self.provider.name), failure: failure.clone() };
             let _ = self.ledger.failed.tell(news);
         }
