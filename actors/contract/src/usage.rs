@@ -30,7 +30,7 @@ pub struct UsageTotals {
     pub errors: u64,
     /// Of those, the ones that the caller left.
     pub cancelled: u64,
-    /// Of those, the ones that were answered without any token count: the sums below miss them.
+    /// Of those, the ones that were answered, or left, without any token count: the sums below miss them.
     pub uncounted: u64,
     /// Tokens read, cached ones included.
     pub input: Option<u64>,
@@ -112,7 +112,7 @@ pub struct UsageFigures {
     pub errors: u64,
     /// Of those, the ones that the caller left.
     pub cancelled: u64,
-    /// Of those, the ones that were answered without any token count.
+    /// Of those, the ones that were answered, or left, without any token count.
     pub uncounted: u64,
     /// Tokens read, cached ones included.
     pub input_tokens: Option<u64>,
@@ -170,7 +170,7 @@ pub struct LimitStatus {
     pub name: &'static str,
     /// The most: tokens or USD.
     pub limit: f64,
-    /// Used so far: tokens or USD.
+    /// Used so far: tokens or USD, with an estimate of the calls whose provider did not tell.
     pub used: f64,
     /// When it begins anew.
     pub resets_at: jiff::Timestamp,

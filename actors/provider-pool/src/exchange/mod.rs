@@ -7,6 +7,7 @@ mod attempts;
 mod buffer;
 mod direct;
 mod endpoints;
+mod estimate;
 mod gathering;
 mod pictures;
 mod proofs;

@@ -94,6 +94,11 @@ pub trait Format: Send + Sync + 'static {
         false
     }
 
+    /// Whether the first count of the output that a stream tells is made up, as long as its end has not come.
+    fn begins_with_made_up_counts(&self) -> bool {
+        false
+    }
+
     /// Puts kept proofs back into the messages that they came with. `None` if the body cannot be read: the encoder will say why.
     fn put_back(&self, body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
         prompt::put_back(body, proofs)
