@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct UsageSlot {
     /// The day in HAIA's time zone on which the calls ended.
     pub day: Date,
-    /// The caller: a key's name, `loopback`, `socket`, a job's or an alert's name.
+    /// The caller: a key's name, `loopback`, `socket`, `job:` and a job's name, or `alerts`.
     pub who: Arc<str>,
     /// The provider's name in the configuration.
     pub provider: Arc<str>,
@@ -152,7 +152,7 @@ pub struct ModelUsage {
 /// A caller and what its calls took, for `/status`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeyStatus {
-    /// The key's name, `loopback`, `socket`, a job's or an alert's name.
+    /// The key's name, `loopback`, `socket`, `job:` and a job's name, or `alerts`.
     pub name: Arc<str>,
     /// `ok`, or `limited` while a limit is reached.
     pub state: &'static str,

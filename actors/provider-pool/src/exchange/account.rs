@@ -165,7 +165,7 @@ impl Account {
         self.provider.debit(&self.model, took.tokens().saturating_add(guessed.tokens), now);
         // A name that the provider does not know is no model to keep accounts of.
         if outcome != FailureClass::NotFound.as_str() {
-            self.ledger.meter.record(&self.caller.name, &self.provider.name, &self.model.name, &took, guessed);
+            self.ledger.meter.record(&self.caller.account(), &self.provider.name, &self.model.name, &took, guessed);
         }
         tracing::debug!(request_id = %self.request_id, model = %self.model.id, outcome, ms = elapsed.as_millis() as u64, "provider call");
         self.ledger.audit.record(AuditRow {

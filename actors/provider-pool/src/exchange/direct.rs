@@ -38,8 +38,7 @@ impl Direct for super::Exchange {
 impl Inner {
     async fn direct(&self, call: DirectCall) -> Result<Directed, Failure> {
         let target = Target::Model { provider: Arc::clone(&call.provider), model: Arc::clone(&call.model) };
-        let Grant(candidates) =
-            self.grant.ask(GrantCall { target, who: Arc::clone(&call.caller.name) }, GRANT_DEADLINE).await??;
+        let Grant(candidates) = self.grant.ask(GrantCall::new(target, &call.caller), GRANT_DEADLINE).await??;
         let Some(Candidate::Model { provider, model }) = candidates.into_iter().next() else {
             return Ok(Directed::Unsupported { kind: BUILTIN });
         };
@@ -82,7 +81,7 @@ impl Inner {
         model: &Arc<Model>,
         outgoing: Outgoing,
     ) -> Result<DirectAnswer, Failure> {
-        let places = provider.places(model, &call.caller.name, true, &self.clock).await?;
+        let places = provider.places(model, &call.caller.account(), true, &self.clock).await?;
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let limit = provider.config.first_token_timeout.0;

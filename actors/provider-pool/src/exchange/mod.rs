@@ -146,7 +146,7 @@ impl Inner {
         };
         let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
-        let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
+        let places = provider.places(model, &call.caller.account(), is_last, &self.clock).await?;
         let changed: ModelSettings;
         let settings = if learned.is_empty() {
             &model.settings
