@@ -31,8 +31,18 @@ pub struct Provider {
 /// The places of one call: at the provider, and at the model where that has limits of its own.
 #[derive(Debug)]
 pub struct Places {
-    _provider: Place,
-    _model: Option<Place>,
+    provider: Place,
+    model: Option<Place>,
+}
+
+impl Places {
+    /// The request goes out.
+    pub fn used(&mut self) {
+        self.provider.used();
+        if let Some(model) = &mut self.model {
+            model.used();
+        }
+    }
 }
 
 /// One model of a provider, as calls use it.
@@ -155,7 +165,7 @@ impl Provider {
         };
         let entered = self.standing.gate.enter(who, patience, clock).await;
         let provider = entered.map_err(|refused| self.refusal(&self.name, "", refused))?;
-        Ok(Places { _provider: provider, _model: own })
+        Ok(Places { provider, model: own })
     }
 
     /// Counts the tokens of a call against the minute.
@@ -190,5 +200,35 @@ impl Provider {
     /// The address of a path of the provider's API.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.config.base_url())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+    use runtime::world::World;
+
+    #[test]
+    fn a_full_provider_uses_up_no_request_of_its_model() {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
+            let limited = ModelConfig { requests_per_minute: Some(1), ..ModelConfig::default() };
+            let mut config = ProviderConfig { max_concurrent: 1, ..ProviderConfig::of_kind("ollama") };
+            config.model.insert("x".to_owned(), limited);
+            let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+            let (model, other) = (provider.model("x", None), provider.model("y", None));
+            let enter = async |model: &Model| provider.places(model, &"me".into(), false, &clock).await;
+            let running = enter(&other).await.expect("a place");
+            for _ in 0..3 {
+                let failure = enter(&model).await.expect_err("the provider is full");
+                assert!(failure.message.contains("max_concurrent"), "{failure}");
+            }
+            drop(running);
+            let mut places = enter(&model).await.expect("nothing was sent yet");
+            places.used();
+            drop(places);
+            assert!(enter(&model).await.is_err(), "what was sent counts");
+        });
     }
 }

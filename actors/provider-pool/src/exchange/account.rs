@@ -78,8 +78,9 @@ impl Account {
         request_id: &RequestId,
         caller: &Caller,
         body: &[u8],
-        places: Places,
+        mut places: Places,
     ) -> Self {
+        places.used();
         provider.standing.health.requests.fetch_add(1, Relaxed);
         provider.standing.health.active.fetch_add(1, Relaxed);
         Self {
