@@ -38,6 +38,8 @@ struct State {
     sums: BTreeMap<Whose, Sums>,
     callers: HashMap<Arc<str>, Sums>,
     loaded: bool,
+    /// The clock was ahead: what the store holds counts instead of what is here.
+    begun_anew: bool,
 }
 
 /// Caller, provider, model.
@@ -100,7 +102,7 @@ impl Meter {
     /// Empty accounts. Days and months are those of `timezone`; what is recorded also goes to `sink`.
     pub fn new(clock: SharedClock, timezone: TimeZone, sink: SharedUsage) -> Self {
         let period = Period::at(clock.now(), &timezone);
-        let state = State { period, sums: BTreeMap::new(), callers: HashMap::new(), loaded: false };
+        let state = State { period, sums: BTreeMap::new(), callers: HashMap::new(), loaded: false, begun_anew: false };
         Self { clock, timezone, sink, state: Mutex::new(state) }
     }
 
@@ -124,14 +126,20 @@ impl Meter {
         (!state.loaded).then(|| state.period.today().first_of_month())
     }
 
-    /// Takes over the sums of earlier runs, once.
+    /// Takes over the sums of earlier runs, once; and again after the clock was ahead, together with those of this one.
     pub fn load(&self, sums: Vec<(UsageSlot, UsageTotals)>) {
         let mut state = self.now();
         if std::mem::replace(&mut state.loaded, true) {
             return;
         }
+        if std::mem::take(&mut state.begun_anew) {
+            state.sums.clear();
+            state.callers.clear();
+        }
         let today = state.period.today();
-        for (slot, sum) in sums.into_iter().filter(|(slot, _)| slot.day >= today.first_of_month()) {
+        // A clock that was ahead leaves days that are yet to come.
+        let days = today.first_of_month()..=today;
+        for (slot, sum) in sums.into_iter().filter(|(slot, _)| days.contains(&slot.day)) {
             state.add((slot.who, slot.provider, slot.model), &sum, slot.day == today);
         }
     }
@@ -201,6 +209,14 @@ impl Meter {
             Turned::Month => {
                 state.sums.clear();
                 state.callers.clear();
+            }
+            Turned::Back => {
+                tracing::warn!(today = %state.period.today(), "the clock was ahead: the accounts are read anew");
+                state.sums.clear();
+                state.callers.clear();
+                // What was not read yet is read only once.
+                state.begun_anew = state.loaded;
+                state.loaded = false;
             }
         }
         state

@@ -260,6 +260,8 @@ impl Handle<AskUsage> for ProviderPool {
 
 impl Handle<Discovered> for ProviderPool {
     fn handle(&mut self, found: Discovered, context: &Context<Self>) -> Reply<()> {
+        // Known but for a clock that was ahead.
+        self.ask_usage(context);
         let newest = self.rounds.get(&found.provider) == Some(&found.round);
         let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
         let again = match found.found {

@@ -5,6 +5,7 @@ use contract::clock::Clock;
 use contract::usage::UsageSink;
 use jiff::civil::date;
 use runtime::world::{TestClock, World};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Keeps what the store would get.
 #[derive(Default)]
@@ -96,6 +97,55 @@ fn what_is_guessed_counts_towards_limits_and_is_shown_in_no_sum() {
         assert_eq!(meter.check(&who, &tokens), Ok(()), "a new day");
         assert!(meter.check(&who, &limits).is_err(), "the same month");
     });
+}
+
+#[test]
+fn a_clock_that_was_ahead_keeps_no_accounts_from_beginning() {
+    World::run(async |world| {
+        let ahead = Arc::new(Ahead(world.clock.clone(), AtomicI64::new(40 * 24)));
+        let sink = Arc::<Sink>::default();
+        let meter = Meter::new(ahead.clone(), TimeZone::UTC, sink.clone());
+        let (who, provider, model): (Arc<str>, Arc<str>, Arc<str>) = ("tablet".into(), "openai".into(), "gpt".into());
+        let limits = KeyLimits { tokens_per_day: Some(100), ..KeyLimits::default() };
+        let slot = |month: i8, day: i8| UsageSlot {
+            day: date(2026, month, day),
+            who: who.clone(),
+            provider: provider.clone(),
+            model: model.clone(),
+        };
+        meter.load(vec![(slot(4, 10), took(100, 0, None)), (slot(4, 11), took(100, 0, None))]);
+        assert!(meter.check(&who, &limits).is_err(), "by that clock it is the tenth of April");
+        ahead.1.store(0, Relaxed);
+        assert_eq!(meter.check(&who, &limits), Ok(()), "and by this one the first of March");
+        assert_eq!(meter.wants(), Some(date(2026, 3, 1)));
+        meter.record(&who, &provider, &model, &took(30, 0, None), Charge::default());
+        assert_eq!(sink.0.lock().unwrap_or_else(PoisonError::into_inner)[0].0.day, date(2026, 3, 1));
+        meter.load(vec![(slot(3, 1), took(90, 0, None)), (slot(4, 10), took(100, 0, None))]);
+        assert_eq!(meter.provider("openai").0.month.input_tokens, Some(90), "the store has those of this run too");
+        meter.record(&who, &provider, &model, &took(10, 0, None), Charge::default());
+        assert!(meter.check(&who, &limits).is_err());
+    });
+}
+
+/// A clock that is so many hours ahead.
+struct Ahead(Arc<TestClock>, AtomicI64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.0.now() + SignedDuration::from_hours(self.1.load(Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> contract::BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+
+    fn pause(&self, duration: Duration) -> contract::BoxFuture<'static, ()> {
+        self.0.pause(duration)
+    }
 }
 
 #[test]
