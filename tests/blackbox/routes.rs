@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::daemon::{CONTROL, Daemon, Setup, eventually};
-use crate::sim::{Answer, Format, Provider, Step, by_model};
+use crate::sim::{Answer, Format, Provider, Step, by_model, refused_address};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -165,6 +165,31 @@ fn a_wrong_request_is_told_as_such_whatever_failed_before() {
         assert_eq!((refused.status, &refused.json()["error"]["type"]), (400, &json!("invalid_request_error")));
     }
     assert_eq!(counts(&sim, ["status-500", "status-400", "text"]), [2, 2, 0], "it would be wrong elsewhere too");
+}
+
+#[test]
+fn what_one_format_cannot_say_the_next_of_the_route_may() {
+    let sim = Provider::start();
+    let daemon = Setup::with_sim(&sim)
+        .route("pictures", &["ollama/text", "openai/text"])
+        .route("blind", &["ollama/text", "ollama/echo", "builtin/offline"])
+        .start();
+    let picture = format!("http://{}/door.png", refused_address());
+    let question = |route: &str| {
+        let content = json!([
+            { "type": "text", "text": "Who is at the door?" },
+            { "type": "image_url", "image_url": { "url": picture } },
+        ]);
+        json!({ "model": route, "messages": [{ "role": "user", "content": content }] })
+    };
+    assert_eq!(daemon.chat(&question("haia/pictures")).content(), HELLO, "OpenAI fetches pictures itself");
+    assert_eq!(sim.chats().iter().map(|chat| chat.request.format()).collect::<Vec<_>>(), [Some(Format::OpenAi)]);
+    sim.forget();
+    let refused = daemon.chat(&question("haia/blind"));
+    assert_eq!((refused.status, &refused.json()["error"]["type"]), (400, &json!("invalid_request_error")));
+    let message = refused.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(message.matches("data URL").count(), 1, "one reason is enough: {message}");
+    assert_eq!(sim.chats().len(), 0);
 }
 
 #[test]

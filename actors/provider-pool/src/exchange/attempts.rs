@@ -26,6 +26,10 @@ impl Inner {
         while let Some(candidate) = left.next() {
             let (provider, model) = match candidate {
                 Candidate::Model { provider, model } => (provider, model),
+                // A request that no model can be asked is for its writer to mend.
+                Candidate::Builtin if shut.is_empty() && !failures.is_empty() && are_particular(&failures) => {
+                    return Err(conclude(failures));
+                }
                 Candidate::Builtin => {
                     failures.extend(shut.into_iter().map(|(_, _, failure)| failure));
                     return Ok(Called::Builtin { failures });
@@ -50,7 +54,7 @@ impl Inner {
             drop(probe);
             match asked {
                 Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                Err(failure) if failure.may_fail_over() => failures.push(failure),
                 // What is wrong with the request itself is told as it is, whatever failed before.
                 Err(failure) => return Err(failure),
             }
@@ -60,11 +64,11 @@ impl Inner {
         for (at, (provider, model, _)) in shut.into_iter().enumerate() {
             match self.persist(&call, &provider, &model, at == last).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                Err(failure) if failure.may_fail_over() => failures.push(failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Err(merge(failures).unwrap_or_else(no_entry))
+        Err(conclude(failures))
     }
 
     /// Whether one of these may be asked now: nobody is whose provider told to wait.
@@ -138,6 +142,13 @@ impl Inner {
     }
 }
 
-fn no_entry() -> Failure {
-    Failure::new(FailureClass::NotFound, "the route has no entry")
+/// Whether HAIA itself could not ask any of them what was asked.
+fn are_particular(failures: &[Failure]) -> bool {
+    failures.iter().all(|failure| failure.is_particular)
+}
+
+/// What is told where nobody answered. Where none could be asked, the last reason is enough.
+fn conclude(mut failures: Vec<Failure>) -> Failure {
+    let told = if are_particular(&failures) { failures.pop() } else { merge(failures) };
+    told.unwrap_or_else(|| Failure::new(FailureClass::NotFound, "the route has no entry"))
 }

@@ -141,7 +141,9 @@ impl Inner {
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let pictured = match provider.config.fetch_pictures {
-            true => self.pictures.put_in(provider.format, &call.body, &self.clock).await?,
+            true => {
+                self.pictures.put_in(provider.format, &call.body, &self.clock).await.map_err(Failure::particular)?
+            }
             false => None,
         };
         let body = pictured.as_ref().unwrap_or(&call.body);
@@ -159,7 +161,8 @@ impl Inner {
             whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
-        let encoded = provider.format.encode(&encode)?;
+        // What this format cannot say the next one of the route may.
+        let encoded = provider.format.encode(&encode).map_err(Failure::particular)?;
         let account =
             Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
         match self.converse(call, provider, model, encoded.body, account, is_last).await {
