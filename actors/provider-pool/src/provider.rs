@@ -133,7 +133,7 @@ impl Provider {
                 prompt_caching: self.config.prompt_caching,
                 ..ModelSettings::default()
             },
-            price: configured.and_then(|model| model.price),
+            price: configured.and_then(|model| model.price).map(|price| price.at(self.kind)),
             standing,
             has_own_key: configured.is_some_and(|model| model.api_key.is_some()),
             limited: limits.is_any(),

@@ -99,7 +99,7 @@ fn is_base64(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const PRICE: Price = Price { input: 1.0, output: 5.0, cached_input: None, reasoning: None };
+    const PRICE: Price = Price { input: 1.0, output: 5.0, cached_input: None, cache_write: None, reasoning: None };
 
     #[test]
     fn what_is_told_is_not_guessed() {

@@ -254,6 +254,7 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
             .and_then(|details| wire::count(details.cached_tokens))
             .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
         reasoning: wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens)),
+        ..Usage::default()
     };
     (!usage.is_empty()).then_some(usage)
 }
