@@ -4,7 +4,7 @@ use crate::config::{Price, ProviderConfig};
 use crate::formats::{self, Format, ModelSettings};
 use crate::gate::{Limits, Place, Refused};
 use crate::learned::Memory;
-use crate::standing::{ModelStanding, Standing};
+use crate::standing::{GUESSED, ModelStanding, Standing};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ModelEntry;
@@ -91,7 +91,9 @@ impl Provider {
     /// The model of that name. Made on first use: a provider may know models that were not discovered yet. The names come from callers, so
     /// their number is bounded.
     pub fn model(&self, name: &str, known: Option<&ModelEntry>) -> Arc<Model> {
-        const KEPT: usize = 1000;
+        let is_known = known.is_some()
+            || self.config.model.contains_key(name)
+            || self.config.models.iter().any(|configured| configured == name);
         let context_tokens = known.and_then(|known| known.context_tokens);
         let tools = known.and_then(|known| known.tools);
         let thinking = known.and_then(|known| known.abilities.thinking);
@@ -101,15 +103,16 @@ impl Provider {
             settings.context_tokens == self.context(name, context_tokens)
                 && settings.tools == tools
                 && settings.thinking == thinking
+                && (model.standing.is_known() || !is_known)
         }) {
             return Arc::clone(model);
         }
-        if models.len() >= KEPT {
-            models.clear();
+        if models.len() >= GUESSED {
+            models.retain(|_, model| model.standing.is_known());
         }
         let configured = self.config.model.get(name);
         let name: Arc<str> = Arc::from(name);
-        let standing = self.standing.model(&name);
+        let standing = self.standing.model(&name, is_known);
         let limits = configured.map(|model| Limits {
             concurrent: model.max_concurrent.unwrap_or(0),
             queued: self.config.max_queued,
@@ -208,6 +211,38 @@ mod tests {
     use super::*;
     use crate::config::ModelConfig;
     use runtime::world::World;
+
+    #[test]
+    fn invented_names_drive_out_nothing_but_each_other() {
+        let mut config = ProviderConfig::of_kind("openai");
+        config.model.insert("configured".to_owned(), ModelConfig::default());
+        let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+        let entry = ModelEntry {
+            provider: "a".into(),
+            model: "discovered".into(),
+            created: None,
+            context_tokens: None,
+            tools: None,
+            abilities: contract::provider::Abilities::default(),
+        };
+        // Asked for before its provider told of it.
+        let early = provider.model("discovered", None);
+        let known = [provider.model("configured", None), provider.model("discovered", Some(&entry))];
+        assert!(Arc::ptr_eq(&early.standing, &known[1].standing));
+        for model in &known {
+            model.memory.learn(crate::learned::Lesson::NoTools);
+        }
+        let first = provider.model("invented-0", None);
+        for at in 1..2 * GUESSED {
+            provider.model(&format!("invented-{at}"), None);
+        }
+        let again = [provider.model("configured", None), provider.model("discovered", Some(&entry))];
+        for (before, after) in known.iter().zip(&again) {
+            assert!(Arc::ptr_eq(before, after) && Arc::ptr_eq(&before.standing, &after.standing));
+        }
+        assert!(!Arc::ptr_eq(&first.standing, &provider.model("invented-0", None).standing), "their number is bounded");
+        assert!(provider.models.lock().is_ok_and(|models| models.len() <= GUESSED + 2));
+    }
 
     #[test]
     fn a_full_provider_uses_up_no_request_of_its_model() {

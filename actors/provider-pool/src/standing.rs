@@ -6,6 +6,7 @@ use crate::health::Health;
 use crate::latency::Latency;
 use contract::failure::Failure;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,20 +31,23 @@ pub struct ModelStanding {
     pub gate: Arc<Gate>,
     /// How quickly it begins to answer.
     pub latency: Latency,
+    /// Whether it is configured, or its provider told of it.
+    known: AtomicBool,
 }
 
+/// The most models of a provider whose names come from callers alone.
+pub const GUESSED: usize = 1000;
+
 impl Standing {
-    /// The standing of a model. Names come from callers, so their number is bounded.
-    pub fn model(&self, name: &Arc<str>) -> Arc<ModelStanding> {
-        const KEPT: usize = 1000;
+    /// The standing of a model. Names come from callers, so the number of those that nobody else knows is bounded; what is `known` stays.
+    pub fn model(&self, name: &Arc<str>, known: bool) -> Arc<ModelStanding> {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = models.get(name) {
-            return Arc::clone(known);
+        if !models.contains_key(name) && models.len() >= GUESSED {
+            models.retain(|_, model| model.is_known());
         }
-        if models.len() >= KEPT {
-            models.clear();
-        }
-        Arc::clone(models.entry(Arc::clone(name)).or_default())
+        let model = models.entry(Arc::clone(name)).or_default();
+        model.known.fetch_or(known, Relaxed);
+        Arc::clone(model)
     }
 
     /// The standing under a new address or key: figures and places go on; what was told, failed or measured is forgotten. Calls under way
@@ -114,6 +118,11 @@ impl Standing {
 }
 
 impl ModelStanding {
+    /// Whether it is configured, or its provider told of it.
+    pub fn is_known(&self) -> bool {
+        self.known.load(Relaxed)
+    }
+
     fn anew(&self) -> Self {
         Self { gate: Arc::clone(&self.gate), ..Self::default() }
     }
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn a_turn_that_leads_nowhere_is_given_back() {
         let standing = Standing::default();
-        let (open, fine) = (standing.model(&"open".into()), standing.model(&"fine".into()));
+        let (open, fine) = (standing.model(&"open".into(), true), standing.model(&"fine".into(), true));
         let at = Duration::from_secs;
         standing.circuit.pause(FailureClass::Timeout, at(1), false, at(0));
         open.circuit.pause(FailureClass::RateLimit, at(60), true, at(0));

@@ -61,7 +61,7 @@ mod tests {
         standing.health.failed(&refusal, false, jiff::Timestamp::UNIX_EPOCH);
         standing.circuit.pause(FailureClass::Authentication, HOUR, false, Duration::ZERO);
         for model in ["x", "y"] {
-            let model = standing.model(&model.into());
+            let model = standing.model(&model.into(), true);
             model.circuit.pause(FailureClass::RateLimit, HOUR, true, Duration::ZERO);
             model.latency.record(HOUR, Duration::ZERO);
         }
@@ -71,7 +71,7 @@ mod tests {
     /// Whether the provider, and its models `x` and `y`, are open to requests.
     fn open(providers: &[Arc<Provider>]) -> [bool; 3] {
         let standing = &providers[0].standing;
-        let free = |model: &str| standing.model(&model.into()).circuit.ask(Duration::ZERO) == Pass::Free;
+        let free = |model: &str| standing.model(&model.into(), true).circuit.ask(Duration::ZERO) == Pass::Free;
         [standing.circuit.ask(Duration::ZERO) == Pass::Free, free("x"), free("y")]
     }
 
@@ -85,12 +85,12 @@ mod tests {
         let other_place = ProviderConfig { base_url: Some("http://127.0.0.1:1".to_owned()), ..provider() };
         for other in [other_key, other_place] {
             let before = limited(&provider());
-            let place = before[0].standing.model(&"x".into()).gate.clone();
+            let place = before[0].standing.model(&"x".into(), true).gate.clone();
             let after = build(&of(&other), &before);
             assert_eq!(open(&after), [true; 3]);
             assert_eq!(after[0].standing.health.requests.load(Relaxed), 1, "figures go on");
             assert_eq!(after[0].standing.health.state(), ProviderState::Unknown, "nobody refused this key");
-            let model = after[0].standing.model(&"x".into());
+            let model = after[0].standing.model(&"x".into(), true);
             assert!(Arc::ptr_eq(&model.gate, &place) && model.latency.estimate(Duration::ZERO) == 0);
             // What the old key's calls still bring is the old key's.
             before[0].standing.circuit.pause(FailureClass::Authentication, HOUR, false, Duration::ZERO);

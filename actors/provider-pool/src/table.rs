@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(order("chance", 0.1), ["a/x2", "b/y", "c/z", "builtin"]);
         assert_eq!(order("chance", 0.5), ["b/y", "a/x2", "c/z", "builtin"]);
         let measured = |provider: usize, model: &str, ms: u64| {
-            let standing = table.providers[provider].standing.model(&model.into());
+            let standing = table.providers[provider].standing.model(&model.into(), true);
             standing.latency.record(Duration::from_millis(ms), Duration::from_secs(1));
         };
         measured(0, "x2", 50);
