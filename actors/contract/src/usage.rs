@@ -42,7 +42,7 @@ pub struct UsageTotals {
     pub reasoning: Option<u64>,
     /// Cost in billionths of a USD.
     pub cost_nanos: Option<u64>,
-    /// Calls that began to answer.
+    /// Streamed calls that began to answer. When a whole answer began, nobody can tell.
     pub answered: u64,
     /// Their times to the first event, in microseconds, summed.
     pub first_token_us: u64,
@@ -124,7 +124,7 @@ pub struct UsageFigures {
     pub reasoning_tokens: Option<u64>,
     /// USD.
     pub cost: Option<f64>,
-    /// Milliseconds to the first event, the mean.
+    /// Milliseconds to the first event of streamed answers, the mean.
     pub first_token_ms: Option<f64>,
     /// Milliseconds to the end, the mean.
     pub total_ms: Option<f64>,

@@ -21,7 +21,7 @@ pub struct Health {
     pub errors: AtomicU64,
     /// Calls under way.
     pub active: AtomicU64,
-    /// Time to the first event.
+    /// Time to the first event of streamed answers.
     pub first_token: Histogram,
     /// Time to the end.
     pub total: Histogram,

@@ -4,6 +4,7 @@
 
 use crate::meter::Meter;
 use crate::outcome::chance;
+use crate::standing::Manner;
 use crate::table::{Candidate, SharedTable};
 use contract::caller::Caller;
 use contract::clock::SharedClock;
@@ -23,12 +24,14 @@ pub struct GrantCall {
     pub who: Arc<str>,
     /// Whether the limits of the key of that name hold.
     pub is_limited: bool,
+    /// Whether the answer shall be streamed.
+    pub is_streamed: bool,
 }
 
 impl GrantCall {
     /// The question for a call of `caller` to `target`.
-    pub fn new(target: Target, caller: &Caller) -> Self {
-        Self { target, who: caller.account(), is_limited: caller.has_key_limits() }
+    pub fn new(target: Target, caller: &Caller, is_streamed: bool) -> Self {
+        Self { target, who: caller.account(), is_limited: caller.has_key_limits(), is_streamed }
     }
 }
 
@@ -69,7 +72,8 @@ impl Shard {
             self.meter.check(&call.who, limits)?;
         }
         let chance = || chance(&*self.ids);
-        table.candidates(&call.target, chance, self.clock.monotonic()).map(Grant)
+        let manner = if call.is_streamed { Manner::Streamed } else { Manner::Whole };
+        table.candidates(&call.target, manner, chance, self.clock.monotonic()).map(Grant)
     }
 }
 
@@ -119,7 +123,7 @@ mod tests {
             let shard = Shard::new(table, Arc::clone(&meter), world.clock.clone(), world.ids.clone());
             let grant = |name: &str, origin| {
                 let caller = Caller { name: name.into(), scope: Scope::Control, origin };
-                shard.grant(&GrantCall::new(Target::Route("default".into()), &caller)).is_ok()
+                shard.grant(&GrantCall::new(Target::Route("default".into()), &caller, true)).is_ok()
             };
             let took = UsageTotals { calls: 1, input: Some(10), ..UsageTotals::default() };
             let record = |who: &str| meter.record(&who.into(), &"a".into(), &"b".into(), &took, Charge::default());

@@ -29,10 +29,21 @@ pub struct ModelStanding {
     pub circuit: Circuit,
     /// Its places, where it has limits of its own.
     pub gate: Arc<Gate>,
-    /// How quickly it begins to answer.
-    pub latency: Latency,
+    /// How quickly it begins to answer where its answers are streamed.
+    streamed: Latency,
+    /// How quickly it answers as a whole.
+    whole: Latency,
     /// Whether it is configured, or its provider told of it.
     known: AtomicBool,
+}
+
+/// How an answer comes. How quickly the first word of one comes says nothing of how long the whole of another takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Piece by piece.
+    Streamed,
+    /// As a whole.
+    Whole,
 }
 
 /// The most models of a provider whose names come from callers alone.
@@ -98,11 +109,11 @@ impl Standing {
         self.circuit.is_told(now) || model.circuit.is_told(now)
     }
 
-    /// An answer began.
-    pub fn answered(&self, model: &ModelStanding, took: Duration, now: Duration) {
+    /// An answer began, or came as a whole.
+    pub fn answered(&self, model: &ModelStanding, manner: Manner, took: Duration, now: Duration) {
         self.circuit.answered(now);
         model.circuit.answered(now);
-        model.latency.record(took, now);
+        model.latency(manner).record(took, now);
     }
 
     /// An answer was whole.
@@ -118,6 +129,14 @@ impl Standing {
 }
 
 impl ModelStanding {
+    /// How quickly it answers in this manner.
+    pub fn latency(&self, manner: Manner) -> &Latency {
+        match manner {
+            Manner::Streamed => &self.streamed,
+            Manner::Whole => &self.whole,
+        }
+    }
+
     /// Whether it is configured, or its provider told of it.
     pub fn is_known(&self) -> bool {
         self.known.load(Relaxed)
@@ -158,7 +177,8 @@ mod tests {
         assert!(matches!(standing.pass(&open, at(2)), Err(Alone { told: true, .. })));
         let probe = standing.pass(&fine, at(2)).expect("the turn at the provider is free again");
         assert!(standing.pass(&fine, at(2)).is_err(), "one alone");
-        standing.answered(&fine, at(1), at(2));
+        standing.answered(&fine, Manner::Streamed, at(1), at(2));
+        assert_eq!(fine.latency(Manner::Whole).estimate(at(2)), 0, "what is streamed says nothing of what is not");
         drop(probe);
         assert!(standing.pass(&fine, at(2)).is_ok());
         assert!(standing.pass(&open, at(2)).is_err(), "the other model stays shut");

@@ -40,6 +40,7 @@ mod tests {
     use super::*;
     use crate::circuit::Pass;
     use crate::config::{ModelConfig, Ordered};
+    use crate::standing::Manner;
     use contract::failure::{Failure, FailureClass};
     use contract::provider::ProviderState;
     use contract::secret::Secret;
@@ -63,7 +64,7 @@ mod tests {
         for model in ["x", "y"] {
             let model = standing.model(&model.into(), true);
             model.circuit.pause(FailureClass::RateLimit, HOUR, true, Duration::ZERO);
-            model.latency.record(HOUR, Duration::ZERO);
+            model.latency(Manner::Streamed).record(HOUR, Duration::ZERO);
         }
         built
     }
@@ -91,7 +92,7 @@ mod tests {
             assert_eq!(after[0].standing.health.requests.load(Relaxed), 1, "figures go on");
             assert_eq!(after[0].standing.health.state(), ProviderState::Unknown, "nobody refused this key");
             let model = after[0].standing.model(&"x".into(), true);
-            assert!(Arc::ptr_eq(&model.gate, &place) && model.latency.estimate(Duration::ZERO) == 0);
+            assert!(Arc::ptr_eq(&model.gate, &place) && model.latency(Manner::Streamed).estimate(Duration::ZERO) == 0);
             // What the old key's calls still bring is the old key's.
             before[0].standing.circuit.pause(FailureClass::Authentication, HOUR, false, Duration::ZERO);
             assert_eq!(open(&after), [true; 3]);

@@ -3,6 +3,7 @@
 use crate::meter::LimitsByKey;
 use crate::provider::{Model, Provider};
 use crate::routes::{RouteConfig, Strategy, draw};
+use crate::standing::Manner;
 use arc_swap::ArcSwap;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{
@@ -61,13 +62,14 @@ impl Table {
         Some(entries.into())
     }
 
-    /// Who may answer, in the order in which they are asked. `chance` gives numbers from 0 up to, not including, 1; `now` is monotonic.
+    /// Who may answer in this manner, in the order in which they are asked. `chance` gives numbers from 0 up to, not including, 1; `now` is monotonic.
     ///
     /// # Errors
     /// `NotFound` with code `model_not_found`: the route or model does not exist.
     pub(crate) fn candidates(
         &self,
         target: &Target,
+        manner: Manner,
         chance: impl FnMut() -> f64,
         now: Duration,
     ) -> Result<Vec<Candidate>, Failure> {
@@ -80,7 +82,7 @@ impl Table {
         if route.strategy == Strategy::LeastLatency {
             // Stable: of two that are not known the first goes first.
             candidates.sort_by_key(|candidate| match candidate {
-                Candidate::Model { model, .. } => model.standing.latency.estimate(now),
+                Candidate::Model { model, .. } => model.standing.latency(manner).estimate(now),
                 Candidate::Builtin => u64::MAX,
             });
         } else {
@@ -316,7 +318,8 @@ mod tests {
         table.routes.push(("chance".into(), route(Strategy::Weighted, vec![1, 3, 0])));
         table.routes.push(("quick".into(), route(Strategy::LeastLatency, vec![])));
         let order = |name: &str, chance: f64| -> Vec<String> {
-            let candidates = table.candidates(&Target::Route(name.into()), || chance, Duration::from_secs(1));
+            let candidates =
+                table.candidates(&Target::Route(name.into()), Manner::Streamed, || chance, Duration::from_secs(1));
             let id = |candidate: &Candidate| match candidate {
                 Candidate::Model { model, .. } => model.id.to_string(),
                 Candidate::Builtin => "builtin".to_owned(),
@@ -327,7 +330,7 @@ mod tests {
         assert_eq!(order("chance", 0.5), ["b/y", "a/x2", "c/z", "builtin"]);
         let measured = |provider: usize, model: &str, ms: u64| {
             let standing = table.providers[provider].standing.model(&model.into(), true);
-            standing.latency.record(Duration::from_millis(ms), Duration::from_secs(1));
+            standing.latency(Manner::Streamed).record(Duration::from_millis(ms), Duration::from_secs(1));
         };
         measured(0, "x2", 50);
         assert_eq!(order("quick", 0.0), ["b/y", "c/z", "a/x2", "builtin"], "whoever is not known is tried first");

@@ -6,6 +6,7 @@ use crate::meter::{Charge, Meter};
 use crate::outcome::{CallFailed, CallRecovered, chance};
 use crate::price::cost_nanos;
 use crate::provider::{Model, Places, Provider};
+use crate::standing::Manner;
 use contract::caller::Caller;
 use contract::chat::{Event, EventSink, Relayed, Usage};
 use contract::clock::SharedClock;
@@ -55,7 +56,8 @@ pub struct Account {
     at: Timestamp,
     begun: Duration,
     bytes: u64,
-    /// When the answer began, after the call.
+    /// Whether an answer came, and of a streamed one when it began, after the call.
+    answered: bool,
     first: Option<Duration>,
     usage: Usage,
     /// What the provider said that it cost, in billionths of a USD.
@@ -93,6 +95,7 @@ impl Account {
             at: ledger.clock.now(),
             begun: ledger.clock.monotonic(),
             bytes: 0,
+            answered: false,
             first: None,
             usage: Usage::default(),
             cost: None,
@@ -104,13 +107,21 @@ impl Account {
         }
     }
 
-    /// Something of substance came.
+    /// Something of substance came of a streamed answer.
     pub fn answered(&mut self) {
         let now = self.ledger.clock.monotonic();
         let took = now.saturating_sub(self.begun);
+        self.answered = true;
         self.first = Some(took);
         self.provider.standing.health.first_token.record(took);
-        self.provider.standing.answered(&self.model.standing, took, now);
+        self.provider.standing.answered(&self.model.standing, Manner::Streamed, took, now);
+    }
+
+    /// A whole answer came: when it began, nobody can tell.
+    pub fn answered_whole(&mut self) {
+        let now = self.ledger.clock.monotonic();
+        self.answered = true;
+        self.provider.standing.answered(&self.model.standing, Manner::Whole, now.saturating_sub(self.begun), now);
     }
 
     /// Bytes came.
@@ -185,7 +196,7 @@ impl Account {
 
     /// Whether the provider worked on this call, as far as can be known: it began to answer, or nobody waited until it did.
     fn was_worked_on(&self, outcome: &'static str) -> bool {
-        self.first.is_some()
+        self.answered
             || [CANCELLED, FailureClass::Timeout.as_str(), FailureClass::Truncated.as_str()].contains(&outcome)
     }
 

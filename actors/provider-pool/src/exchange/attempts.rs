@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 impl Inner {
     pub(super) async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
-        let asked = GrantCall::new(call.target.clone(), &call.caller);
+        let asked = GrantCall::new(call.target.clone(), &call.caller, call.stream);
         let Grant(candidates) = self.grant.ask(asked, GRANT_DEADLINE).await??;
         // Whoever is asked for by name, or has nobody beside it, is asked whatever happened before.
         let is_alone = candidates.len() == 1;

@@ -38,7 +38,8 @@ impl Direct for super::Exchange {
 impl Inner {
     async fn direct(&self, call: DirectCall) -> Result<Directed, Failure> {
         let target = Target::Model { provider: Arc::clone(&call.provider), model: Arc::clone(&call.model) };
-        let Grant(candidates) = self.grant.ask(GrantCall::new(target, &call.caller), GRANT_DEADLINE).await??;
+        let Grant(candidates) =
+            self.grant.ask(GrantCall::new(target, &call.caller, call.stream), GRANT_DEADLINE).await??;
         let Some(Candidate::Model { provider, model }) = candidates.into_iter().next() else {
             return Ok(Directed::Unsupported { kind: BUILTIN });
         };
@@ -168,7 +169,7 @@ impl Inner {
         };
         match understood {
             Ok((body, content_type)) => {
-                account.answered();
+                account.answered_whole();
                 account.complete();
                 Ok(DirectAnswer { content_type, body: DirectAnswerBody::Whole(body) })
             }

@@ -260,7 +260,7 @@ impl Inner {
         });
         match read {
             Ok(()) => {
-                account.answered();
+                account.answered_whole();
                 account.complete();
                 Ok(Box::pin(WholeAnswer(buffer)))
             }
