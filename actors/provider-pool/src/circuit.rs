@@ -169,6 +169,19 @@ pub fn is_of_model(class: FailureClass, own_key: bool) -> bool {
     }
 }
 
+/// Whether a failure speaks of the request or of HAIA, not of who was asked.
+pub fn is_of_request(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::InvalidRequest
+            | FailureClass::ContextLength
+            | FailureClass::TooLarge
+            | FailureClass::Busy
+            | FailureClass::ShuttingDown
+            | FailureClass::Internal
+    )
+}
+
 /// What a failure means for the circuits of the model and of the provider. `own_key`: the model has a key of its own, so that a refused key
 /// speaks of the model alone.
 pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bool, now: Duration, chance: f64) {

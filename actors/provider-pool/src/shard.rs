@@ -72,8 +72,7 @@ impl Shard {
             self.meter.check(&call.who, limits)?;
         }
         let chance = || chance(&*self.ids);
-        let manner = if call.is_streamed { Manner::Streamed } else { Manner::Whole };
-        table.candidates(&call.target, manner, chance, self.clock.monotonic()).map(Grant)
+        table.candidates(&call.target, Manner::of(call.is_streamed), chance, self.clock.monotonic()).map(Grant)
     }
 }
 

@@ -46,6 +46,13 @@ pub enum Manner {
     Whole,
 }
 
+impl Manner {
+    /// Of a call.
+    pub fn of(is_streamed: bool) -> Self {
+        if is_streamed { Self::Streamed } else { Self::Whole }
+    }
+}
+
 /// The most models of a provider whose names come from callers alone.
 pub const GUESSED: usize = 1000;
 
@@ -122,9 +129,24 @@ impl Standing {
         model.circuit.worked(now);
     }
 
-    /// A call failed.
-    pub fn failed(&self, model: &ModelStanding, failure: &Failure, own_key: bool, now: Duration, chance: f64) {
+    /// A call failed, so long `after` it began.
+    pub fn failed(
+        &self,
+        model: &ModelStanding,
+        failure: &Failure,
+        own_key: bool,
+        after: Duration,
+        now: Duration,
+        chance: f64,
+    ) {
         circuit::judge(failure, &self.circuit, &model.circuit, own_key, now, chance);
+        for latency in [&model.streamed, &model.whole] {
+            if circuit::is_of_request(failure.class) {
+                latency.left(Duration::ZERO, now);
+            } else {
+                latency.failed(after, now);
+            }
+        }
     }
 }
 

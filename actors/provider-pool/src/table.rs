@@ -82,9 +82,12 @@ impl Table {
         if route.strategy == Strategy::LeastLatency {
             // Stable: of two that are not known the first goes first.
             candidates.sort_by_key(|candidate| match candidate {
-                Candidate::Model { model, .. } => model.standing.latency(manner).estimate(now),
+                Candidate::Model { model, .. } => model.standing.latency(manner).rank(now),
                 Candidate::Builtin => u64::MAX,
             });
+            if let Some(Candidate::Model { model, .. }) = candidates.first() {
+                model.standing.latency(manner).tried(now);
+            }
         } else {
             let mut drawn: Vec<Candidate> = Vec::with_capacity(candidates.len());
             let entries = route.entries.iter().filter(|entry| entry.as_str() != BUILTIN_OFFLINE);
@@ -334,6 +337,8 @@ mod tests {
         };
         measured(0, "x2", 50);
         assert_eq!(order("quick", 0.0), ["b/y", "c/z", "a/x2", "builtin"], "whoever is not known is tried first");
+        assert_eq!(order("quick", 0.0), ["c/z", "a/x2", "b/y", "builtin"], "by one request");
+        assert_eq!(order("quick", 0.0), ["a/x2", "b/y", "c/z", "builtin"], "and the others go where it is known");
         measured(1, "y", 20);
         measured(2, "z", 90);
         assert_eq!(order("quick", 0.0), ["b/y", "a/x2", "c/z", "builtin"]);

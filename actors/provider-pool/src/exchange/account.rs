@@ -56,8 +56,11 @@ pub struct Account {
     at: Timestamp,
     begun: Duration,
     bytes: u64,
-    /// Whether an answer came, and of a streamed one when it began, after the call.
+    /// Whether an answer came.
     answered: bool,
+    /// How the answer shall come.
+    pub manner: Manner,
+    /// When a streamed answer began, after the call.
     first: Option<Duration>,
     usage: Usage,
     /// What the provider said that it cost, in billionths of a USD.
@@ -96,6 +99,7 @@ impl Account {
             begun: ledger.clock.monotonic(),
             bytes: 0,
             answered: false,
+            manner: Manner::Streamed,
             first: None,
             usage: Usage::default(),
             cost: None,
@@ -145,7 +149,9 @@ impl Account {
         standing.health.errors.fetch_add(1, Relaxed);
         let (now, chance) = (self.ledger.clock.monotonic(), self.ledger.chance());
         let own_key = self.model.has_own_key;
-        standing.failed(&self.model.standing, failure, own_key, now, chance);
+        // How long an answer went well before it broke off says nothing of how it began.
+        let after = if self.answered { Duration::ZERO } else { now.saturating_sub(self.begun) };
+        standing.failed(&self.model.standing, failure, own_key, after, now, chance);
         if standing.health.failed(failure, is_of_model(failure.class, own_key), self.ledger.clock.now()) {
             let news = CallFailed { provider: Arc::clone(&self.provider.name), failure: failure.clone() };
             let _ = self.ledger.failed.tell(news);
@@ -171,6 +177,9 @@ impl Account {
         let elapsed = now.saturating_sub(self.begun);
         health.active.fetch_sub(1, Relaxed);
         health.total.record(elapsed);
+        if outcome == CANCELLED && !self.answered {
+            self.model.standing.latency(self.manner).left(elapsed, now);
+        }
         let took = self.took(elapsed, outcome);
         let guessed = self.guessed(&took, outcome);
         health.count(&took);

@@ -22,6 +22,7 @@ use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use crate::shard::GrantCall;
+use crate::standing::Manner;
 use account::{Account, Ledger};
 use actix_http::Payload;
 use actix_http::error::PayloadError;
@@ -163,8 +164,9 @@ impl Inner {
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
         // What this format cannot say the next one of the route may.
         let encoded = provider.format.encode(&encode).map_err(Failure::particular)?;
-        let account =
+        let mut account =
             Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
+        account.manner = Manner::of(call.stream);
         match self.converse(call, provider, model, encoded.body, account, is_last).await {
             Ok(events) => Ok(ModelAnswer {
                 events,
