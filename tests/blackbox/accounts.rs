@@ -52,7 +52,10 @@ fn calls_are_summed_by_provider_model_and_key_and_survive_a_restart() {
         assert_eq!(ollama["cost"], Value::Null, "no price is known");
         let whole = &ollama["usage"]["today"];
         assert_eq!(whole["first_token_ms"], Value::Null, "nobody can tell when a whole answer began");
-        assert!(whole["total_ms"].is_number() && whole["output_tokens"] == 7 && ollama["output_tokens"] == 7, "{ollama}");
+        assert!(
+            whole["total_ms"].is_number() && whole["output_tokens"] == 7 && ollama["output_tokens"] == 7,
+            "{ollama}"
+        );
         let tablet = named(&status["keys"], "tablet");
         assert_eq!((&tablet["state"], &tablet["today"]["input_tokens"]), (&json!("ok"), &json!(33)));
         assert_eq!(named(&status["keys"], "admin")["month"]["calls"], 1);
