@@ -308,6 +308,14 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_of_hours_is_kept_for_hours() {
+        let circuit = Circuit::default();
+        circuit.pause(FailureClass::RateLimit, s(20 * 3600), true, s(0));
+        assert!(matches!(circuit.ask(s(19 * 3600)), Pass::Shut(Alone { told: true, .. })));
+        assert_eq!(circuit.ask(s(20 * 3600)), Pass::Probe);
+    }
+
+    #[test]
     fn pauses_never_get_endless_nor_shorter() {
         let circuit = Circuit::default();
         for at in 0..40 {

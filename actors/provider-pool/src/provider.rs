@@ -213,6 +213,17 @@ mod tests {
     use runtime::world::World;
 
     #[test]
+    fn a_price_holds_what_its_kind_of_provider_asks() {
+        let price = Price { input: 1.0, output: 5.0, cached_input: None, cache_write: None, reasoning: None };
+        for (kind, expected) in [("anthropic", Some(1.25)), ("openai", None)] {
+            let mut config = ProviderConfig::of_kind(kind);
+            config.model.insert("x".to_owned(), ModelConfig { price: Some(price), ..ModelConfig::default() });
+            let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+            assert_eq!(provider.model("x", None).price.and_then(|price| price.cache_write), expected, "{kind}");
+        }
+    }
+
+    #[test]
     fn invented_names_drive_out_nothing_but_each_other() {
         let mut config = ProviderConfig::of_kind("openai");
         config.model.insert("configured".to_owned(), ModelConfig::default());
@@ -238,7 +249,8 @@ mod tests {
         }
         let again = [provider.model("configured", None), provider.model("discovered", Some(&entry))];
         for (before, after) in known.iter().zip(&again) {
-            assert!(Arc::ptr_eq(before, after) && Arc::ptr_eq(&before.standing, &after.standing));
+            assert!(Arc::ptr_eq(before, after));
+            assert!(Arc::ptr_eq(&before.standing, &provider.standing.model(&before.name, false)), "over a reload too");
         }
         assert!(!Arc::ptr_eq(&first.standing, &provider.model("invented-0", None).standing), "their number is bounded");
         assert!(provider.models.lock().is_ok_and(|models| models.len() <= GUESSED + 2));

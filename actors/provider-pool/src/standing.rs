@@ -190,6 +190,19 @@ mod tests {
     use contract::failure::FailureClass;
 
     #[test]
+    fn a_failure_is_slow_and_a_wrong_request_is_nothing() {
+        let standing = Standing::default();
+        let model = standing.model(&"x".into(), true);
+        let at = Duration::from_secs;
+        let rank = || [Manner::Streamed, Manner::Whole].map(|manner| model.latency(manner).rank(at(1)));
+        let fail = |class| standing.failed(&model, &Failure::new(class, "x"), false, at(0), at(1), 0.5);
+        fail(FailureClass::InvalidRequest);
+        assert_eq!(rank(), [0, 0]);
+        fail(FailureClass::ServerError);
+        assert_eq!(rank(), [10_000_000; 2]);
+    }
+
+    #[test]
     fn a_turn_that_leads_nowhere_is_given_back() {
         let standing = Standing::default();
         let (open, fine) = (standing.model(&"open".into(), true), standing.model(&"fine".into(), true));
