@@ -128,6 +128,7 @@ pub const KEYS: &[Key] = &[
     open("providers.<name>.model.<name>.price.input"),
     open("providers.<name>.model.<name>.price.output"),
     open("providers.<name>.model.<name>.price.cached_input"),
+    open("providers.<name>.model.<name>.price.cache_write"),
     open("providers.<name>.model.<name>.price.reasoning"),
     open("routes.<name>"),
     key("routes.<name>.strategy", "\"ordered\""),

@@ -11,6 +11,7 @@ use contract::caller::Scope;
 use contract::monitor::RuleBook;
 use contract::provider::BUILTIN;
 use contract::secret::Secret;
+use provider_pool::{Ordered, ProviderConfig};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -257,27 +258,57 @@ fn server_problems(server: &http_gateway::Config) -> Vec<(String, String)> {
 
 /// What is no error and yet not what its writer means.
 pub fn doubts(document: &Node, settings: &Settings) -> Vec<Problem> {
-    let providers = &settings.providers.providers.0;
-    let told = |kind: &str| kind == "openrouter";
-    let knows_costs = providers
-        .iter()
-        .any(|(_, provider)| told(&provider.kind) || provider.model.values().any(|model| model.price.is_some()));
+    let providers = &settings.providers.providers;
+    let unpriced = unpriced(providers);
+    let knows_costs = providers.0.iter().any(|(_, provider)| tells_costs(provider) || !priced(provider).is_empty());
+    let because = match (knows_costs, unpriced.is_empty()) {
+        (true, true) => return Vec::new(),
+        (true, false) => format!("does not count the calls of {}: no price is known of them", unpriced.join(", ")),
+        (false, _) => "is never reached: no cost is known".to_owned(),
+    };
     let in_money = settings.providers.limits.iter().flat_map(|(name, limits)| {
         [("usd_per_day", limits.usd_per_day), ("usd_per_month", limits.usd_per_month)]
             .into_iter()
             .filter_map(move |(limit, most)| most.map(|_| (name, limit)))
     });
     in_money
-        .filter(|_| !knows_costs)
         .map(|(name, limit)| {
             let path = ["server", "keys", name.as_str(), "limits", limit];
             let message = format!(
-                "\"{}\" is never reached: no cost is known; give the models a price under [providers.NAME.model.MODEL]",
+                "\"{}\" {because}; give the models a price under [providers.NAME.model.MODEL]",
                 super::node::join(&path)
             );
             Problem::at(&document.nearest(&path).origin, message)
         })
         .collect()
+}
+
+/// Whether what its calls cost needs no price.
+fn tells_costs(provider: &ProviderConfig) -> bool {
+    provider.kind == "openrouter"
+}
+
+fn priced(provider: &ProviderConfig) -> Vec<&str> {
+    let priced = provider.model.iter().filter(|(_, model)| model.price.is_some());
+    priced.map(|(name, _)| name.as_str()).collect()
+}
+
+/// Whose calls cost nobody knows what. Ollama's cost nothing but electricity.
+fn unpriced(providers: &Ordered<ProviderConfig>) -> Vec<String> {
+    let costly = providers.0.iter().filter(|(_, it)| !tells_costs(it) && it.kind != "ollama" && it.kind != BUILTIN);
+    let models = costly.flat_map(|(name, provider)| {
+        let priced = priced(provider);
+        let listed = provider.models.iter().filter(|model| !priced.contains(&model.as_str()));
+        let mut unpriced: Vec<String> = listed.map(|model| format!("{name}/{model}")).collect();
+        if provider.models.is_empty() {
+            unpriced.push(match priced.as_slice() {
+                [] => name.clone(),
+                priced => format!("{name} (all models but {})", priced.join(", ")),
+            });
+        }
+        unpriced
+    });
+    models.collect()
 }
 
 /// Whether HAIA would listen beyond loopback and the configuration itself holds no key: then the store must hold one.

@@ -410,5 +410,15 @@ fn limits_of_keys_go_to_the_pool_and_money_needs_prices() {
     );
     let priced =
         format!("{file}[providers.a]\nkind = 'openai'\n[providers.a.model.m]\nprice = {{ input = 1, output = 2 }}\n");
-    assert_eq!(loaded(&priced, variables).warnings.len(), 0);
+    let warnings = |text: &str| loaded(text, variables).warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = warnings(&priced);
+    assert!(told.len() == 1 && told[0].contains("does not count the calls of a (all models but m)"), "{told:?}");
+    let listed = priced.replace("kind = 'openai'", "kind = 'openai'\nmodels = ['m']");
+    assert_eq!(warnings(&listed), [""; 0], "every model has a price");
+    let one_more = listed.replace("['m']", "['m', 'n']");
+    let with_others = format!(
+        "{one_more}[providers.or]\nkind = 'openrouter'\n[providers.local]\nkind = 'ollama'\n[providers.b]\nkind = 'anthropic'\n"
+    );
+    let told = warnings(&with_others);
+    assert!(told.len() == 1 && told[0].contains("calls of a/n, b: no price"), "{told:?}");
 }

@@ -50,6 +50,12 @@ fn calls_are_summed_by_provider_model_and_key_and_survive_a_restart() {
         assert!(!openai["usage_by_model"].to_string().contains("no-such-model"));
         let ollama = named(&status["providers"], "ollama");
         assert_eq!(ollama["cost"], Value::Null, "no price is known");
+        let whole = &ollama["usage"]["today"];
+        assert_eq!(whole["first_token_ms"], Value::Null, "nobody can tell when a whole answer began");
+        assert!(
+            whole["total_ms"].is_number() && whole["output_tokens"] == 7 && ollama["output_tokens"] == 7,
+            "{ollama}"
+        );
         let tablet = named(&status["keys"], "tablet");
         assert_eq!((&tablet["state"], &tablet["today"]["input_tokens"]), (&json!("ok"), &json!(33)));
         assert_eq!(named(&status["keys"], "admin")["month"]["calls"], 1);
@@ -98,6 +104,43 @@ fn an_answer_without_counts_is_counted_as_such() {
     assert_eq!((&today["uncounted"], &today["output_tokens"], &today["cost"]), (&json!(1), &Value::Null, &Value::Null));
     let openai = named(&status["providers"], "openai");
     assert_eq!((&openai["input_tokens"], &openai["cost"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn whoever_leaves_before_the_counts_come_is_counted_all_the_same() {
+    let sim = Provider::start();
+    let daemon = setup(&sim, "tokens_per_day = 100, usd_per_day = 1.0").start();
+    let begin =
+        |model: &str, stream: bool| daemon.call("POST", "/v1/chat/completions").key(TABLET).json(&ask(model, stream));
+    let today = |daemon: &Daemon, calls: u64| {
+        let status =
+            daemon.status_until("the calls", |status| named(&status["keys"], "tablet")["today"]["calls"] == calls);
+        let tablet = named(&status["keys"], "tablet");
+        (tablet["today"].clone(), tablet["limits"][0]["used"].clone(), tablet["state"].clone())
+    };
+    // In the middle: what the head told of the output is made up.
+    begin("anthropic/hang-mid", true).open().read_until_text();
+    let (sums, used, _) = today(&daemon, 1);
+    assert_eq!(
+        (&sums["cancelled"], &sums["input_tokens"], &sums["output_tokens"]),
+        (&json!(1), &json!(11), &Value::Null)
+    );
+    assert!(used.as_f64().is_some_and(|used| (12.0..30.0).contains(&used)), "a little is guessed: {used}");
+
+    // A whole answer that nobody waits for.
+    let begun = begin("ollama/hang", false).begin();
+    sim.wait_for_chats(2);
+    drop(begun);
+    let (sums, guessed, _) = today(&daemon, 2);
+    assert_eq!((&sums["uncounted"], &sums["input_tokens"]), (&json!(1), &json!(11)), "unknown is not 0");
+    assert!(guessed.as_f64() > used.as_f64(), "{guessed} and {used} before");
+    // A stream that breaks off has no counts either, and reaches the limit all the same.
+    let long = json!({ "model": "openai/cut-mid", "stream": true, "messages": [{ "role": "user", "content": "word ".repeat(80) }] });
+    daemon.call("POST", "/v1/chat/completions").key(TABLET).json(&long).open().finish();
+    let (sums, used, state) = today(&daemon, 3);
+    assert!(state == "limited" && used.as_f64().is_some_and(|used| used > 100.0), "{state} {used}");
+    assert_eq!((&sums["uncounted"], &sums["output_tokens"]), (&json!(2), &Value::Null));
+    assert_eq!(begin("openai/text", true).send().status, 429);
 }
 
 #[test]

@@ -282,3 +282,18 @@ fn a_whole_answer_may_take_longer_than_the_first_piece_of_a_stream() {
     }
     daemon.wait_until_idle();
 }
+
+#[test]
+fn one_failed_call_does_not_make_haia_unready_for_long() {
+    let (sim, _) = with_sim("");
+    let daemon = Setup::new()
+        .provider(Format::OpenAi, "openai", &sim.url(), "")
+        .route("default", &["openai/status-500"])
+        .start();
+    assert_eq!(daemon.chat(&ask("openai/status-403", false)).status, 502);
+    assert_eq!(daemon.get("/ready").status, 200, "one model is refused, the provider is not");
+    assert_eq!(daemon.chat(&ask("openai/status-500", false)).status, 503);
+    assert_eq!(daemon.get("/ready").status, 503);
+    // Within half a minute, and long before the round of every ten.
+    eventually("the provider to be asked whether it is there", || (daemon.get("/ready").status == 200).then_some(()));
+}

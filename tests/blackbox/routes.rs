@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::daemon::{CONTROL, Daemon, Setup, eventually};
-use crate::sim::{Answer, Format, Provider, Step, by_model};
+use crate::sim::{Answer, Format, Provider, Step, by_model, refused_address};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -121,6 +121,41 @@ fn when_all_are_left_alone_the_last_resort_is_asked_but_never_before_a_told_time
 }
 
 #[test]
+fn the_only_one_that_may_be_asked_is_asked_again_and_waited_for() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let (held, seen) = (gate.clone(), AtomicUsize::new(0));
+    sim.script(move |request| match request.model().as_str() {
+        "text" if request.format().is_some() && seen.fetch_add(1, Ordering::Relaxed) == 0 => {
+            Some(Answer::json(503, &json!({ "error": "not now" })))
+        }
+        "long" => Some(by_model(request).first(Step::Hold(held.clone()))),
+        _ => None,
+    });
+    let daemon = Setup::new()
+        .provider(Format::OpenAi, "openai", &sim.url(), "max_concurrent = 1")
+        .provider(Format::Ollama, "ollama", &sim.url(), "")
+        .route("default", &["openai/text", "ollama/status-429"])
+        .start();
+    assert_eq!(daemon.chat(&ask("ollama/status-429", false)).status, 429, "told to wait");
+    good(&daemon, "haia/default", 1);
+    assert_eq!(counts(&sim, ["text", "status-429"]), [2, 1], "asked once more, because nobody else may be");
+
+    let begin = |model: &str| daemon.call("POST", "/v1/chat/completions").json(&ask(model, false)).begin();
+    let running = begin("openai/long");
+    eventually("the only place to be taken", || (counts(&sim, ["long"]) == [1]).then_some(()));
+    let waiting = begin("haia/default");
+    daemon.status_until("one to wait", |status| {
+        let providers = status["providers"].as_array().cloned().unwrap_or_default();
+        providers.iter().any(|provider| provider["name"] == "openai" && provider["waiting"] == 1)
+    });
+    gate.open();
+    for begun in [running, waiting] {
+        assert_eq!(begun.read().map(|answer| answer.status).ok(), Some(200));
+    }
+}
+
+#[test]
 fn a_wrong_request_is_told_as_such_whatever_failed_before() {
     let sim = Provider::start();
     let daemon =
@@ -130,6 +165,31 @@ fn a_wrong_request_is_told_as_such_whatever_failed_before() {
         assert_eq!((refused.status, &refused.json()["error"]["type"]), (400, &json!("invalid_request_error")));
     }
     assert_eq!(counts(&sim, ["status-500", "status-400", "text"]), [2, 2, 0], "it would be wrong elsewhere too");
+}
+
+#[test]
+fn what_one_format_cannot_say_the_next_of_the_route_may() {
+    let sim = Provider::start();
+    let daemon = Setup::with_sim(&sim)
+        .route("pictures", &["ollama/text", "openai/text"])
+        .route("blind", &["ollama/text", "ollama/echo", "builtin/offline"])
+        .start();
+    let picture = format!("http://{}/door.png", refused_address());
+    let question = |route: &str| {
+        let content = json!([
+            { "type": "text", "text": "Who is at the door?" },
+            { "type": "image_url", "image_url": { "url": picture } },
+        ]);
+        json!({ "model": route, "messages": [{ "role": "user", "content": content }] })
+    };
+    assert_eq!(daemon.chat(&question("haia/pictures")).content(), HELLO, "OpenAI fetches pictures itself");
+    assert_eq!(sim.chats().iter().map(|chat| chat.request.format()).collect::<Vec<_>>(), [Some(Format::OpenAi)]);
+    sim.forget();
+    let refused = daemon.chat(&question("haia/blind"));
+    assert_eq!((refused.status, &refused.json()["error"]["type"]), (400, &json!("invalid_request_error")));
+    let message = refused.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(message.matches("data URL").count(), 1, "one reason is enough: {message}");
+    assert_eq!(sim.chats().len(), 0);
 }
 
 #[test]

@@ -107,12 +107,23 @@ pub struct Failure {
     /// Whether the same model may be asked again, where that is known better than by the class: the provider said so, or the request may
     /// have been worked on already.
     pub retry: Option<bool>,
+    /// Whether the request itself may be right, and only this model cannot be asked it: another one may be.
+    pub is_particular: bool,
 }
 
 impl Failure {
     /// A failure with nothing but its class and message.
     pub fn new(class: FailureClass, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { class, message: message.into(), param: None, code: None, retry_after: None, provider: None, retry: None }
+        Self {
+            class,
+            message: message.into(),
+            param: None,
+            code: None,
+            retry_after: None,
+            provider: None,
+            retry: None,
+            is_particular: false,
+        }
     }
 
     /// The request is wrong at `param`.
@@ -136,6 +147,17 @@ impl Failure {
     pub fn with_retry(mut self, retry: Option<bool>) -> Self {
         self.retry = retry;
         self
+    }
+
+    /// Says that another model may take what this one cannot be asked.
+    pub fn particular(mut self) -> Self {
+        self.is_particular = true;
+        self
+    }
+
+    /// Whether another provider of the route may still give the answer.
+    pub fn may_fail_over(&self) -> bool {
+        self.is_particular || self.class.may_fail_over()
     }
 
     /// Names the provider it came from.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct UsageSlot {
     /// The day in HAIA's time zone on which the calls ended.
     pub day: Date,
-    /// The caller: a key's name, `loopback`, `socket`, a job's or an alert's name.
+    /// The caller: a key's name, `loopback`, `socket`, `job:` and a job's name, or `alerts`.
     pub who: Arc<str>,
     /// The provider's name in the configuration.
     pub provider: Arc<str>,
@@ -30,7 +30,7 @@ pub struct UsageTotals {
     pub errors: u64,
     /// Of those, the ones that the caller left.
     pub cancelled: u64,
-    /// Of those, the ones that were answered without any token count: the sums below miss them.
+    /// Of those, the ones that were answered, or left, without any token count: the sums below miss them.
     pub uncounted: u64,
     /// Tokens read, cached ones included.
     pub input: Option<u64>,
@@ -42,7 +42,7 @@ pub struct UsageTotals {
     pub reasoning: Option<u64>,
     /// Cost in billionths of a USD.
     pub cost_nanos: Option<u64>,
-    /// Calls that began to answer.
+    /// Streamed calls that began to answer. When a whole answer began, nobody can tell.
     pub answered: u64,
     /// Their times to the first event, in microseconds, summed.
     pub first_token_us: u64,
@@ -112,7 +112,7 @@ pub struct UsageFigures {
     pub errors: u64,
     /// Of those, the ones that the caller left.
     pub cancelled: u64,
-    /// Of those, the ones that were answered without any token count.
+    /// Of those, the ones that were answered, or left, without any token count.
     pub uncounted: u64,
     /// Tokens read, cached ones included.
     pub input_tokens: Option<u64>,
@@ -124,7 +124,7 @@ pub struct UsageFigures {
     pub reasoning_tokens: Option<u64>,
     /// USD.
     pub cost: Option<f64>,
-    /// Milliseconds to the first event, the mean.
+    /// Milliseconds to the first event of streamed answers, the mean.
     pub first_token_ms: Option<f64>,
     /// Milliseconds to the end, the mean.
     pub total_ms: Option<f64>,
@@ -152,7 +152,7 @@ pub struct ModelUsage {
 /// A caller and what its calls took, for `/status`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct KeyStatus {
-    /// The key's name, `loopback`, `socket`, a job's or an alert's name.
+    /// The key's name, `loopback`, `socket`, `job:` and a job's name, or `alerts`.
     pub name: Arc<str>,
     /// `ok`, or `limited` while a limit is reached.
     pub state: &'static str,
@@ -170,7 +170,7 @@ pub struct LimitStatus {
     pub name: &'static str,
     /// The most: tokens or USD.
     pub limit: f64,
-    /// Used so far: tokens or USD.
+    /// Used so far: tokens or USD, with an estimate of the calls whose provider did not tell.
     pub used: f64,
     /// When it begins anew.
     pub resets_at: jiff::Timestamp,

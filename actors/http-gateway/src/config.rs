@@ -75,8 +75,9 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The names that HAIA gives to callers who need no key; a key of that name would be taken for one of them in the audit trail.
-pub(crate) const RESERVED_NAMES: [&str; 2] = ["loopback", "socket"];
+/// The names that HAIA gives to callers who need no key; a key of that name would be taken for one of them in the audit trail and the
+/// accounts.
+pub(crate) const RESERVED_NAMES: [&str; 3] = ["loopback", "socket", "alerts"];
 
 impl Config {
     /// Finds everything that is wrong with the section by itself.
@@ -260,6 +261,7 @@ mod tests {
             (r#"{"workers":5000}"#, vec!["workers"]),
             (r#"{"keys":{"a b":{"key":"12345678"}}}"#, vec!["keys.a b"]),
             (r#"{"keys":{"socket":{"key":"12345678"}}}"#, vec!["keys.socket"]),
+            (r#"{"keys":{"alerts":{"key":"12345678"}}}"#, vec!["keys.alerts"]),
             (r#"{"keys":{"a":{"key":""}}}"#, vec!["keys.a.key"]),
             (r#"{"keys":{"a":{"key":"with a blank"}}}"#, vec!["keys.a.key"]),
             (r#"{"keys":{"a":{"key":"12345678"},"b":{"key":"12345678"}}}"#, vec!["keys.b.key"]),

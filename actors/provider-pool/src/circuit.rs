@@ -15,8 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const RATE_PAUSE: Duration = Duration::from_secs(5);
 /// How long nobody is asked who refuses the key, wants money, or does not know the model.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-/// A provider's own wait beyond this is looked at again all the same.
-const LONGEST_TOLD: Duration = Duration::from_secs(60 * 60);
+/// A provider's own wait beyond this is looked at again all the same. As long as the longest that is read of an answer.
+const LONGEST_TOLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// A request that tries a half-open circuit and says nothing for this long has lost its turn.
 const PROBE_LEASE: Duration = Duration::from_secs(60);
 
@@ -87,6 +87,11 @@ impl Circuit {
         Pass::Probe
     }
 
+    /// Whether its provider told to wait until later. Takes no turn.
+    pub fn is_told(&self, now: Duration) -> bool {
+        self.lock().told(now).is_some()
+    }
+
     /// `closed`, `open`, or `half_open`: the next request tries it.
     pub fn state(&self, now: Duration) -> &'static str {
         match self.lock().shut {
@@ -124,12 +129,13 @@ impl Circuit {
     }
 
     /// A call failed in a way that counts: after [`THRESHOLD`] in a row, or while probing, the circuit opens. `chance` (0 to 1) spreads the
-    /// end of the pause, so that several do not come back at once.
+    /// end of the pause, so that several do not come back at once. Calls that were under way when it opened tell of the same outage: they
+    /// lengthen nothing.
     pub fn failed(&self, class: FailureClass, now: Duration, chance: f64) {
         let mut state = self.lock();
         let probed = state.probing.take().is_some();
         state.failures = state.failures.saturating_add(1);
-        if !probed && state.failures < THRESHOLD {
+        if !probed && (state.failures < THRESHOLD || state.shut.is_some()) {
             return;
         }
         let pause =
@@ -154,6 +160,28 @@ impl Circuit {
     }
 }
 
+/// Whether a refusal speaks of the model alone: the key may not use it, or the key that is refused is its own (`own_key`).
+pub fn is_of_model(class: FailureClass, own_key: bool) -> bool {
+    match class {
+        FailureClass::Permission => true,
+        FailureClass::Authentication | FailureClass::Billing => own_key,
+        _ => false,
+    }
+}
+
+/// Whether a failure speaks of the request or of HAIA, not of who was asked.
+pub fn is_of_request(class: FailureClass) -> bool {
+    matches!(
+        class,
+        FailureClass::InvalidRequest
+            | FailureClass::ContextLength
+            | FailureClass::TooLarge
+            | FailureClass::Busy
+            | FailureClass::ShuttingDown
+            | FailureClass::Internal
+    )
+}
+
 /// What a failure means for the circuits of the model and of the provider. `own_key`: the model has a key of its own, so that a refused key
 /// speaks of the model alone.
 pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bool, now: Duration, chance: f64) {
@@ -163,7 +191,7 @@ pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bo
             model.pause(class, failure.retry_after.unwrap_or(RATE_PAUSE), failure.retry_after.is_some(), now);
             provider.left();
         }
-        FailureClass::Authentication | FailureClass::Billing if !own_key => {
+        FailureClass::Authentication | FailureClass::Billing if !is_of_model(class, own_key) => {
             provider.pause(class, REFUSED_PAUSE, false, now);
             model.left();
         }
@@ -227,6 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn one_outage_of_many_calls_counts_once() {
+        let circuit = Circuit::default();
+        for _ in 0..16 {
+            circuit.failed(FailureClass::Truncated, s(1), 0.5);
+        }
+        let shut = Pass::Shut(Alone { wait: s(5), told: false, class: FailureClass::Truncated });
+        assert_eq!(circuit.ask(s(1)), shut);
+        circuit.failed(FailureClass::Timeout, s(7), 0.5);
+        assert_eq!(circuit.ask(s(7)), Pass::Probe, "a call that began before the outage tells nothing new");
+        circuit.failed(FailureClass::Unreachable, s(8), 0.5);
+        assert_eq!(circuit.ask(s(8)), Pass::Shut(Alone { wait: s(10), told: false, class: FailureClass::Unreachable }));
+    }
+
+    #[test]
     fn answers_that_begin_and_break_off_open_it_too() {
         let circuit = Circuit::default();
         for _ in 0..THRESHOLD {
@@ -245,12 +287,12 @@ mod tests {
         circuit.worked(s(2));
         let shut = Pass::Shut(Alone { wait: s(27), told: true, class: FailureClass::RateLimit });
         assert_eq!(circuit.ask(s(3)), shut);
+        assert_eq!(circuit.ask(s(30)), Pass::Probe, "the time is over");
+        circuit.answered(s(31));
         for _ in 1..THRESHOLD {
             circuit.failed(FailureClass::ServerError, s(31), 0.5);
         }
-        assert_eq!(circuit.ask(s(30)), Pass::Probe, "the failure before was forgotten: one less than it takes");
-        circuit.worked(s(31));
-        assert_eq!(circuit.ask(s(31)), Pass::Free, "the time is over");
+        assert_eq!(circuit.ask(s(31)), Pass::Free, "the failure before was forgotten: one less than it takes");
         circuit.pause(FailureClass::NotFound, s(60), false, s(31));
         circuit.answered(s(32));
         assert_eq!(circuit.ask(s(32)), Pass::Free, "nobody told to wait");
@@ -266,9 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_of_hours_is_kept_for_hours() {
+        let circuit = Circuit::default();
+        circuit.pause(FailureClass::RateLimit, s(20 * 3600), true, s(0));
+        assert!(matches!(circuit.ask(s(19 * 3600)), Pass::Shut(Alone { told: true, .. })));
+        assert_eq!(circuit.ask(s(20 * 3600)), Pass::Probe);
+    }
+
+    #[test]
     fn pauses_never_get_endless_nor_shorter() {
         let circuit = Circuit::default();
         for at in 0..40 {
+            circuit.ask(s(1000 * at));
             circuit.failed(FailureClass::Unreachable, s(1000 * at), 1.0);
         }
         assert!(matches!(circuit.ask(s(39_000)), Pass::Shut(Alone { wait, .. }) if wait <= LONGEST_PAUSE.mul_f64(1.2)));

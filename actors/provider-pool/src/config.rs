@@ -82,7 +82,7 @@ pub struct ProviderConfig {
     #[serde(default = "first_token_timeout")]
     pub first_token_timeout: Span,
     /// The deadline for a whole answer, if written; [`ProviderConfig::answer_timeout`] is what holds.
-    answer_timeout: Option<Span>,
+    pub(crate) answer_timeout: Option<Span>,
     /// The longest silence between two pieces; also how long a provider may take none of a request.
     #[serde(default = "idle_timeout")]
     pub idle_timeout: Span,
@@ -156,8 +156,18 @@ pub struct Price {
     pub output: f64,
     /// For tokens read from the provider's cache; as `input` by default.
     pub cached_input: Option<f64>,
+    /// For tokens written into the provider's cache; a quarter above `input` at anthropic, as `input` elsewhere by default.
+    pub cache_write: Option<f64>,
     /// For tokens spent on thinking; as `output` by default.
     pub reasoning: Option<f64>,
+}
+
+impl Price {
+    /// The price with what this kind of provider asks where nothing is written. Anthropic asks that much for what it keeps for five minutes.
+    pub(crate) fn at(self, kind: &str) -> Self {
+        let usual = (kind == "anthropic").then_some(self.input * 1.25);
+        Self { cache_write: self.cache_write.or(usual), ..self }
+    }
 }
 
 fn connect_timeout() -> Span {
@@ -254,7 +264,8 @@ impl ProviderConfig {
                     .push((format!("model.{name}.max_concurrent"), "at least 1 request must be allowed".to_owned()));
             }
             let Some(price) = &model.price else { continue };
-            let prices = [Some(price.input), Some(price.output), price.cached_input, price.reasoning];
+            let prices =
+                [Some(price.input), Some(price.output), price.cached_input, price.cache_write, price.reasoning];
             if prices.into_iter().flatten().any(|price| !price.is_finite() || price < 0.0) {
                 problems.push((format!("model.{name}.price"), "a price is a number of USD, 0 or more".to_owned()));
             }
@@ -436,7 +447,7 @@ mod tests {
         let mut odd = ProviderConfig::of_kind("gemini2");
         odd.max_concurrent = 0;
         odd.retries = 100;
-        let price = Some(Price { input: -1.0, output: 1.0, cached_input: None, reasoning: None });
+        let price = Some(Price { input: -1.0, output: 1.0, cached_input: None, cache_write: None, reasoning: None });
         odd.model.insert("x".to_owned(), ModelConfig { max_concurrent: Some(0), price, ..ModelConfig::default() });
         let mut far = ProviderConfig::of_kind("openai");
         far.base_url = Some("ftp://x".to_owned());

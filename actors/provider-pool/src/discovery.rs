@@ -70,7 +70,7 @@ async fn fetch(provider: &Provider, client: &awc::Client, clock: &SharedClock) -
         if let Ok(body) = get(provider, client, clock, path, Some(question)).await {
             provider.format.decode_description(&body, entry);
             if let Some(tokens) = provider.format.decode_context(&body) {
-                provider.standing.model(&entry.model).has_context(tokens);
+                provider.standing.model(&entry.model, true).has_context(tokens);
             }
         }
     }
@@ -80,7 +80,7 @@ async fn fetch(provider: &Provider, client: &awc::Client, clock: &SharedClock) -
     {
         for (model, tokens) in provider.format.decode_loaded(&body) {
             if let Some(entry) = entries.iter().find(|entry| entry.model.as_ref() == model) {
-                provider.standing.model(&entry.model).has_context(tokens);
+                provider.standing.model(&entry.model, true).has_context(tokens);
             }
         }
     }

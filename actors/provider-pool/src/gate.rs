@@ -99,14 +99,43 @@ impl Bucket {
     }
 }
 
-/// A place. Dropping it gives it to whoever is next.
+/// A place. Dropping it gives it to whoever is next; and a request of the minute with it, unless the request went out.
 #[derive(Debug)]
-pub struct Place(Option<Arc<Gate>>);
+pub struct Place {
+    gate: Arc<Gate>,
+    /// The request of the minute that was taken for it.
+    taken: Option<Taken>,
+}
+
+impl Place {
+    /// The request goes out: it counts from now on, whatever becomes of it.
+    pub fn used(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            taken.keep();
+        }
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.gate.release();
+    }
+}
+
+/// A request of the minute. Dropping it gives it back.
+#[derive(Debug)]
+struct Taken(Option<Arc<Gate>>);
+
+impl Taken {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
         if let Some(gate) = self.0.take() {
-            gate.release();
+            gate.lock().give_back();
         }
     }
 }
@@ -115,17 +144,12 @@ impl Drop for Place {
 struct Waiting<'a> {
     gate: &'a Gate,
     number: Option<u64>,
-    /// A request of this minute was taken for it.
-    reserved: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut state = self.gate.lock();
         state.waiting = state.waiting.saturating_sub(1);
-        if self.reserved {
-            state.give_back();
-        }
         if let Some(number) = self.number {
             for (_, tickets) in &mut state.callers {
                 tickets.retain(|ticket| ticket.number != number);
@@ -159,17 +183,15 @@ impl Gate {
     ) -> Result<Place, Refused> {
         let begun = clock.monotonic();
         let wait = self.reserve(begun, patience)?;
+        let taken = Taken(Some(Arc::clone(self)));
         if !wait.is_zero() {
-            let mut waiting = Waiting { gate: self, number: None, reserved: true };
+            let _waiting = Waiting { gate: self, number: None };
             clock.pause(wait).await;
-            waiting.reserved = false;
         }
         let left = patience.map(|patience| patience.saturating_sub(clock.monotonic().saturating_sub(begun)));
-        let place = self.place(who, left, clock).await;
-        if place.is_err() {
-            self.lock().give_back();
-        }
-        place
+        let mut place = self.place(who, left, clock).await?;
+        place.taken = Some(taken);
+        Ok(place)
     }
 
     /// Takes one request of the minute. What is given back is how long to wait before it may be used: whoever waits is counted.
@@ -189,7 +211,10 @@ impl Gate {
         if !wait.is_zero() && (wait > longest || state.waiting >= queued) {
             return Err(if requests >= tokens { Refused::Requests(wait) } else { Refused::Tokens(wait) });
         }
-        state.requests.used += 1.0;
+        // Without a limit it would never flow off, and a limit that a reload brings would find it.
+        if requests_per_minute > 0 {
+            state.requests.used += 1.0;
+        }
         state.waiting += usize::from(!wait.is_zero());
         Ok(wait)
     }
@@ -205,7 +230,7 @@ impl Gate {
             let Limits { concurrent, queued, .. } = state.limits;
             if concurrent == 0 || (state.active < concurrent && state.callers.is_empty()) {
                 state.active += 1;
-                return Ok(Place(Some(Arc::clone(self))));
+                return Ok(Place { gate: Arc::clone(self), taken: None });
             }
             let Some(patience) = patience.filter(|_| state.waiting < queued) else { return Err(Refused::Full) };
             let (place, ticket) = oneshot::channel();
@@ -217,7 +242,7 @@ impl Gate {
                 None => state.callers.push_back((Arc::clone(who), VecDeque::from([entry]))),
             }
             state.waiting += 1;
-            (ticket, patience, Waiting { gate: self, number: Some(number), reserved: false })
+            (ticket, patience, Waiting { gate: self, number: Some(number) })
         };
         let deadline = clock.pause(patience);
         let place = tokio::select! {
@@ -264,7 +289,7 @@ impl Gate {
                 ticket
             };
             if let Some(ticket) = next {
-                drop(ticket.place.send(Place(Some(Arc::clone(self)))));
+                drop(ticket.place.send(Place { gate: Arc::clone(self), taken: None }));
             }
         }
     }

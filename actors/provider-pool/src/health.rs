@@ -5,10 +5,11 @@
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProviderState;
 use contract::usage::UsageTotals;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runtime::Histogram;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Figures of one provider since the start; they outlast a reload.
 #[derive(Debug, Default)]
@@ -20,7 +21,7 @@ pub struct Health {
     pub errors: AtomicU64,
     /// Calls under way.
     pub active: AtomicU64,
-    /// Time to the first event.
+    /// Time to the first event of streamed answers.
     pub first_token: Histogram,
     /// Time to the end.
     pub total: Histogram,
@@ -60,14 +61,26 @@ impl Health {
         news
     }
 
-    /// A call failed. `true` if that changes the provider's state: a wrong request says nothing of the provider.
-    pub fn failed(&self, failure: &Failure, at: Timestamp) -> bool {
+    /// A call failed. `true` if that changes the provider's state: a wrong request says nothing of the provider, nor does what is
+    /// `of_model` alone.
+    pub fn failed(&self, failure: &Failure, of_model: bool, at: Timestamp) -> bool {
         let text = format!("{}: {}", failure.class.as_str(), failure.message);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, text));
-        let Some(state) = state_after(failure.class) else { return false };
+        let Some(state) = state_after(failure.class).filter(|_| !of_model) else { return false };
         let news = self.state() != state;
         self.set(state);
         news
+    }
+
+    /// Whether something failed within this time before `now`.
+    pub fn failed_within(&self, time: Duration, now: Timestamp) -> bool {
+        self.last_error()
+            .is_some_and(|(at, _)| now.duration_since(at) < SignedDuration::try_from(time).unwrap_or_default())
+    }
+
+    /// What was known of the provider's state is known no more: it is another account, or elsewhere.
+    pub fn forget_state(&self) {
+        self.set(ProviderState::Unknown);
     }
 
     /// Counts what a call took.
@@ -107,21 +120,31 @@ fn state_after(class: FailureClass) -> Option<ProviderState> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::is_of_model;
 
     #[test]
     fn only_what_speaks_of_the_provider_changes_its_state() {
         let health = Health::default();
-        let fail = |class| health.failed(&Failure::new(class, "x"), Timestamp::UNIX_EPOCH);
+        let fail = |class| health.failed(&Failure::new(class, "x"), false, Timestamp::UNIX_EPOCH);
         assert_eq!(health.state(), ProviderState::Unknown);
         assert!(!fail(FailureClass::InvalidRequest) && !fail(FailureClass::NotFound));
         assert_eq!(health.state(), ProviderState::Unknown);
         assert!(health.worked() && !health.worked());
+        for class in [FailureClass::Permission, FailureClass::Authentication, FailureClass::Billing] {
+            let refusal = Failure::new(class, "not this model");
+            assert!(!health.failed(&refusal, is_of_model(class, true), Timestamp::UNIX_EPOCH));
+        }
+        assert_eq!(health.state(), ProviderState::Ready, "the other models go on");
         assert!(fail(FailureClass::Unreachable) && !fail(FailureClass::Timeout));
         assert_eq!(health.state(), ProviderState::Failing);
         assert!(fail(FailureClass::RateLimit));
         assert!(fail(FailureClass::Authentication));
         assert_eq!(health.state(), ProviderState::Refused);
         assert!(health.worked());
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        assert!(
+            health.failed_within(Duration::from_secs(9), at(8)) && !health.failed_within(Duration::from_secs(9), at(9))
+        );
         assert_eq!(health.last_error().map(|(_, text)| text).as_deref(), Some("authentication: x"));
     }
 }

@@ -26,6 +26,7 @@ mod report;
 mod routes;
 mod shard;
 mod standing;
+mod succession;
 mod table;
 
 pub use config::{Config, ModelConfig, Ordered, Price, ProviderConfig};

@@ -38,16 +38,36 @@ struct State {
     sums: BTreeMap<Whose, Sums>,
     callers: HashMap<Arc<str>, Sums>,
     loaded: bool,
+    /// The clock was ahead: what the store holds counts instead of what is here.
+    begun_anew: bool,
 }
 
 /// Caller, provider, model.
 type Whose = (Arc<str>, Arc<str>, Arc<str>);
 
-/// Today's sum, and the month's.
+/// What counts towards a limit although nobody told it: the guess of a call whose provider did not say what it took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Tokens.
+    pub tokens: u64,
+    /// Billionths of a USD.
+    pub cost_nanos: u64,
+}
+
+impl Charge {
+    fn add(&mut self, more: Self) {
+        self.tokens = self.tokens.saturating_add(more.tokens);
+        self.cost_nanos = self.cost_nanos.saturating_add(more.cost_nanos);
+    }
+}
+
+/// Today's sum, and the month's; and what is guessed beyond, since the start.
 #[derive(Clone, Copy, Default)]
 struct Sums {
     today: UsageTotals,
     month: UsageTotals,
+    guessed_today: Charge,
+    guessed_month: Charge,
 }
 
 impl Sums {
@@ -56,6 +76,16 @@ impl Sums {
         if today {
             self.today.add(more);
         }
+    }
+
+    fn charge(&mut self, more: Charge) {
+        self.guessed_today.add(more);
+        self.guessed_month.add(more);
+    }
+
+    fn next_day(&mut self) {
+        self.today = UsageTotals::default();
+        self.guessed_today = Charge::default();
     }
 
     fn add_all(&mut self, other: &Self) {
@@ -72,16 +102,19 @@ impl Meter {
     /// Empty accounts. Days and months are those of `timezone`; what is recorded also goes to `sink`.
     pub fn new(clock: SharedClock, timezone: TimeZone, sink: SharedUsage) -> Self {
         let period = Period::at(clock.now(), &timezone);
-        let state = State { period, sums: BTreeMap::new(), callers: HashMap::new(), loaded: false };
+        let state = State { period, sums: BTreeMap::new(), callers: HashMap::new(), loaded: false, begun_anew: false };
         Self { clock, timezone, sink, state: Mutex::new(state) }
     }
 
-    /// Counts a call that has ended.
-    pub fn record(&self, who: &Arc<str>, provider: &Arc<str>, model: &Arc<str>, took: &UsageTotals) {
+    /// Counts a call that has ended, and what is guessed of it: that counts towards limits until HAIA ends, and nowhere else.
+    pub fn record(&self, who: &Arc<str>, provider: &Arc<str>, model: &Arc<str>, took: &UsageTotals, guessed: Charge) {
         let mut state = self.now();
         let day = state.period.today();
         let key = (Arc::clone(who), Arc::clone(provider), Arc::clone(model));
         state.add(key, took, true);
+        if let Some(sums) = state.callers.get_mut(who) {
+            sums.charge(guessed);
+        }
         // The queue's own lock is held for a moment inside this one, and never the other way round.
         let slot = UsageSlot { day, who: Arc::clone(who), provider: Arc::clone(provider), model: Arc::clone(model) };
         self.sink.record(&slot, took);
@@ -93,14 +126,20 @@ impl Meter {
         (!state.loaded).then(|| state.period.today().first_of_month())
     }
 
-    /// Takes over the sums of earlier runs, once.
+    /// Takes over the sums of earlier runs, once; and again after the clock was ahead, together with those of this one.
     pub fn load(&self, sums: Vec<(UsageSlot, UsageTotals)>) {
         let mut state = self.now();
         if std::mem::replace(&mut state.loaded, true) {
             return;
         }
+        if std::mem::take(&mut state.begun_anew) {
+            state.sums.clear();
+            state.callers.clear();
+        }
         let today = state.period.today();
-        for (slot, sum) in sums.into_iter().filter(|(slot, _)| slot.day >= today.first_of_month()) {
+        // A clock that was ahead leaves days that are yet to come.
+        let days = today.first_of_month()..=today;
+        for (slot, sum) in sums.into_iter().filter(|(slot, _)| days.contains(&slot.day)) {
             state.add((slot.who, slot.provider, slot.model), &sum, slot.day == today);
         }
     }
@@ -165,11 +204,19 @@ impl Meter {
             Turned::Not => {}
             Turned::Day => {
                 let State { sums, callers, .. } = &mut *state;
-                sums.values_mut().chain(callers.values_mut()).for_each(|sums| sums.today = UsageTotals::default());
+                sums.values_mut().chain(callers.values_mut()).for_each(Sums::next_day);
             }
             Turned::Month => {
                 state.sums.clear();
                 state.callers.clear();
+            }
+            Turned::Back => {
+                tracing::warn!(today = %state.period.today(), "the clock was ahead: the accounts are read anew");
+                state.sums.clear();
+                state.callers.clear();
+                // What was not read yet is read only once.
+                state.begun_anew = state.loaded;
+                state.loaded = false;
             }
         }
         state
@@ -192,13 +239,20 @@ impl State {
 /// Each limit that is set, and how much of it is used.
 fn statuses(limits: &KeyLimits, sums: &Sums, period: &Period) -> impl Iterator<Item = LimitStatus> {
     let (day, month): (Timestamp, Timestamp) = (period.day_ends(), period.month_ends());
-    let tokens = |totals: &UsageTotals| totals.tokens() as f64;
-    let cost = |totals: &UsageTotals| usd(totals.cost_nanos.unwrap_or(0));
+    let tokens = |totals: &UsageTotals, guessed: Charge| totals.tokens().saturating_add(guessed.tokens) as f64;
+    let cost =
+        |totals: &UsageTotals, guessed: Charge| usd(totals.cost_nanos.unwrap_or(0).saturating_add(guessed.cost_nanos));
+    let Sums { today, month: this_month, guessed_today, guessed_month } = sums;
     [
-        ("tokens_per_day", limits.tokens_per_day.map(|most| most as f64), tokens(&sums.today), day),
-        ("tokens_per_month", limits.tokens_per_month.map(|most| most as f64), tokens(&sums.month), month),
-        ("usd_per_day", limits.usd_per_day, cost(&sums.today), day),
-        ("usd_per_month", limits.usd_per_month, cost(&sums.month), month),
+        ("tokens_per_day", limits.tokens_per_day.map(|most| most as f64), tokens(today, *guessed_today), day),
+        (
+            "tokens_per_month",
+            limits.tokens_per_month.map(|most| most as f64),
+            tokens(this_month, *guessed_month),
+            month,
+        ),
+        ("usd_per_day", limits.usd_per_day, cost(today, *guessed_today), day),
+        ("usd_per_month", limits.usd_per_month, cost(this_month, *guessed_month), month),
     ]
     .into_iter()
     .filter_map(|(name, limit, used, resets_at)| limit.map(|limit| LimitStatus { name, limit, used, resets_at }))

@@ -1,20 +1,20 @@
 //! The coordinator: discovers models, keeps the health of providers, answers what there is, and publishes the table that calls use.
 
-use crate::config::{Config, ProviderConfig};
+use crate::config::Config;
 use crate::discovery;
 use crate::exchange::client_of;
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::Provider;
 use crate::report;
-use crate::standing::Standing;
+use crate::succession::build;
 use crate::table::{SharedTable, Table};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::message::{Drain, Lane, Msg, Reconfigure};
 use contract::provider::{
-    Abilities, ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderStatus, Readiness,
-    RouteReadiness,
+    Abilities, ListModels, ListProviders, ModelEntry, ModelList, ProbeProvider, ProviderState, ProviderStatus,
+    Readiness, RouteReadiness,
 };
 use contract::store::{CacheModels, LoadModels, StoreError};
 use contract::usage::{KeyStatus, ListKeyUsage, LoadUsage, UsageSlot, UsageTotals};
@@ -192,22 +192,6 @@ impl ProviderPool {
     }
 }
 
-/// Providers of a configuration; those of the same name keep their standing.
-fn build(config: &Config, before: &[Arc<Provider>]) -> Vec<Arc<Provider>> {
-    let standing = |name: &str| {
-        let old = before.iter().find(|provider| provider.name.as_ref() == name);
-        old.map_or_else(|| Arc::new(Standing::default()), |provider| Arc::clone(&provider.standing))
-    };
-    let unchanged = |name: &str, config: &ProviderConfig| {
-        before.iter().find(|old| old.name.as_ref() == name && old.config == *config)
-    };
-    let built = config.providers.0.iter().filter_map(|(name, config)| match unchanged(name, config) {
-        Some(provider) => Some(Arc::clone(provider)),
-        None => Provider::new(name, config, standing(name)).map(Arc::new),
-    });
-    built.collect()
-}
-
 impl Service for ProviderPool {
     type Observed = PoolState;
 
@@ -276,12 +260,18 @@ impl Handle<AskUsage> for ProviderPool {
 
 impl Handle<Discovered> for ProviderPool {
     fn handle(&mut self, found: Discovered, context: &Context<Self>) -> Reply<()> {
+        // Known but for a clock that was ahead.
+        self.ask_usage(context);
         let newest = self.rounds.get(&found.provider) == Some(&found.round);
         let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
         let again = match found.found {
             Ok(models) => {
+                let health = &provider.standing.health;
                 provider.standing.circuit.reached();
-                if provider.standing.health.worked() {
+                // Whoever lists its models may still fail every call: where one failed just now, the list is no sign that it works.
+                let fails =
+                    health.state() == ProviderState::Failing && health.failed_within(RETRY / 2, self.ports.clock.now());
+                if !fails && health.worked() {
                     tracing::info!(provider = %provider.name, models = models.len(), "provider is reachable");
                 }
                 let news = self.models.get(&provider.name) != Some(&models);
@@ -293,10 +283,10 @@ impl Handle<Discovered> for ProviderPool {
                         tracing::debug!(%fault, "models were not cached");
                     }
                 }
-                REFRESH
+                if fails { RETRY } else { REFRESH }
             }
             Err(failure) => {
-                if provider.standing.health.failed(&failure, self.ports.clock.now()) {
+                if provider.standing.health.failed(&failure, false, self.ports.clock.now()) {
                     tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
                 }
                 RETRY
@@ -356,8 +346,12 @@ impl Handle<ProbeProvider> for ProviderPool {
 }
 
 impl Handle<CallFailed> for ProviderPool {
-    fn handle(&mut self, call: CallFailed, _: &Context<Self>) -> Reply<()> {
+    fn handle(&mut self, call: CallFailed, context: &Context<Self>) -> Reply<()> {
         tracing::warn!(provider = %call.provider, class = call.failure.class.as_str(), reason = %call.failure, "provider fails");
+        // One failed call is no proof that it is down: it is asked long before the usual round would.
+        if let Some(round) = self.rounds.get(&call.provider).copied() {
+            context.tell_after(RETRY, Lane::Background, Discover { provider: call.provider, round });
+        }
         Reply::Now(())
     }
 }

@@ -4,7 +4,7 @@ use crate::config::{Price, ProviderConfig};
 use crate::formats::{self, Format, ModelSettings};
 use crate::gate::{Limits, Place, Refused};
 use crate::learned::Memory;
-use crate::standing::{ModelStanding, Standing};
+use crate::standing::{GUESSED, ModelStanding, Standing};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ModelEntry;
@@ -31,8 +31,18 @@ pub struct Provider {
 /// The places of one call: at the provider, and at the model where that has limits of its own.
 #[derive(Debug)]
 pub struct Places {
-    _provider: Place,
-    _model: Option<Place>,
+    provider: Place,
+    model: Option<Place>,
+}
+
+impl Places {
+    /// The request goes out.
+    pub fn used(&mut self) {
+        self.provider.used();
+        if let Some(model) = &mut self.model {
+            model.used();
+        }
+    }
 }
 
 /// One model of a provider, as calls use it.
@@ -81,7 +91,9 @@ impl Provider {
     /// The model of that name. Made on first use: a provider may know models that were not discovered yet. The names come from callers, so
     /// their number is bounded.
     pub fn model(&self, name: &str, known: Option<&ModelEntry>) -> Arc<Model> {
-        const KEPT: usize = 1000;
+        let is_known = known.is_some()
+            || self.config.model.contains_key(name)
+            || self.config.models.iter().any(|configured| configured == name);
         let context_tokens = known.and_then(|known| known.context_tokens);
         let tools = known.and_then(|known| known.tools);
         let thinking = known.and_then(|known| known.abilities.thinking);
@@ -91,15 +103,16 @@ impl Provider {
             settings.context_tokens == self.context(name, context_tokens)
                 && settings.tools == tools
                 && settings.thinking == thinking
+                && (model.standing.is_known() || !is_known)
         }) {
             return Arc::clone(model);
         }
-        if models.len() >= KEPT {
-            models.clear();
+        if models.len() >= GUESSED {
+            models.retain(|_, model| model.standing.is_known());
         }
         let configured = self.config.model.get(name);
         let name: Arc<str> = Arc::from(name);
-        let standing = self.standing.model(&name);
+        let standing = self.standing.model(&name, is_known);
         let limits = configured.map(|model| Limits {
             concurrent: model.max_concurrent.unwrap_or(0),
             queued: self.config.max_queued,
@@ -123,7 +136,7 @@ impl Provider {
                 prompt_caching: self.config.prompt_caching,
                 ..ModelSettings::default()
             },
-            price: configured.and_then(|model| model.price),
+            price: configured.and_then(|model| model.price).map(|price| price.at(self.kind)),
             standing,
             has_own_key: configured.is_some_and(|model| model.api_key.is_some()),
             limited: limits.is_any(),
@@ -155,7 +168,7 @@ impl Provider {
         };
         let entered = self.standing.gate.enter(who, patience, clock).await;
         let provider = entered.map_err(|refused| self.refusal(&self.name, "", refused))?;
-        Ok(Places { _provider: provider, _model: own })
+        Ok(Places { provider, model: own })
     }
 
     /// Counts the tokens of a call against the minute.
@@ -190,5 +203,79 @@ impl Provider {
     /// The address of a path of the provider's API.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.config.base_url())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+    use runtime::world::World;
+
+    #[test]
+    fn a_price_holds_what_its_kind_of_provider_asks() {
+        let price = Price { input: 1.0, output: 5.0, cached_input: None, cache_write: None, reasoning: None };
+        for (kind, expected) in [("anthropic", Some(1.25)), ("openai", None)] {
+            let mut config = ProviderConfig::of_kind(kind);
+            config.model.insert("x".to_owned(), ModelConfig { price: Some(price), ..ModelConfig::default() });
+            let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+            assert_eq!(provider.model("x", None).price.and_then(|price| price.cache_write), expected, "{kind}");
+        }
+    }
+
+    #[test]
+    fn invented_names_drive_out_nothing_but_each_other() {
+        let mut config = ProviderConfig::of_kind("openai");
+        config.model.insert("configured".to_owned(), ModelConfig::default());
+        let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+        let entry = ModelEntry {
+            provider: "a".into(),
+            model: "discovered".into(),
+            created: None,
+            context_tokens: None,
+            tools: None,
+            abilities: contract::provider::Abilities::default(),
+        };
+        // Asked for before its provider told of it.
+        let early = provider.model("discovered", None);
+        let known = [provider.model("configured", None), provider.model("discovered", Some(&entry))];
+        assert!(Arc::ptr_eq(&early.standing, &known[1].standing));
+        for model in &known {
+            model.memory.learn(crate::learned::Lesson::NoTools);
+        }
+        let first = provider.model("invented-0", None);
+        for at in 1..2 * GUESSED {
+            provider.model(&format!("invented-{at}"), None);
+        }
+        let again = [provider.model("configured", None), provider.model("discovered", Some(&entry))];
+        for (before, after) in known.iter().zip(&again) {
+            assert!(Arc::ptr_eq(before, after));
+            assert!(Arc::ptr_eq(&before.standing, &provider.standing.model(&before.name, false)), "over a reload too");
+        }
+        assert!(!Arc::ptr_eq(&first.standing, &provider.model("invented-0", None).standing), "their number is bounded");
+        assert!(provider.models.lock().is_ok_and(|models| models.len() <= GUESSED + 2));
+    }
+
+    #[test]
+    fn a_full_provider_uses_up_no_request_of_its_model() {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
+            let limited = ModelConfig { requests_per_minute: Some(1), ..ModelConfig::default() };
+            let mut config = ProviderConfig { max_concurrent: 1, ..ProviderConfig::of_kind("ollama") };
+            config.model.insert("x".to_owned(), limited);
+            let provider = Provider::new("a", &config, Arc::default()).expect("a known kind");
+            let (model, other) = (provider.model("x", None), provider.model("y", None));
+            let enter = async |model: &Model| provider.places(model, &"me".into(), false, &clock).await;
+            let running = enter(&other).await.expect("a place");
+            for _ in 0..3 {
+                let failure = enter(&model).await.expect_err("the provider is full");
+                assert!(failure.message.contains("max_concurrent"), "{failure}");
+            }
+            drop(running);
+            let mut places = enter(&model).await.expect("nothing was sent yet");
+            places.used();
+            drop(places);
+            assert!(enter(&model).await.is_err(), "what was sent counts");
+        });
     }
 }

@@ -16,7 +16,8 @@ pub(crate) fn status(provider: &Provider, models: &[ModelEntry], meter: &Meter, 
     let priced = provider.config.model.values().any(|model| model.price.is_some());
     let took = health.took();
     // As long as nobody answered, nothing is what was used; later a figure that nobody tells is not known.
-    let known = |figure: Option<u64>| figure.or((took.answered == 0).then_some(0));
+    let nobody_answered = took.calls == took.errors + took.cancelled && took.uncounted == 0;
+    let known = |figure: Option<u64>| figure.or(nobody_answered.then_some(0));
     let (usage, usage_by_model) = meter.provider(&provider.name);
     ProviderStatus {
         name: Arc::clone(&provider.name),
@@ -34,7 +35,7 @@ pub(crate) fn status(provider: &Provider, models: &[ModelEntry], meter: &Meter, 
         output_tokens: known(took.output),
         cached_tokens: took.cached_input,
         reasoning_tokens: took.reasoning,
-        cost: took.cost_nanos.or((priced && took.answered == 0).then_some(0)).map(usd),
+        cost: took.cost_nanos.or((priced && nobody_answered).then_some(0)).map(usd),
         active: health.active.load(Relaxed),
         waiting: provider.standing.waiting() as u64,
         usage,

@@ -3,6 +3,7 @@
 use crate::meter::LimitsByKey;
 use crate::provider::{Model, Provider};
 use crate::routes::{RouteConfig, Strategy, draw};
+use crate::standing::Manner;
 use arc_swap::ArcSwap;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{
@@ -61,13 +62,14 @@ impl Table {
         Some(entries.into())
     }
 
-    /// Who may answer, in the order in which they are asked. `chance` gives numbers from 0 up to, not including, 1; `now` is monotonic.
+    /// Who may answer in this manner, in the order in which they are asked. `chance` gives numbers from 0 up to, not including, 1; `now` is monotonic.
     ///
     /// # Errors
     /// `NotFound` with code `model_not_found`: the route or model does not exist.
     pub(crate) fn candidates(
         &self,
         target: &Target,
+        manner: Manner,
         chance: impl FnMut() -> f64,
         now: Duration,
     ) -> Result<Vec<Candidate>, Failure> {
@@ -80,9 +82,12 @@ impl Table {
         if route.strategy == Strategy::LeastLatency {
             // Stable: of two that are not known the first goes first.
             candidates.sort_by_key(|candidate| match candidate {
-                Candidate::Model { model, .. } => model.standing.latency.estimate(now),
+                Candidate::Model { model, .. } => model.standing.latency(manner).rank(now),
                 Candidate::Builtin => u64::MAX,
             });
+            if let Some(Candidate::Model { model, .. }) = candidates.first() {
+                model.standing.latency(manner).tried(now);
+            }
         } else {
             let mut drawn: Vec<Candidate> = Vec::with_capacity(candidates.len());
             let entries = route.entries.iter().filter(|entry| entry.as_str() != BUILTIN_OFFLINE);
@@ -298,7 +303,7 @@ mod tests {
         assert_eq!(table.readiness("default"), Readiness::Ready);
         let down = Failure::new(FailureClass::Unreachable, "x");
         table.providers.iter().for_each(|provider| {
-            provider.standing.health.failed(&down, jiff::Timestamp::UNIX_EPOCH);
+            provider.standing.health.failed(&down, false, jiff::Timestamp::UNIX_EPOCH);
         });
         assert_eq!(table.readiness("default"), Readiness::Degraded("a is failing, b is failing".into()));
         assert_eq!(table.readiness("fast"), Readiness::NotReady("b is failing".into()));
@@ -316,7 +321,8 @@ mod tests {
         table.routes.push(("chance".into(), route(Strategy::Weighted, vec![1, 3, 0])));
         table.routes.push(("quick".into(), route(Strategy::LeastLatency, vec![])));
         let order = |name: &str, chance: f64| -> Vec<String> {
-            let candidates = table.candidates(&Target::Route(name.into()), || chance, Duration::from_secs(1));
+            let candidates =
+                table.candidates(&Target::Route(name.into()), Manner::Streamed, || chance, Duration::from_secs(1));
             let id = |candidate: &Candidate| match candidate {
                 Candidate::Model { model, .. } => model.id.to_string(),
                 Candidate::Builtin => "builtin".to_owned(),
@@ -326,11 +332,13 @@ mod tests {
         assert_eq!(order("chance", 0.1), ["a/x2", "b/y", "c/z", "builtin"]);
         assert_eq!(order("chance", 0.5), ["b/y", "a/x2", "c/z", "builtin"]);
         let measured = |provider: usize, model: &str, ms: u64| {
-            let standing = table.providers[provider].standing.model(&model.into());
-            standing.latency.record(Duration::from_millis(ms), Duration::from_secs(1));
+            let standing = table.providers[provider].standing.model(&model.into(), true);
+            standing.latency(Manner::Streamed).record(Duration::from_millis(ms), Duration::from_secs(1));
         };
         measured(0, "x2", 50);
         assert_eq!(order("quick", 0.0), ["b/y", "c/z", "a/x2", "builtin"], "whoever is not known is tried first");
+        assert_eq!(order("quick", 0.0), ["c/z", "a/x2", "b/y", "builtin"], "by one request");
+        assert_eq!(order("quick", 0.0), ["a/x2", "b/y", "c/z", "builtin"], "and the others go where it is known");
         measured(1, "y", 20);
         measured(2, "z", 90);
         assert_eq!(order("quick", 0.0), ["b/y", "a/x2", "c/z", "builtin"]);

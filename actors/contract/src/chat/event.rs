@@ -45,6 +45,8 @@ pub struct Usage {
     pub output: Option<u64>,
     /// Of `input`, those that came from the provider's cache.
     pub cached_input: Option<u64>,
+    /// Of `input`, those that were written into the provider's cache, where that has a price of its own.
+    pub cache_written: Option<u64>,
     /// Of `output`, those spent on thinking.
     pub reasoning: Option<u64>,
 }
@@ -60,6 +62,7 @@ impl Usage {
         self.input = newer.input.or(self.input);
         self.output = newer.output.or(self.output);
         self.cached_input = newer.cached_input.or(self.cached_input);
+        self.cache_written = newer.cache_written.or(self.cache_written);
         self.reasoning = newer.reasoning.or(self.reasoning);
     }
 
@@ -72,6 +75,7 @@ impl Usage {
         self.input = sum(self.input, other.input);
         self.output = sum(self.output, other.output);
         self.cached_input = sum(self.cached_input, other.cached_input);
+        self.cache_written = sum(self.cache_written, other.cache_written);
         self.reasoning = sum(self.reasoning, other.reasoning);
     }
 }

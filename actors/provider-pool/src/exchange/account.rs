@@ -1,9 +1,12 @@
 //! The account of one call: counts it, times it, and writes its audit row, however it ends. A call that is dropped counts as cancelled.
 
-use crate::meter::Meter;
+use super::estimate::Seen;
+use crate::circuit::is_of_model;
+use crate::meter::{Charge, Meter};
 use crate::outcome::{CallFailed, CallRecovered, chance};
 use crate::price::cost_nanos;
 use crate::provider::{Model, Places, Provider};
+use crate::standing::Manner;
 use contract::caller::Caller;
 use contract::chat::{Event, EventSink, Relayed, Usage};
 use contract::clock::SharedClock;
@@ -52,11 +55,19 @@ pub struct Account {
     at: Timestamp,
     begun: Duration,
     bytes: u64,
-    /// When the answer began, after the call.
+    /// Whether an answer came.
+    answered: bool,
+    /// How the answer shall come.
+    pub manner: Manner,
+    /// When a streamed answer began, after the call.
     first: Option<Duration>,
     usage: Usage,
     /// What the provider said that it cost, in billionths of a USD.
     cost: Option<u64>,
+    /// For a guess where the provider does not tell.
+    seen: Seen,
+    /// Whether the end came.
+    finished: bool,
     settled: bool,
     _places: Places,
     _connection: GaugeGuard,
@@ -71,8 +82,9 @@ impl Account {
         request_id: &RequestId,
         caller: &Caller,
         body: &[u8],
-        places: Places,
+        mut places: Places,
     ) -> Self {
+        places.used();
         provider.standing.health.requests.fetch_add(1, Relaxed);
         provider.standing.health.active.fetch_add(1, Relaxed);
         Self {
@@ -85,22 +97,34 @@ impl Account {
             at: ledger.clock.now(),
             begun: ledger.clock.monotonic(),
             bytes: 0,
+            answered: false,
+            manner: Manner::Streamed,
             first: None,
             usage: Usage::default(),
             cost: None,
+            seen: Seen::of_request(body),
+            finished: false,
             settled: false,
             _places: places,
             _connection: Gauge::enter(&ledger.gauges, |gauges| &gauges.provider_connections),
         }
     }
 
-    /// Something of substance came.
+    /// Something of substance came of a streamed answer.
     pub fn answered(&mut self) {
         let now = self.ledger.clock.monotonic();
         let took = now.saturating_sub(self.begun);
+        self.answered = true;
         self.first = Some(took);
         self.provider.standing.health.first_token.record(took);
-        self.provider.standing.answered(&self.model.standing, took, now);
+        self.provider.standing.answered(&self.model.standing, Manner::Streamed, took, now);
+    }
+
+    /// A whole answer came: when it began, nobody can tell.
+    pub fn answered_whole(&mut self) {
+        let now = self.ledger.clock.monotonic();
+        self.answered = true;
+        self.provider.standing.answered(&self.model.standing, Manner::Whole, now.saturating_sub(self.begun), now);
     }
 
     /// Bytes came.
@@ -123,8 +147,11 @@ impl Account {
         let standing = &self.provider.standing;
         standing.health.errors.fetch_add(1, Relaxed);
         let (now, chance) = (self.ledger.clock.monotonic(), self.ledger.chance());
-        standing.failed(&self.model.standing, failure, self.model.has_own_key, now, chance);
-        if standing.health.failed(failure, self.ledger.clock.now()) {
+        let own_key = self.model.has_own_key;
+        // How long an answer went well before it broke off says nothing of how it began.
+        let after = if self.answered { Duration::ZERO } else { now.saturating_sub(self.begun) };
+        standing.failed(&self.model.standing, failure, own_key, after, now, chance);
+        if standing.health.failed(failure, is_of_model(failure.class, own_key), self.ledger.clock.now()) {
             let news = CallFailed { provider: Arc::clone(&self.provider.name), failure: failure.clone() };
             let _ = self.ledger.failed.tell(news);
         }
@@ -141,17 +168,24 @@ impl Account {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        if !self.finished && self.provider.format.begins_with_made_up_counts() {
+            self.usage.output = None;
+        }
         let health = &self.provider.standing.health;
         let now = self.ledger.clock.monotonic();
         let elapsed = now.saturating_sub(self.begun);
         health.active.fetch_sub(1, Relaxed);
         health.total.record(elapsed);
+        if outcome == CANCELLED && !self.answered {
+            self.model.standing.latency(self.manner).left(elapsed, now);
+        }
         let took = self.took(elapsed, outcome);
+        let guessed = self.guessed(&took, outcome);
         health.count(&took);
-        self.provider.debit(&self.model, took.tokens(), now);
+        self.provider.debit(&self.model, took.tokens().saturating_add(guessed.tokens), now);
         // A name that the provider does not know is no model to keep accounts of.
         if outcome != FailureClass::NotFound.as_str() {
-            self.ledger.meter.record(&self.caller.name, &self.provider.name, &self.model.name, &took);
+            self.ledger.meter.record(&self.caller.account(), &self.provider.name, &self.model.name, &took, guessed);
         }
         tracing::debug!(request_id = %self.request_id, model = %self.model.id, outcome, ms = elapsed.as_millis() as u64, "provider call");
         self.ledger.audit.record(AuditRow {
@@ -168,6 +202,20 @@ impl Account {
         });
     }
 
+    /// Whether the provider worked on this call, as far as can be known: it began to answer, or nobody waited until it did.
+    fn was_worked_on(&self, outcome: &'static str) -> bool {
+        self.answered
+            || [CANCELLED, FailureClass::Timeout.as_str(), FailureClass::Truncated.as_str()].contains(&outcome)
+    }
+
+    /// What the limits count beyond what the provider told.
+    fn guessed(&self, took: &UsageTotals, outcome: &'static str) -> Charge {
+        match self.was_worked_on(outcome) {
+            true => self.seen.charge(&self.usage, took.cost_nanos.is_some(), self.model.price.as_ref()),
+            false => Charge::default(),
+        }
+    }
+
     fn took(&self, elapsed: Duration, outcome: &'static str) -> UsageTotals {
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let by_price = || self.model.price.as_ref().and_then(|price| cost_nanos(price, &self.usage));
@@ -175,7 +223,7 @@ impl Account {
             calls: 1,
             errors: u64::from(outcome != OK && outcome != CANCELLED),
             cancelled: u64::from(outcome == CANCELLED),
-            uncounted: u64::from(self.first.is_some() && self.usage.is_empty()),
+            uncounted: u64::from(self.was_worked_on(outcome) && self.usage.is_empty()),
             input: self.usage.input,
             output: self.usage.output,
             cached_input: self.usage.cached_input,
@@ -219,6 +267,8 @@ pub struct Counting<'a> {
     pub sink: &'a mut dyn EventSink,
     pub usage: Usage,
     pub cost: Option<u64>,
+    pub seen: Seen,
+    pub finished: bool,
 }
 
 impl EventSink for Counting<'_> {
@@ -226,16 +276,20 @@ impl EventSink for Counting<'_> {
         match &event {
             Event::Usage(usage) => self.usage.update(*usage),
             Event::Cost(nanos) => self.cost = Some(*nanos),
-            _ => {}
+            Event::Finish(_) => self.finished = true,
+            event => self.seen.event(event),
         }
         self.sink.event(event);
     }
 
     fn relay(&mut self, bytes: bytes::Bytes, holds: Relayed) {
+        self.seen.relay(&bytes, holds);
+        self.finished |= holds.finish;
         self.sink.relay(bytes, holds);
     }
 
     fn relay_whole(&mut self, body: bytes::Bytes) {
+        self.seen.whole(&body);
         self.sink.relay_whole(body);
     }
 
@@ -251,9 +305,11 @@ impl EventSink for Counting<'_> {
 impl Account {
     /// Runs `decode` with a sink that also keeps the token counts.
     pub fn counting<R>(&mut self, sink: &mut dyn EventSink, decode: impl FnOnce(&mut dyn EventSink) -> R) -> R {
-        let mut counting = Counting { sink, usage: self.usage, cost: self.cost };
+        let Self { usage, cost, seen, finished, .. } = *self;
+        let mut counting = Counting { sink, usage, cost, seen, finished };
         let result = decode(&mut counting);
-        (self.usage, self.cost) = (counting.usage, counting.cost);
+        let Counting { usage, cost, seen, finished, .. } = counting;
+        (self.usage, self.cost, self.seen, self.finished) = (usage, cost, seen, finished);
         result
     }
 }

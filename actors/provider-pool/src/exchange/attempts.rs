@@ -16,16 +16,20 @@ use std::sync::Arc;
 
 impl Inner {
     pub(super) async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
-        let asked = GrantCall { target: call.target.clone(), who: Arc::clone(&call.caller.name) };
+        let asked = GrantCall::new(call.target.clone(), &call.caller, call.stream);
         let Grant(candidates) = self.grant.ask(asked, GRANT_DEADLINE).await??;
         // Whoever is asked for by name, or has nobody beside it, is asked whatever happened before.
         let is_alone = candidates.len() == 1;
-        let last = candidates.iter().rposition(|candidate| matches!(candidate, Candidate::Model { .. }));
         let mut failures: Vec<Failure> = Vec::new();
         let mut shut = Vec::new();
-        for (at, candidate) in candidates.into_iter().enumerate() {
+        let mut left = candidates.into_iter();
+        while let Some(candidate) = left.next() {
             let (provider, model) = match candidate {
                 Candidate::Model { provider, model } => (provider, model),
+                // A request that no model can be asked is for its writer to mend.
+                Candidate::Builtin if shut.is_empty() && !failures.is_empty() && are_particular(&failures) => {
+                    return Err(conclude(failures));
+                }
                 Candidate::Builtin => {
                     failures.extend(shut.into_iter().map(|(_, _, failure)| failure));
                     return Ok(Called::Builtin { failures });
@@ -45,12 +49,12 @@ impl Inner {
                 }
             };
             // Worth a wait, and another try, only where nobody else could answer sooner.
-            let is_last = last == Some(at) && shut.is_empty();
+            let is_last = shut.is_empty() && !self.may_ask(left.as_slice());
             let asked = self.persist(&call, &provider, &model, is_last).await;
             drop(probe);
             match asked {
                 Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                Err(failure) if failure.may_fail_over() => failures.push(failure),
                 // What is wrong with the request itself is told as it is, whatever failed before.
                 Err(failure) => return Err(failure),
             }
@@ -60,11 +64,19 @@ impl Inner {
         for (at, (provider, model, _)) in shut.into_iter().enumerate() {
             match self.persist(&call, &provider, &model, at == last).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.class.may_fail_over() => failures.push(failure),
+                Err(failure) if failure.may_fail_over() => failures.push(failure),
                 Err(failure) => return Err(failure),
             }
         }
-        Err(merge(failures).unwrap_or_else(no_entry))
+        Err(conclude(failures))
+    }
+
+    /// Whether one of these may be asked now: nobody is whose provider told to wait.
+    fn may_ask(&self, candidates: &[Candidate]) -> bool {
+        candidates.iter().any(|candidate| match candidate {
+            Candidate::Model { provider, model } => !provider.standing.is_told(&model.standing, self.clock.monotonic()),
+            Candidate::Builtin => false,
+        })
     }
 
     /// The turn to ask, or why the route leaves this one alone, and whether its provider told to.
@@ -130,6 +142,13 @@ impl Inner {
     }
 }
 
-fn no_entry() -> Failure {
-    Failure::new(FailureClass::NotFound, "the route has no entry")
+/// Whether HAIA itself could not ask any of them what was asked.
+fn are_particular(failures: &[Failure]) -> bool {
+    failures.iter().all(|failure| failure.is_particular)
+}
+
+/// What is told where nobody answered. Where none could be asked, the last reason is enough.
+fn conclude(mut failures: Vec<Failure>) -> Failure {
+    let told = if are_particular(&failures) { failures.pop() } else { merge(failures) };
+    told.unwrap_or_else(|| Failure::new(FailureClass::NotFound, "the route has no entry"))
 }

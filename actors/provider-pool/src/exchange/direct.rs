@@ -45,7 +45,7 @@ impl Inner {
         let upload = Upload::new(rest, &self.clock);
         let target = Target::Model { provider: Arc::clone(&call.provider), model: Arc::clone(&call.model) };
         let Grant(candidates) =
-            self.grant.ask(GrantCall { target, who: Arc::clone(&call.caller.name) }, GRANT_DEADLINE).await??;
+            self.grant.ask(GrantCall::new(target, &call.caller, call.stream), GRANT_DEADLINE).await??;
         let Some(Candidate::Model { provider, model }) = candidates.into_iter().next() else {
             return Ok(Directed::Unsupported { kind: BUILTIN });
         };
@@ -117,7 +117,7 @@ impl Inner {
         outgoing: Outgoing,
         upload: &Upload,
     ) -> Result<DirectAnswer, Failure> {
-        let places = provider.places(model, &call.caller.name, true, &self.clock).await?;
+        let places = provider.places(model, &call.caller.account(), true, &self.clock).await?;
         let sample = outgoing.body.first().map_or(&[][..], |first| first);
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let config = &provider.config;
@@ -204,7 +204,7 @@ impl Inner {
         };
         match understood {
             Ok((body, content_type)) => {
-                account.answered();
+                account.answered_whole();
                 account.complete();
                 Ok(DirectAnswer { content_type, body: DirectAnswerBody::Whole(body) })
             }

@@ -7,6 +7,7 @@ mod attempts;
 mod buffer;
 mod direct;
 mod endpoints;
+mod estimate;
 mod gathering;
 mod pictures;
 mod proofs;
@@ -23,6 +24,7 @@ use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
 use crate::shard::GrantCall;
+use crate::standing::Manner;
 use account::{Account, Ledger};
 use actix_http::Payload;
 use actix_http::error::PayloadError;
@@ -144,12 +146,14 @@ impl Inner {
         is_last: bool,
     ) -> Result<ModelAnswer, Failure> {
         let pictured = match provider.config.fetch_pictures {
-            true => self.pictures.put_in(provider.format, &call.body, &self.clock).await?,
+            true => {
+                self.pictures.put_in(provider.format, &call.body, &self.clock).await.map_err(Failure::particular)?
+            }
             false => None,
         };
         let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
-        let places = provider.places(model, &call.caller.name, is_last, &self.clock).await?;
+        let places = provider.places(model, &call.caller.account(), is_last, &self.clock).await?;
         let changed: ModelSettings;
         let context_loaded = model.standing.context();
         let settings = if learned.is_empty() && context_loaded == 0 {
@@ -167,10 +171,12 @@ impl Inner {
             whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));
         let body = returned.as_ref().unwrap_or(body);
         let encode = Encode { body, model: &model.name, stream: call.stream, settings };
-        let encoded = provider.format.encode(&encode)?;
+        // What this format cannot say the next one of the route may.
+        let encoded = provider.format.encode(&encode).map_err(Failure::particular)?;
         model.standing.has_context(encoded.context);
-        let account =
+        let mut account =
             Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, &encoded.body, places);
+        account.manner = Manner::of(call.stream);
         match self.converse(call, provider, model, encoded.body, account, is_last).await {
             Ok(events) => Ok(ModelAnswer {
                 events,
@@ -276,7 +282,7 @@ impl Inner {
         });
         match read {
             Ok(()) => {
-                account.answered();
+                account.answered_whole();
                 account.complete();
                 Ok(Box::pin(WholeAnswer(buffer)))
             }

@@ -98,6 +98,11 @@ pub trait Format: Send + Sync + 'static {
         false
     }
 
+    /// Whether the first count of the output that a stream tells is made up, as long as its end has not come.
+    fn begins_with_made_up_counts(&self) -> bool {
+        false
+    }
+
     /// Whether what a model thought before it called tools is told to [`Decoding::thoughts`], because some servers want it back.
     fn keeps_thinking(&self) -> bool {
         false

@@ -1,7 +1,7 @@
 //! How long a provider asks to wait: in every header and every form of body that one was seen to use.
 //!
 //! The order is that of the official clients: `retry-after-ms`, `retry-after`, then the reset of the limit that is used up, then the body. A
-//! wait that is longer than a day is taken for a mistake.
+//! wait that is longer than a day is kept as a day: quotas by the week or the month exist. Longer than a month is taken for a mistake.
 
 use super::ErrorAnswer;
 use super::wire::{self, Raw};
@@ -11,8 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::{Duration, SystemTime};
 
-/// Longer waits than this are taken for a mistake.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+/// Of longer waits this much is kept.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Longer waits than this are taken for a mistake, such as a date where a length of time belongs.
+const CREDIBLE: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// What the headers tell. `is_rate_limit`: whether the resets of rate limits count too.
 pub fn of_headers(answer: &ErrorAnswer<'_>, is_rate_limit: bool) -> Option<Duration> {
@@ -131,7 +133,8 @@ fn worded(message: &str) -> Option<f64> {
 }
 
 fn sane(seconds: f64) -> Option<Duration> {
-    Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= MAX_WAIT)
+    let told = Duration::try_from_secs_f64(seconds).ok().filter(|wait| *wait <= CREDIBLE)?;
+    Some(told.min(LONGEST))
 }
 
 /// The members of an error that tell a wait.
@@ -202,6 +205,9 @@ mod tests {
         assert_eq!(wait(&[("retry-after", b" 2.5 ")]), Some(2.5));
         assert_eq!(wait(&[("retry-after", b"Thu, 01 Jan 1970 00:01:30 GMT")]), Some(90.0));
         assert_eq!(wait(&[("retry-after", b"Wed, 31 Dec 1969 00:01:30 GMT")]), Some(0.0));
+        assert_eq!(wait(&[("retry-after", b"72000")]), Some(72_000.0));
+        assert_eq!(wait(&[("retry-after", b"172800")]), Some(86_400.0), "two days are no mistake");
+        assert_eq!(wait(&[("retry-after", b"Sun, 25 Jan 1970 00:00:00 GMT")]), Some(86_400.0));
         for older in
             [&b"Thursday, 01-Jan-70 00:01:30 GMT"[..], b"Thu Jan  1 00:01:30 1970", b"Thu Jan 01 00:01:30 1970"]
         {
@@ -277,6 +283,7 @@ mod tests {
             ),
             (r#"{"error":{"message":"retry in a while","details":"x","metadata":[]}}"#, None),
             (r#"{"error":{"message":"retry in 9000h"}}"#, None),
+            (r#"{"error":{"message":"x","details":[{"retryDelay":"172800s"}]}}"#, Some(86_400.0)),
             (r#"{"error":"x"}"#, None),
             ("[]", None),
             ("<html>", None),

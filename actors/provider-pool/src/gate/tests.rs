@@ -72,12 +72,12 @@ fn a_minute_has_so_many_requests() {
         let clock: SharedClock = world.clock.clone();
         let gate = gate(Limits { requests_per_minute: 30, queued: 10, ..Limits::default() });
         for _ in 0..30 {
-            gate.enter(&"a".into(), None, &clock).await.expect("the minute is fresh");
+            gate.enter(&"a".into(), None, &clock).await.expect("the minute is fresh").used();
         }
         let begun = clock.monotonic();
         let refused = gate.enter(&"a".into(), None, &clock).await.expect_err("used up");
         assert_eq!(refused, Refused::Requests(Duration::from_secs(2)));
-        gate.enter(&"a".into(), LONG, &clock).await.expect("two seconds are a short wait");
+        gate.enter(&"a".into(), LONG, &clock).await.expect("two seconds are a short wait").used();
         assert_eq!(clock.monotonic() - begun, Duration::from_secs(2));
         let who: Arc<str> = "a".into();
         let waits: Vec<_> = (0..2).map(|_| Box::pin(gate.enter(&who, LONG, &clock))).collect();
@@ -88,6 +88,41 @@ fn a_minute_has_so_many_requests() {
         assert_eq!(told, Refused::Requests(Duration::from_secs(6)));
         waits.pop();
         assert!(gate.enter(&who, LONG, &clock).await.is_ok(), "who leaves gives the request back");
+    });
+}
+
+#[test]
+fn what_was_never_sent_uses_up_no_minute() {
+    World::run(async |world| {
+        let clock: SharedClock = world.clock.clone();
+        let gate = gate(Limits { concurrent: 1, requests_per_minute: 2, queued: 10, ..Limits::default() });
+        let who: Arc<str> = "a".into();
+        for _ in 0..9 {
+            drop(gate.enter(&who, None, &clock).await.expect("it was given back"));
+        }
+        let mut place = gate.enter(&who, None, &clock).await.expect("a place");
+        place.used();
+        for _ in 0..9 {
+            let mut waits = Box::pin(gate.enter(&who, LONG, &clock));
+            assert!(waits.as_mut().now_or_never().is_none(), "for the place");
+        }
+        assert_eq!(gate.waiting(), 0);
+        drop(place);
+        gate.enter(&who, None, &clock).await.expect("one of two is left").used();
+        assert!(matches!(gate.enter(&who, None, &clock).await, Err(Refused::Requests(_))), "what was sent counts");
+    });
+}
+
+#[test]
+fn a_limit_that_a_reload_brings_begins_with_a_fresh_minute() {
+    World::run(async |world| {
+        let clock: SharedClock = world.clock.clone();
+        let gate = gate(Limits { tokens_per_minute: 600, ..Limits::default() });
+        for _ in 0..100 {
+            gate.enter(&"a".into(), None, &clock).await.expect("no limit of requests").used();
+        }
+        gate.allow(Limits { requests_per_minute: 2, ..Limits::default() });
+        assert!(gate.enter(&"a".into(), None, &clock).await.is_ok());
     });
 }
 

@@ -2,12 +2,13 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 /// A day of a month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     today: Date,
+    day_begins: Timestamp,
     day_ends: Timestamp,
     month_ends: Timestamp,
 }
@@ -21,7 +22,12 @@ pub enum Turned {
     Day,
     /// The month, and the day with it.
     Month,
+    /// Nothing: the clock was ahead, and what was counted belongs to days that are yet to come.
+    Back,
 }
+
+/// A clock that is set back by less changes nothing: a day is not counted twice.
+const MOST_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 impl Period {
     /// The period of a moment.
@@ -33,13 +39,18 @@ impl Period {
         };
         Self {
             today,
+            day_begins: today.to_zoned(timezone.clone()).map_or(Timestamp::MIN, |zoned| zoned.timestamp()),
             day_ends: begin(today.tomorrow().ok()),
             month_ends: begin(today.first_of_month().checked_add(1.month()).ok()),
         }
     }
 
-    /// Goes on to the period of `now`. A clock that was set back changes nothing: a day is not counted twice.
+    /// Goes on to the period of `now`, or back to it where the clock was more than a day ahead.
     pub fn turn(&mut self, now: Timestamp, timezone: &TimeZone) -> Turned {
+        if self.day_begins.duration_since(now) > MOST_BACK {
+            *self = Self::at(now, timezone);
+            return Turned::Back;
+        }
         if now < self.day_ends {
             return Turned::Not;
         }
@@ -81,10 +92,12 @@ mod tests {
         assert_eq!(period.day_ends(), at("2026-03-29T22:00:00Z"));
         assert_eq!(period.month_ends(), at("2026-03-31T22:00:00Z"));
         assert_eq!(period.turn(at("2026-03-29T21:59:59Z"), &paris), Turned::Not);
-        assert_eq!(period.turn(at("2026-03-20T00:00:00Z"), &paris), Turned::Not, "the clock was set back");
+        assert_eq!(period.turn(at("2026-03-27T23:00:00Z"), &paris), Turned::Not, "the clock was set back");
         assert_eq!(period.turn(at("2026-03-29T22:00:00Z"), &paris), Turned::Day);
         assert_eq!(period.today().to_string(), "2026-03-30");
         assert_eq!(period.turn(at("2026-05-01T00:00:00Z"), &paris), Turned::Month);
         assert_eq!(period.today().to_string(), "2026-05-01");
+        assert_eq!(period.turn(at("2026-04-20T10:00:00Z"), &paris), Turned::Back, "it was ahead");
+        assert_eq!((period.today().to_string(), period.day_ends()), ("2026-04-20".into(), at("2026-04-20T22:00:00Z")));
     }
 }

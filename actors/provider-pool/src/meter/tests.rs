@@ -5,6 +5,7 @@ use contract::clock::Clock;
 use contract::usage::UsageSink;
 use jiff::civil::date;
 use runtime::world::{TestClock, World};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// Keeps what the store would get.
 #[derive(Default)]
@@ -41,9 +42,9 @@ fn a_limit_refuses_until_it_begins_anew() {
         let (who, provider, model): (Arc<str>, Arc<str>, Arc<str>) = ("tablet".into(), "openai".into(), "gpt".into());
         let limits = KeyLimits { tokens_per_day: Some(100), usd_per_month: Some(1.0), ..KeyLimits::default() };
         assert_eq!(meter.check(&who, &limits), Ok(()));
-        meter.record(&who, &provider, &model, &took(60, 39, Some(400_000_000)));
+        meter.record(&who, &provider, &model, &took(60, 39, Some(400_000_000)), Charge::default());
         assert_eq!(meter.check(&who, &limits), Ok(()));
-        meter.record(&who, &provider, &model, &took(1, 0, Some(0)));
+        meter.record(&who, &provider, &model, &took(1, 0, Some(0)), Charge::default());
         let failure = meter.check(&who, &limits).expect_err("used up");
         assert_eq!((failure.class, failure.code.as_deref()), (FailureClass::RateLimit, Some("key_limit_reached")));
         assert_eq!(failure.retry_after, Some(12 * HOUR), "noon until midnight");
@@ -55,7 +56,7 @@ fn a_limit_refuses_until_it_begins_anew() {
 
         tokio::time::sleep(12 * HOUR).await;
         assert_eq!(meter.check(&who, &limits), Ok(()), "a new day");
-        meter.record(&who, &provider, &model, &took(1, 1, Some(600_000_000)));
+        meter.record(&who, &provider, &model, &took(1, 1, Some(600_000_000)), Charge::default());
         let failure = meter.check(&who, &limits).expect_err("the month's money is spent");
         assert_eq!(failure.retry_after, Some(31 * 24 * HOUR - 24 * HOUR));
         let keys = meter.keys(&BTreeMap::from([("tablet".to_owned(), limits), ("new".to_owned(), limits)]));
@@ -76,6 +77,78 @@ fn a_limit_refuses_until_it_begins_anew() {
 }
 
 #[test]
+fn what_is_guessed_counts_towards_limits_and_is_shown_in_no_sum() {
+    World::run(async |world| {
+        let (meter, sink) = meter(&world.clock);
+        let (who, provider, model): (Arc<str>, Arc<str>, Arc<str>) = ("tablet".into(), "openai".into(), "gpt".into());
+        let left = UsageTotals { calls: 1, cancelled: 1, uncounted: 1, ..UsageTotals::default() };
+        let limits = KeyLimits { tokens_per_day: Some(100), usd_per_month: Some(1.0), ..KeyLimits::default() };
+        let guessed = Charge { tokens: 50, cost_nanos: 500_000_000 };
+        meter.record(&who, &provider, &model, &left, guessed);
+        assert_eq!(meter.check(&who, &limits), Ok(()));
+        meter.record(&who, &provider, &model, &left, guessed);
+        assert!(meter.check(&who, &limits).is_err(), "whoever leaves before the counts come has a limit too");
+        let keys = meter.keys(&BTreeMap::from([("tablet".to_owned(), limits)]));
+        assert_eq!((keys[0].usage.today.input_tokens, keys[0].usage.today.cost), (None, None), "unknown is unknown");
+        assert_eq!((keys[0].limits[0].used, keys[0].limits[1].used), (100.0, 1.0));
+        assert_eq!(sink.0.lock().unwrap_or_else(PoisonError::into_inner)[0].1, left);
+        tokio::time::sleep(12 * HOUR).await;
+        let tokens = KeyLimits { usd_per_month: None, ..limits };
+        assert_eq!(meter.check(&who, &tokens), Ok(()), "a new day");
+        assert!(meter.check(&who, &limits).is_err(), "the same month");
+    });
+}
+
+#[test]
+fn a_clock_that_was_ahead_keeps_no_accounts_from_beginning() {
+    World::run(async |world| {
+        let ahead = Arc::new(Ahead(world.clock.clone(), AtomicI64::new(40 * 24)));
+        let sink = Arc::<Sink>::default();
+        let meter = Meter::new(ahead.clone(), TimeZone::UTC, sink.clone());
+        let (who, provider, model): (Arc<str>, Arc<str>, Arc<str>) = ("tablet".into(), "openai".into(), "gpt".into());
+        let limits = KeyLimits { tokens_per_day: Some(100), ..KeyLimits::default() };
+        let slot = |month: i8, day: i8| UsageSlot {
+            day: date(2026, month, day),
+            who: who.clone(),
+            provider: provider.clone(),
+            model: model.clone(),
+        };
+        meter.load(vec![(slot(4, 10), took(100, 0, None)), (slot(4, 11), took(100, 0, None))]);
+        assert!(meter.check(&who, &limits).is_err(), "by that clock it is the tenth of April");
+        ahead.1.store(0, Relaxed);
+        assert_eq!(meter.check(&who, &limits), Ok(()), "and by this one the first of March");
+        assert_eq!(meter.wants(), Some(date(2026, 3, 1)));
+        meter.record(&who, &provider, &model, &took(30, 0, None), Charge::default());
+        assert_eq!(sink.0.lock().unwrap_or_else(PoisonError::into_inner)[0].0.day, date(2026, 3, 1));
+        meter.load(vec![(slot(3, 1), took(90, 0, None)), (slot(4, 10), took(100, 0, None))]);
+        assert_eq!(meter.provider("openai").0.month.input_tokens, Some(90), "the store has those of this run too");
+        meter.record(&who, &provider, &model, &took(10, 0, None), Charge::default());
+        assert!(meter.check(&who, &limits).is_err());
+    });
+}
+
+/// A clock that is so many hours ahead.
+struct Ahead(Arc<TestClock>, AtomicI64);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.0.now() + SignedDuration::from_hours(self.1.load(Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> contract::BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+
+    fn pause(&self, duration: Duration) -> contract::BoxFuture<'static, ()> {
+        self.0.pause(duration)
+    }
+}
+
+#[test]
 fn sums_of_earlier_runs_are_taken_over_once() {
     World::run(async |world| {
         tokio::time::sleep(48 * HOUR).await;
@@ -86,7 +159,7 @@ fn sums_of_earlier_runs_are_taken_over_once() {
             provider: "openai".into(),
             model: model.into(),
         };
-        meter.record(&"a".into(), &"openai".into(), &"gpt".into(), &took(1, 1, None));
+        meter.record(&"a".into(), &"openai".into(), &"gpt".into(), &took(1, 1, None), Charge::default());
         assert_eq!(meter.wants(), Some(date(2026, 3, 1)));
         let rows = || {
             vec![

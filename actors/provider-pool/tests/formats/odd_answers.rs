@@ -158,6 +158,19 @@ fn a_server_that_can_only_stream_is_read_where_a_whole_answer_was_asked_for() {
 }
 
 #[test]
+fn what_goes_into_the_cache_of_anthropic_is_counted_apart() {
+    let counts = json!({"input_tokens": 10, "cache_creation_input_tokens": 10_000, "cache_read_input_tokens": 5, "output_tokens": 1});
+    let (client, outcome) = anthropic(&[
+        json!({"type": "message_start", "message": {"usage": counts}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}}),
+        json!({"type": "message_stop"}),
+    ]);
+    assert_eq!(outcome, Ok(()));
+    let usage = client.answer.usage;
+    assert_eq!((usage.input, usage.cache_written, usage.cached_input), (Some(10_015), Some(10_000), Some(5)));
+}
+
+#[test]
 fn calls_of_ollama_are_numbered_anew() {
     let call = |name: &str, arguments: Value| json!({"id": "", "function": {"index": 0, "name": name, "arguments": arguments}});
     let (client, outcome) = ollama(&[

@@ -111,8 +111,8 @@ fn a_used_up_limit_tells_its_reset_in_the_body() {
     let body = r#"{"error":{"message":"Rate limit exceeded: free-models-per-day","code":429,"metadata":{"headers":{"X-RateLimit-Limit":"50","X-RateLimit-Remaining":"0","X-RateLimit-Reset":"90000"}}}}"#;
     let now = jiff::Timestamp::UNIX_EPOCH;
     let failure = format().failure(&ErrorAnswer { status: 429, headers: &[], body: body.as_bytes(), now });
-    // A figure this small is seconds from now, and more than a day is no wait.
-    assert_eq!(failure.retry_after, None);
+    // A figure this small is seconds from now; of more than a day, a day is kept.
+    assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(86_400)));
     let body = body.replace("90000", "60");
     let failure = format().failure(&ErrorAnswer { status: 429, headers: &[], body: body.as_bytes(), now });
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(60)));

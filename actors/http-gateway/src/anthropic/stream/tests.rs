@@ -95,7 +95,7 @@ fn a_stream_in_full() {
         json: Bytes::from_static(br#"{"type":"redacted_thinking","data":"xx"}"#),
         call: None,
     };
-    let usage = Usage { input: Some(10), output: Some(5), cached_input: Some(4), reasoning: None };
+    let usage = Usage { input: Some(10), output: Some(5), cached_input: Some(4), ..Usage::default() };
     let events = run(&[
         Event::Head(Head { id: Some("msg_1".into()), ..Head::default() }),
         Event::Thinking("h"),

@@ -158,7 +158,8 @@ fn a_refusal_is_shown_as_content_too() {
 
 #[test]
 fn usage_only_if_asked_for_and_only_what_is_known() {
-    let counts = Usage { input: Some(3), output: Some(4), cached_input: Some(1), reasoning: Some(2) };
+    let counts =
+        Usage { input: Some(3), output: Some(4), cached_input: Some(1), reasoning: Some(2), ..Usage::default() };
     let events = [Event::Text("a"), Event::Usage(counts), Event::Finish(FinishReason::Stop)];
     assert_eq!(run(false, &events).len(), 4);
     assert_eq!(

@@ -68,6 +68,10 @@ impl Format for Anthropic {
         models::read(body)
     }
 
+    fn begins_with_made_up_counts(&self) -> bool {
+        true
+    }
+
     fn keeps_proofs(&self) -> bool {
         true
     }

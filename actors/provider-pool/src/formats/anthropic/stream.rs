@@ -192,6 +192,7 @@ impl Counts {
             }),
             output: self.output,
             cached_input: self.cache_read,
+            cache_written: self.cache_written,
             reasoning: self.thinking,
         }
     }

@@ -304,6 +304,7 @@ fn usage(raw: &RawValue) -> Option<Usage> {
             .then(|| written.unwrap_or(0).saturating_add(thoughts.unwrap_or(0))),
         cached_input: wire::count(wire.cached_content_token_count),
         reasoning: thoughts,
+        ..Usage::default()
     };
     (!usage.is_empty()).then_some(usage)
 }

@@ -138,7 +138,7 @@ impl Reading {
                 input: wire::count(line.prompt_eval_count),
                 output: wire::count(line.eval_count),
                 cached_input: wire::count(line.prompt_eval_cached_count),
-                reasoning: None,
+                ..Usage::default()
             };
             if !usage.is_empty() {
                 sink.event(Event::Usage(usage));

@@ -313,6 +313,7 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
             .and_then(|details| wire::count(details.cached_tokens))
             .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
         reasoning,
+        ..Usage::default()
     };
     (!usage.is_empty()).then_some(usage)
 }
