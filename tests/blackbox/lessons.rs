@@ -144,6 +144,33 @@ fn a_model_that_wants_its_thinking_back_gets_it() {
 }
 
 #[test]
+fn a_proof_that_is_refused_is_left_out() {
+    let (sim, daemon) = refusing(|request| {
+        request.json().to_string().contains("sig-0").then(|| {
+            let message = "messages.1.content.0: Invalid `signature` in `thinking` block";
+            let error = json!({ "type": "invalid_request_error", "message": message });
+            Answer::json(400, &json!({ "type": "error", "error": error }))
+        })
+    });
+    let tool =
+        json!({ "type": "function", "function": { "name": "look_outside", "parameters": { "type": "object" } } });
+    let asked = |more: Value| daemon.chat(&asking("anthropic/agent-thinking", false, more));
+    let first = asked(json!({ "tools": [tool] })).json()["choices"][0]["message"].clone();
+    let calls = first["tool_calls"].as_array().expect("calls").clone();
+    let mut history = vec![
+        json!({ "role": "user", "content": "Hello?" }),
+        json!({ "role": "assistant", "content": first["content"], "tool_calls": calls }),
+    ];
+    let result = |call: &Value| json!({ "role": "tool", "tool_call_id": call["id"], "content": "Rain." });
+    history.extend(calls.iter().map(result));
+    sim.forget();
+    let answer = asked(json!({ "messages": history, "tools": [tool] }));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let held: Vec<bool> = sim.chats().iter().map(|chat| chat.request.json().to_string().contains("sig-0")).collect();
+    assert_eq!(held, [true, false], "the proof was put back, and once it was refused, left out");
+}
+
+#[test]
 fn a_server_with_its_own_form_of_ids_gets_the_calls_of_others() {
     let (sim, daemon) = refusing(|request| {
         let ids =

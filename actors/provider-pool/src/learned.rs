@@ -29,6 +29,8 @@ pub enum Lesson {
     OneOfSampling,
     /// It knows the limit of its answer by the newer name only.
     CompletionTokens,
+    /// It refuses a proof of thinking that was kept for this conversation.
+    ProofRefused,
 }
 
 /// What was learned of a model.
@@ -53,13 +55,14 @@ impl Lesson {
             "top_p_unsupported" => Self::NoTopP,
             "temperature_with_top_p_unsupported" => Self::OneOfSampling,
             "max_tokens_unsupported" => Self::CompletionTokens,
+            "proof_refused" => Self::ProofRefused,
             _ => return None,
         })
     }
 
-    /// Whether it holds for every request: the next one may use another word for how hard to think.
+    /// Whether it holds for every request: the next one may use another word for how hard to think, and bring back other proofs.
     fn lasts(self) -> bool {
-        self != Self::OtherEffort
+        !matches!(self, Self::OtherEffort | Self::ProofRefused)
     }
 
     fn bit(self) -> u16 {
@@ -128,6 +131,7 @@ mod tests {
         assert_eq!(Lesson::of(&Failure::new(FailureClass::InvalidRequest, "x")), None);
         let memory = Memory::default();
         memory.learn(Lesson::OtherEffort);
+        memory.learn(Lesson::ProofRefused);
         assert!(memory.learned().is_empty());
         memory.learn(Lesson::NoThinking);
         memory.learn(Lesson::NoStreamOptions);

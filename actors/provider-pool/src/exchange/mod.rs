@@ -19,7 +19,7 @@ pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
 
 use crate::formats::{Decoding, Encode, ErrorAnswer, ModelSettings, Thoughts};
-use crate::learned::Learned;
+use crate::learned::{Learned, Lesson};
 use crate::meter::Meter;
 use crate::outcome::{CallFailed, CallRecovered};
 use crate::provider::{Model, Provider};
@@ -166,6 +166,8 @@ impl Inner {
             true => true,
             false => provider.format.keeps_thinking() && settings.reasoning_back,
         };
+        // What was refused as a proof is not sent again: without it the model does not think on, and answers.
+        let wants_back = wants_back && !learned.has(Lesson::ProofRefused);
         let whose = self.whose(call, model, wants_back);
         let returned =
             whose.as_ref().and_then(|whose| self.proofs.put_back(whose, provider.format, body, self.clock.monotonic()));

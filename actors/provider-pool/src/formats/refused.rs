@@ -27,6 +27,10 @@ pub fn code(message: &str, param: &str, code: &str) -> Option<&'static str> {
     if message.contains("reasoning_content") && !unknown {
         return Some("reasoning_content_missing");
     }
+    // Anthropic: "Invalid `signature` in `thinking` block"; Gemini: "Thought signature is not valid". One that is missing is another matter.
+    if message.contains("signature") && says(&["thinking", "thought"]) && says(&["invalid", "not valid", "corrupt"]) {
+        return Some("proof_refused");
+    }
     let of_call =
         says(&["tool call id", "tool_call_id"]) || (message.contains("tool_calls[") && message.contains(".id'"));
     (of_call && says(&["length of 9", "string too long"])).then_some("tool_call_id_refused")
@@ -96,6 +100,9 @@ mod tests {
     fn servers_say_it_in_many_words() {
         for (message, param, told, expected) in [
             ("unrecognized request argument supplied: reasoning_effort", "", "", Some("thinking_unsupported")),
+            ("messages.1.content.0: invalid `signature` in `thinking` block", "", "", Some("proof_refused")),
+            ("thought signature is not valid.", "", "", Some("proof_refused")),
+            ("function call `f` is missing a thought_signature in functioncall parts.", "", "", None),
             (
                 "unsupported parameter: 'reasoning_effort' is not supported with this model.",
                 "reasoning_effort",
