@@ -39,6 +39,7 @@ mod lookout;
 mod mcp;
 mod provider_faults;
 mod recorded;
+mod relayed;
 mod reload;
 mod routes;
 mod tools;

@@ -3,30 +3,26 @@
 //! Deadlines, places, accounts and failures are those of chats. What the bytes mean is the formats'.
 
 use super::account::Account;
-use super::stream::{Idle, read_rest};
+use super::passing::{Ignored, Passing, broke};
+use super::stream::Idle;
+use super::whole_events::WholeEvents;
 use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read};
 use crate::backoff;
+use crate::formats::Decoding;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
-use crate::formats::{Decoder, Decoding};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::Candidate;
-use actix_http::{HttpMessage as _, Payload};
+use actix_http::HttpMessage as _;
 use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use bytes::Bytes;
 use contract::LocalBoxFuture;
-use contract::chat::{Event, EventSink, Usage};
-use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectCall, DirectKind, Directed, Pieces};
+use contract::chat::{Event, Usage};
+use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectCall, DirectKind, Directed};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{BUILTIN, Target};
-use futures_util::Stream;
-use runtime::TaskSet;
-use runtime::http::is_end;
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 impl Direct for super::Exchange {
     fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
@@ -112,7 +108,8 @@ impl Inner {
             return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
         let content_type = header(CONTENT_TYPE).unwrap_or("application/octet-stream").to_owned();
-        let is_json = content_type.to_ascii_lowercase().contains("json");
+        let kind = content_type.to_ascii_lowercase();
+        let (is_json, is_events) = (kind.contains("json"), kind.starts_with("text/event-stream"));
         let decoding = Decoding { model: Arc::clone(&model.name) };
         let comes_in_pieces = match &outgoing.reading {
             Reading::Through => !is_json,
@@ -128,6 +125,7 @@ impl Inner {
                 until_end,
                 body: Some(response.take_payload()),
                 held: VecDeque::new(),
+                events: (is_events || decoder.is_some()).then(WholeEvents::new),
                 decoder,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
                 account,
@@ -197,140 +195,5 @@ impl Inner {
 fn counted(account: &mut Account, usage: Usage) {
     if !usage.is_empty() {
         account.counting(&mut Ignored, |sink| sink.event(Event::Usage(usage)));
-    }
-}
-
-fn broke(provider: &str) -> Failure {
-    let message = format!("the connection to {provider} broke in the middle of its answer");
-    Failure::new(FailureClass::Truncated, message)
-}
-
-/// Takes events that only the account wants.
-struct Ignored;
-
-impl EventSink for Ignored {
-    fn event(&mut self, _: Event<'_>) {}
-}
-
-/// Notices when something of substance came: until then a failure is still an HTTP status.
-#[derive(Default)]
-struct Substance(bool);
-
-impl EventSink for Substance {
-    fn event(&mut self, event: Event<'_>) {
-        self.0 |= !matches!(event, Event::Head(_) | Event::Usage(_) | Event::KeepAlive);
-    }
-}
-
-/// An answer that is passed on as it comes. With a decoder it is also understood: what breaks off is told as broken off.
-struct Passing {
-    body: Option<Payload>,
-    /// What came before something of substance did.
-    held: VecDeque<Bytes>,
-    decoder: Option<Box<dyn Decoder>>,
-    idle: Idle,
-    account: Account,
-    rests: Rc<TaskSet>,
-    provider: Arc<str>,
-    /// Bytes that were promised and have not come yet.
-    missing: Option<u64>,
-    /// Whether the connection's end is the body's.
-    until_end: bool,
-    begun: bool,
-}
-
-impl Passing {
-    /// Reads on until the answer has begun; what is not understood has begun with its first byte.
-    fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let mut substance = Substance(self.decoder.is_none());
-        loop {
-            match self.poll_next(context, &mut substance) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(piece))) => self.held.push_back(piece),
-                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
-                Poll::Ready(None) => substance.0 = true,
-            }
-            if substance.0 {
-                self.begun = true;
-                self.idle.touch();
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &mut dyn EventSink,
-    ) -> Poll<Option<Result<Bytes, Failure>>> {
-        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-        let complete = self.decoder.as_ref().is_some_and(|decoder| decoder.is_complete());
-        match Pin::new(body).poll_next(context) {
-            Poll::Pending if complete => {
-                if let Some(body) = self.body.take() {
-                    read_rest(body, self.idle.clock(), &self.rests);
-                }
-                self.account.complete();
-                Poll::Ready(None)
-            }
-            Poll::Pending if !self.begun => Poll::Pending,
-            Poll::Pending => match self.idle.poll_silent(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => {
-                    let message = format!("{} fell silent in the middle of its answer", self.provider);
-                    self.fail(Failure::new(FailureClass::Timeout, message))
-                }
-            },
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.idle.touch();
-                self.account.received(bytes.len());
-                self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
-                let fed = match &mut self.decoder {
-                    Some(decoder) => self.account.counting(sink, |sink| decoder.feed(&bytes, sink)),
-                    None => Ok(()),
-                };
-                match fed {
-                    Ok(()) => Poll::Ready(Some(Ok(bytes))),
-                    Err(failure) => self.fail(failure),
-                }
-            }
-            Poll::Ready(Some(Err(error))) if !(complete || self.until_end && is_end(&error)) => {
-                self.fail(broke(&self.provider))
-            }
-            // awc takes a connection's end for a body's, whatever length was promised.
-            Poll::Ready(None) if !complete && self.missing.is_some_and(|missing| missing > 0) => {
-                self.fail(broke(&self.provider))
-            }
-            Poll::Ready(None | Some(Err(_))) => {
-                self.body = None;
-                let ended = match &mut self.decoder {
-                    Some(decoder) => self.account.counting(sink, |sink| decoder.end(sink)),
-                    None => Ok(()),
-                };
-                match ended {
-                    Ok(()) => {
-                        self.account.complete();
-                        Poll::Ready(None)
-                    }
-                    Err(failure) => self.fail(failure),
-                }
-            }
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Bytes, Failure>>> {
-        self.body = None;
-        let failure = failure.from_provider(Arc::clone(&self.provider));
-        self.account.fail(&failure);
-        Poll::Ready(Some(Err(failure)))
-    }
-}
-
-impl Pieces for Passing {
-    fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        if let Some(piece) = self.held.pop_front() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        self.poll_next(context, &mut Ignored)
     }
 }

@@ -8,9 +8,11 @@ mod buffer;
 mod direct;
 mod endpoints;
 mod gathering;
+mod passing;
 mod pictures;
 mod proofs;
 mod stream;
+mod whole_events;
 
 pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;

@@ -1,0 +1,181 @@
+//! An answer that is passed on as it comes: sound, text, or a provider's own events. Those come whole, however the network cut them.
+//!
+//! With a decoder it is also understood: what breaks off is told as broken off. It changes no byte of what it passes on.
+
+use super::account::Account;
+use super::stream::{Idle, read_rest};
+use super::whole_events::WholeEvents;
+use crate::formats::Decoder;
+use actix_http::Payload;
+use bytes::Bytes;
+use contract::chat::{Event, EventSink};
+use contract::direct::Pieces;
+use contract::failure::{Failure, FailureClass};
+use futures_util::Stream;
+use runtime::TaskSet;
+use runtime::http::is_end;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The answer.
+pub(super) struct Passing {
+    pub(super) body: Option<Payload>,
+    /// What came before something of substance did.
+    pub(super) held: VecDeque<Bytes>,
+    /// For an answer of events: keeps back the one that is not whole yet.
+    pub(super) events: Option<WholeEvents>,
+    pub(super) decoder: Option<Box<dyn Decoder>>,
+    pub(super) idle: Idle,
+    pub(super) account: Account,
+    pub(super) rests: Rc<TaskSet>,
+    pub(super) provider: Arc<str>,
+    /// Bytes that were promised and have not come yet.
+    pub(super) missing: Option<u64>,
+    /// Whether the connection's end is the body's.
+    pub(super) until_end: bool,
+    pub(super) begun: bool,
+}
+
+/// Takes events that only the account wants.
+pub(super) struct Ignored;
+
+impl EventSink for Ignored {
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+/// Notices when something of substance came: until then a failure is still an HTTP status.
+#[derive(Default)]
+struct Substance(bool);
+
+impl EventSink for Substance {
+    fn event(&mut self, event: Event<'_>) {
+        self.0 |= !matches!(event, Event::Head(_) | Event::Usage(_) | Event::KeepAlive);
+    }
+}
+
+/// The failure of a connection that broke.
+pub(super) fn broke(provider: &str) -> Failure {
+    let message = format!("the connection to {provider} broke in the middle of its answer");
+    Failure::new(FailureClass::Truncated, message)
+}
+
+impl Passing {
+    /// Reads on until the answer has begun; what is not understood has begun with its first byte.
+    pub(super) fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let mut substance = Substance(self.decoder.is_none());
+        loop {
+            match self.poll_next(context, &mut substance) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(piece))) => self.held.push_back(piece),
+                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
+                Poll::Ready(None) => substance.0 = true,
+            }
+            if substance.0 {
+                self.begun = true;
+                self.idle.touch();
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+            let complete = self.decoder.as_ref().is_some_and(|decoder| decoder.is_complete());
+            let piece = match Pin::new(body).poll_next(context) {
+                Poll::Pending if complete => {
+                    if let Some(body) = self.body.take() {
+                        read_rest(body, self.idle.clock(), &self.rests);
+                    }
+                    self.account.complete();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if !self.begun => return Poll::Pending,
+                Poll::Pending => match self.idle.poll_silent(context) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(()) => {
+                        let message = format!("{} fell silent in the middle of its answer", self.provider);
+                        return self.fail(Failure::new(FailureClass::Timeout, message));
+                    }
+                },
+                Poll::Ready(Some(Ok(bytes))) => {
+                    self.idle.touch();
+                    self.account.received(bytes.len());
+                    self.missing = self.missing.map(|missing| missing.saturating_sub(bytes.len() as u64));
+                    bytes
+                }
+                Poll::Ready(Some(Err(error))) if !(complete || self.until_end && is_end(&error)) => {
+                    return self.fail(broke(&self.provider));
+                }
+                // awc takes a connection's end for a body's, whatever length was promised.
+                Poll::Ready(None) if !complete && self.missing.is_some_and(|missing| missing > 0) => {
+                    return self.fail(broke(&self.provider));
+                }
+                Poll::Ready(None | Some(Err(_))) => return self.end(sink),
+            };
+            match self.read(piece, sink) {
+                // Not a whole event yet.
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Poll::Ready(Some(Ok(piece))),
+                Err(failure) => return self.fail(failure),
+            }
+        }
+    }
+
+    /// What of a piece may be passed on now.
+    fn read(&mut self, piece: Bytes, sink: &mut dyn EventSink) -> Result<Bytes, Failure> {
+        let piece = match &mut self.events {
+            Some(events) => events.feed(piece)?,
+            None => piece,
+        };
+        self.understand(&piece, sink)?;
+        Ok(piece)
+    }
+
+    fn understand(&mut self, piece: &Bytes, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        match &mut self.decoder {
+            Some(decoder) => self.account.counting(sink, |sink| decoder.feed(piece, sink)),
+            None => Ok(()),
+        }
+    }
+
+    /// The connection has ended. A last event that no empty line closed is passed on if it makes the answer whole.
+    fn end(&mut self, sink: &mut dyn EventSink) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.body = None;
+        let rest = self.events.as_mut().map(WholeEvents::rest).unwrap_or_default();
+        let ended = self.understand(&rest, sink).and_then(|()| match &mut self.decoder {
+            Some(decoder) => self.account.counting(sink, |sink| decoder.end(sink)),
+            None => Ok(()),
+        });
+        match ended {
+            Ok(()) => {
+                self.account.complete();
+                Poll::Ready(Some(rest).filter(|rest| !rest.is_empty()).map(Ok))
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.body = None;
+        let failure = failure.from_provider(Arc::clone(&self.provider));
+        self.account.fail(&failure);
+        Poll::Ready(Some(Err(failure)))
+    }
+}
+
+impl Pieces for Passing {
+    fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Some(piece) = self.held.pop_front() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        self.poll_next(context, &mut Ignored)
+    }
+}
