@@ -230,10 +230,8 @@ impl Inner {
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
             };
-            tokio::select! {
-                biased;
-                begun = std::future::poll_fn(|context| stream.poll_begun(context)) => begun?,
-                () = &mut deadline => return Err(stream.account.refused(late())),
+            if !stream.begun_before(&mut deadline).await? {
+                return Err(stream.account.refused(late()));
             }
             stream.account.answered();
             return Ok(Box::pin(stream));
