@@ -3,7 +3,7 @@
 //! Deadlines, places, accounts and failures are those of chats. What the bytes mean is the formats'.
 
 use super::account::Account;
-use super::passing::{Ignored, Passing, broke};
+use super::passing::{Ignored, Passing, broke, late};
 use super::stream::Idle;
 use super::whole_events::WholeEvents;
 use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read};
@@ -23,6 +23,10 @@ use contract::provider::{BUILTIN, Target};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long whoever asked for a stream waits at most until what has come of it is passed on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Direct for super::Exchange {
     fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
@@ -83,10 +87,8 @@ impl Inner {
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let limit = provider.config.first_token_timeout.0;
         let mut deadline = self.clock.pause(limit);
-        let late = || {
-            let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
-            Failure::new(FailureClass::Timeout, message)
-        };
+        let late = || late(&provider.name, limit);
+        let begun = self.clock.monotonic();
         let beta = call.beta.clone().map(|beta| ("anthropic-beta", beta));
         let headers: Vec<(&'static str, String)> = beta.into_iter().collect();
         let mut response = tokio::select! {
@@ -132,14 +134,12 @@ impl Inner {
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
                 begun: false,
+                deadline,
+                limit,
+                patience: self.clock.pause((begun + PATIENCE).saturating_sub(self.clock.monotonic())),
             };
             drop(response);
-            tokio::select! {
-                biased;
-                begun = std::future::poll_fn(|context| pieces.poll_begun(context)) => begun?,
-                () = &mut deadline => return Err(pieces.account.refused(late())),
-            }
-            pieces.account.answered();
+            std::future::poll_fn(|context| pieces.poll_begun(context)).await?;
             return Ok(DirectAnswer { content_type, body: DirectAnswerBody::Pieces(Box::pin(pieces)) });
         }
         let body = match read(&mut response, MAX_ANSWER, deadline).await {

@@ -8,6 +8,7 @@ use super::whole_events::WholeEvents;
 use crate::formats::Decoder;
 use actix_http::Payload;
 use bytes::Bytes;
+use contract::BoxFuture;
 use contract::chat::{Event, EventSink};
 use contract::direct::Pieces;
 use contract::failure::{Failure, FailureClass};
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// The answer.
 pub(super) struct Passing {
@@ -27,6 +29,7 @@ pub(super) struct Passing {
     pub(super) held: VecDeque<Bytes>,
     /// For an answer of events: keeps back the one that is not whole yet.
     pub(super) events: Option<WholeEvents>,
+    /// `None` for what is passed on without being understood.
     pub(super) decoder: Option<Box<dyn Decoder>>,
     pub(super) idle: Idle,
     pub(super) account: Account,
@@ -36,7 +39,14 @@ pub(super) struct Passing {
     pub(super) missing: Option<u64>,
     /// Whether the connection's end is the body's.
     pub(super) until_end: bool,
+    /// Whether something of substance came, or the model was seen at work. Before, the deadline for the first token counts; after it,
+    /// silence does.
     pub(super) begun: bool,
+    pub(super) deadline: BoxFuture<'static, ()>,
+    /// The time that `deadline` leaves, to be told.
+    pub(super) limit: Duration,
+    /// When whoever waits for the answer is told that there will be one, whatever has come of it.
+    pub(super) patience: BoxFuture<'static, ()>,
 }
 
 /// Takes events that only the account wants.
@@ -56,6 +66,11 @@ impl EventSink for Substance {
     }
 }
 
+/// The failure of an answer that did not begin in time.
+pub(super) fn late(provider: &str, limit: Duration) -> Failure {
+    Failure::new(FailureClass::Timeout, format!("{provider} did not answer within {} s", limit.as_secs_f64()))
+}
+
 /// The failure of a connection that broke.
 pub(super) fn broke(provider: &str) -> Failure {
     let message = format!("the connection to {provider} broke in the middle of its answer");
@@ -63,25 +78,46 @@ pub(super) fn broke(provider: &str) -> Failure {
 }
 
 impl Passing {
-    /// Reads on until the answer has begun; what is not understood has begun with its first byte.
+    /// Reads on until the answer has begun; what is not understood has begun with its first byte. What came so far is given out, begun or not,
+    /// when the patience is over: from then on a failure can only be told in the stream.
     pub(super) fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let mut substance = Substance(self.decoder.is_none());
-        loop {
-            match self.poll_next(context, &mut substance) {
-                Poll::Pending => return Poll::Pending,
+        while !self.begun {
+            match self.poll_next(context) {
                 Poll::Ready(Some(Ok(piece))) => self.held.push_back(piece),
                 Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
-                Poll::Ready(None) => substance.0 = true,
-            }
-            if substance.0 {
-                self.begun = true;
-                self.idle.touch();
-                return Poll::Ready(Ok(()));
+                Poll::Ready(None) => break,
+                Poll::Pending if self.held.is_empty() => return Poll::Pending,
+                Poll::Pending => return self.patience.as_mut().poll(context).map(Ok),
             }
         }
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_next(
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if self.begun {
+            return self.poll_body(context, &mut Ignored);
+        }
+        let mut substance = Substance(self.decoder.is_none());
+        let polled = self.poll_body(context, &mut substance);
+        let is_at_work = self.decoder.as_ref().is_some_and(|decoder| decoder.is_at_work());
+        match &polled {
+            Poll::Pending => {
+                if self.deadline.as_mut().poll(context).is_ready() {
+                    return self.fail(late(&self.provider, self.limit));
+                }
+            }
+            Poll::Ready(Some(Ok(_))) if !(substance.0 || is_at_work) => {}
+            Poll::Ready(Some(Err(_))) => {}
+            Poll::Ready(_) => {
+                self.begun = true;
+                self.idle.touch();
+                self.account.answered();
+            }
+        }
+        polled
+    }
+
+    fn poll_body(
         &mut self,
         context: &mut Context<'_>,
         sink: &mut dyn EventSink,
@@ -176,6 +212,6 @@ impl Pieces for Passing {
         if let Some(piece) = self.held.pop_front() {
             return Poll::Ready(Some(Ok(piece)));
         }
-        self.poll_next(context, &mut Ignored)
+        self.poll_next(context)
     }
 }
