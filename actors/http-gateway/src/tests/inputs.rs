@@ -168,7 +168,10 @@ fn a_provider_that_speaks_anthropics_format_is_asked_in_it() {
         let plans = [
             native(Some("{\"own\":1}"), Vec::new()),
             native(None, vec![Act::Say("event: a\ndata: {}\n\n"), Act::Say(": b\n\n")]),
-            native(None, vec![Act::Say("event: a\ndata: {}\n\n"), Act::Fail(Failure::new(FailureClass::Truncated, "cut"))]),
+            native(
+                None,
+                vec![Act::Say("event: a\ndata: {}\n\n"), Act::Fail(Failure::new(FailureClass::Truncated, "cut"))],
+            ),
             Err(Failure::new(FailureClass::Overloaded, "busy")),
         ];
         stage.players.direct_plans.lock().expect("plans").extend(plans);
