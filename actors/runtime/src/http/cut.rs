@@ -4,10 +4,11 @@
 //! It stands between awc and the connection, below TLS, and makes the connection's end an error. What is read to the connection's end on
 //! purpose, with neither a length nor chunks, ends with that error too: [`is_end`] tells it.
 
+use super::connecting::connector;
 use super::{Connect, finish, set_up, tls};
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::ServiceExt as _;
-use actix_tls::connect::{Connection, Connector as TcpConnector};
+use actix_tls::connect::Connection;
 use awc::error::PayloadError;
 use awc::http::Uri;
 use std::io;
@@ -18,10 +19,7 @@ use tokio::net::TcpStream;
 
 /// A client for the calling thread, as [`client`](super::client), whose bodies break off where their connection does.
 pub fn cut_client(connect: &Connect) -> awc::Client {
-    let tcp = TcpConnector::default().service().map(|connection: Connection<Uri, TcpStream>| {
-        if let Err(error) = connection.io_ref().set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
+    let tcp = connector().map(|connection: Connection<Uri, TcpStream>| {
         let (io, uri) = connection.into_parts();
         Connection::new(uri, Told(io))
     });
