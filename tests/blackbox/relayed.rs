@@ -135,6 +135,26 @@ fn a_connection_that_breaks_inside_an_event_leaves_no_half_of_it() {
 }
 
 #[test]
+fn what_comes_together_with_a_failure_is_passed_on_before_it() {
+    let (sim, daemon) = with_sim();
+    let begun = [start(), block(0, &json!({ "type": "text", "text": "" })), text("alpha ")].concat();
+    let failure = event(&json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }));
+    let (gate, more) = (sim.gate(), [text("beta "), ping(), text("gamma ")].concat());
+    let last = [more.clone(), failure.clone(), text("delta")].concat();
+    script(&sim, vec![send(&begun), Step::Hold(gate.clone()), send(&last)]);
+    let mut answer = daemon.call("POST", "/v1/messages").json(&body()).open();
+    assert_eq!(read_until(&mut answer, "content_block_delta\"}\n\n"), begun);
+    gate.open();
+    let rest = read_rest(&mut answer);
+    let told = rest.strip_prefix(&more).map(events).expect("what came before the failure");
+    assert_eq!((told.len(), &told[0]["error"]["code"]), (1, &json!("provider_unavailable")), "{rest}");
+    // Before anything was passed on it is still a status.
+    script(&sim, vec![send(&[begun, failure].concat())]);
+    assert_eq!(ask(&daemon).0, 503);
+    daemon.wait_until_idle();
+}
+
+#[test]
 fn a_tool_of_the_providers_own_is_seen_to_run() {
     let (sim, daemon) = with_sim();
     let gate = sim.gate();

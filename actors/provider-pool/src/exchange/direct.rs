@@ -134,6 +134,8 @@ impl Inner {
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
                 begun: false,
+                given_out: false,
+                failed: None,
                 deadline,
                 limit,
                 patience: self.clock.pause((begun + PATIENCE).saturating_sub(self.clock.monotonic())),

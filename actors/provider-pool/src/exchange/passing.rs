@@ -27,7 +27,7 @@ pub(super) struct Passing {
     pub(super) body: Option<Payload>,
     /// What came before something of substance did.
     pub(super) held: VecDeque<Bytes>,
-    /// For an answer of events: keeps back the one that is not whole yet.
+    /// For an answer of events, and whatever has a decoder: keeps back the one that is not whole yet.
     pub(super) events: Option<WholeEvents>,
     /// `None` for what is passed on without being understood.
     pub(super) decoder: Option<Box<dyn Decoder>>,
@@ -45,6 +45,10 @@ pub(super) struct Passing {
     pub(super) deadline: BoxFuture<'static, ()>,
     /// The time that `deadline` leaves, to be told.
     pub(super) limit: Duration,
+    /// Whether its reader has it: until then a failure may still be an HTTP status, or have another try.
+    pub(super) given_out: bool,
+    /// The failure that is told after what came before it.
+    pub(super) failed: Option<Failure>,
     /// When whoever waits for the answer is told that there will be one, whatever has come of it.
     pub(super) patience: BoxFuture<'static, ()>,
 }
@@ -122,6 +126,9 @@ impl Passing {
         context: &mut Context<'_>,
         sink: &mut dyn EventSink,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Some(failure) = self.failed.take() {
+            return self.fail(failure);
+        }
         loop {
             let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
             let complete = self.decoder.as_ref().is_some_and(|decoder| decoder.is_complete());
@@ -165,13 +172,23 @@ impl Passing {
         }
     }
 
-    /// What of a piece may be passed on now.
+    /// What of a piece may be passed on now: all whole events, but for those from the one on that tells a failure.
     fn read(&mut self, piece: Bytes, sink: &mut dyn EventSink) -> Result<Bytes, Failure> {
-        let piece = match &mut self.events {
-            Some(events) => events.feed(piece)?,
-            None => piece,
-        };
-        self.understand(&piece, sink)?;
+        let Some(events) = &mut self.events else { return Ok(piece) };
+        let piece = events.feed(piece)?;
+        let Some(decoder) = &mut self.decoder else { return Ok(piece) };
+        let mut good = 0;
+        for end in events.ends() {
+            let event = piece.slice(good..*end);
+            if let Err(failure) = self.account.counting(sink, |sink| decoder.feed(&event, sink)) {
+                if good == 0 || !self.given_out {
+                    return Err(failure);
+                }
+                self.failed = Some(failure);
+                return Ok(piece.slice(..good));
+            }
+            good = *end;
+        }
         Ok(piece)
     }
 
@@ -209,6 +226,7 @@ impl Passing {
 
 impl Pieces for Passing {
     fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        self.given_out = true;
         if let Some(piece) = self.held.pop_front() {
             return Poll::Ready(Some(Ok(piece)));
         }

@@ -15,6 +15,8 @@ const KEEP: usize = 64 << 10;
 pub(super) struct WholeEvents {
     /// The beginning of an event whose end has not come.
     begun: Vec<u8>,
+    /// Where the events end in what was given last.
+    ends: Vec<usize>,
     /// Nothing of the line came yet: if it ends now it is empty, and an empty line ends an event.
     at_line_start: bool,
     /// The last byte was a CR that ended a line: a LF that follows belongs to it.
@@ -23,7 +25,7 @@ pub(super) struct WholeEvents {
 
 impl WholeEvents {
     pub(super) fn new() -> Self {
-        Self { begun: Vec::new(), at_line_start: true, after_cr: false }
+        Self { begun: Vec::new(), ends: Vec::new(), at_line_start: true, after_cr: false }
     }
 
     /// Takes the next piece and gives what is whole of it, with what was held back before; empty if no event has ended.
@@ -31,7 +33,8 @@ impl WholeEvents {
     /// # Errors
     /// An event is larger than [`MAX_EVENT`].
     pub(super) fn feed(&mut self, piece: Bytes) -> Result<Bytes, Failure> {
-        let whole = self.scan(&piece);
+        self.scan(&piece);
+        let whole = self.ends.last().copied().unwrap_or(0);
         if self.begun.len() + piece.len() - whole > MAX_EVENT {
             let message = format!("the provider sent an event larger than {} MiB", MAX_EVENT >> 20);
             return Err(Failure::new(FailureClass::Truncated, message));
@@ -43,6 +46,7 @@ impl WholeEvents {
         let events = if self.begun.is_empty() {
             piece.slice(..whole)
         } else {
+            self.ends.iter_mut().for_each(|end| *end += self.begun.len());
             self.begun.extend_from_slice(&piece[..whole]);
             let events = Bytes::copy_from_slice(&self.begun);
             self.begun.clear();
@@ -53,18 +57,23 @@ impl WholeEvents {
         Ok(events)
     }
 
+    /// Where the events end in what [`WholeEvents::feed`] gave last.
+    pub(super) fn ends(&self) -> &[usize] {
+        &self.ends
+    }
+
     /// What is held back: the stream has ended, and no empty line closed its last event.
     pub(super) fn rest(&mut self) -> Bytes {
         std::mem::take(&mut self.begun).into()
     }
 
-    /// Where the last event that ends within `piece` ends; 0 if none does.
-    fn scan(&mut self, piece: &[u8]) -> usize {
+    /// Finds where events end within `piece`.
+    fn scan(&mut self, piece: &[u8]) {
+        self.ends.clear();
         if piece.is_empty() {
-            return 0;
+            return;
         }
         let mut at = usize::from(std::mem::take(&mut self.after_cr) && piece.first() == Some(&b'\n'));
-        let mut whole = 0;
         while let Some(end) = memchr2(b'\n', b'\r', &piece[at..]) {
             let is_empty = std::mem::replace(&mut self.at_line_start, true) && end == 0;
             at += end + 1;
@@ -76,11 +85,10 @@ impl WholeEvents {
                 }
             }
             if is_empty {
-                whole = at;
+                self.ends.push(at);
             }
         }
         self.at_line_start &= at == piece.len();
-        whole
     }
 }
 
@@ -116,6 +124,21 @@ mod tests {
         ] {
             let pieces: Vec<&[u8]> = pieces.into_iter().map(str::as_bytes).collect();
             assert_eq!(passed(&pieces), (expected.into_iter().map(str::to_owned).collect(), rest.to_owned()));
+        }
+    }
+
+    #[test]
+    fn it_is_told_where_each_event_ends() {
+        let mut events = WholeEvents::new();
+        for (piece, passed, ends) in [
+            ("data: a\n\ndata: b\r\n\r\nda", "data: a\n\ndata: b\r\n\r\n", vec![9, 20]),
+            ("ta: c\n", "", vec![]),
+            ("\n: d\n\ndata", "data: c\n\n: d\n\n", vec![9, 14]),
+            (": e\n\n", "data: e\n\n", vec![9]),
+            ("", "", vec![]),
+        ] {
+            assert_eq!(events.feed(Bytes::from_static(piece.as_bytes())).expect("small"), passed);
+            assert_eq!(events.ends(), ends);
         }
     }
 
