@@ -48,7 +48,8 @@ impl Template {
         if let Some(port) = uri.port_u16().filter(|port| ![80, 443].contains(port)) {
             head.push_str(&format!(":{port}"));
         }
-        head.push_str("\r\n");
+        // Without it every content coding is acceptable to the server's mind, and none is understood here.
+        head.push_str("\r\naccept-encoding: identity\r\n");
         for (name, value) in headers {
             HeaderName::from_bytes(name.as_bytes()).ok()?;
             HeaderValue::from_str(value).ok()?;
