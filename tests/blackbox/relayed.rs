@@ -172,7 +172,7 @@ fn a_tool_of_the_providers_own_is_seen_to_run() {
 #[test]
 fn what_came_in_ten_seconds_is_passed_on_and_a_failure_after_it_is_told_in_the_stream() {
     let sim = Provider::start();
-    let daemon = with_deadlines(&sim, "first_token_timeout = \"12s\"");
+    let daemon = with_deadlines(&sim, "first_token_timeout = \"15s\"");
     let begun = [start(), ping()].concat();
     // The text begins late; the provider fails; nothing more ever comes.
     let late = [block(0, &json!({ "type": "text", "text": "" })), text("alpha"), end()].concat();
