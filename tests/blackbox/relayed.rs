@@ -244,7 +244,7 @@ fn thinking_that_stays_hidden_may_take_longer_than_a_first_token() {
 #[test]
 fn thinking_that_falls_silent_is_given_up() {
     let sim = Provider::start();
-    let daemon = with_deadlines(&sim, "first_token_timeout = \"3600s\"\nidle_timeout = \"400ms\"\nretries = 0");
+    let daemon = with_deadlines(&sim, "first_token_timeout = \"30s\"\nidle_timeout = \"400ms\"\nretries = 0");
     script(&sim, vec![send(&hidden()), Step::Hang]);
     let refused = daemon.chat(&chat("anthropic/m", true));
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (504, &json!("provider_timeout")));
