@@ -40,6 +40,7 @@ mod lookout;
 mod mcp;
 mod provider_faults;
 mod recorded;
+mod relayed;
 mod reload;
 mod routes;
 mod tools;

@@ -19,6 +19,7 @@ pub fn violations(request: &Request) -> Vec<String> {
     must(request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "the body is JSON");
     must(tools.iter().collect::<BTreeSet<_>>().len() == tools.len(), "each tool is offered once");
     must(body.get("tools").is_none_or(|_| !tools.is_empty()), "no empty list of tools");
+    must(request.header("accept-encoding") == Some("identity"), "no content coding is taken");
     let keys = ["authorization", "x-api-key"].map(|name| request.header(name).unwrap_or_default());
     must(!keys.iter().any(|key| key.contains("haia-key")), "HAIA's own keys stay at home");
     match format {

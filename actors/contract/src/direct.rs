@@ -119,7 +119,8 @@ pub enum DirectAnswerBody {
     Pieces(Pin<Box<dyn Pieces>>),
 }
 
-/// A body as it comes: `Ready(Some(Err(_)))` says that it broke off, `Ready(None)` that it is complete. After either it must not be polled
+/// A body as it comes: one of type `text/event-stream` in whole events, whatever the network made of them, so that something may be said
+/// between any two pieces and after the last. `Ready(Some(Err(_)))` says that it broke off, `Ready(None)` that it is complete. After either it must not be polled
 /// again.
 pub trait Pieces {
     /// Waits for the next piece.

@@ -17,8 +17,6 @@ pub(crate) struct DirectBody {
     pieces: Option<Pin<Box<dyn Pieces>>>,
     /// How a failure is told where the body has a place for it: events have, sound has none.
     events: Option<fn(&Refusal) -> Bytes>,
-    /// Whether what was sent so far ends where an event ends.
-    between_events: bool,
     pulse: Pulse,
     access: Rc<Access>,
     /// How the answer ended; a failure without a place in the body cuts the connection.
@@ -29,7 +27,7 @@ pub(crate) struct DirectBody {
 impl DirectBody {
     /// A body of bytes: when it breaks off, so does the connection.
     pub(crate) fn of_bytes(pieces: Pin<Box<dyn Pieces>>, pulse: Pulse, access: Rc<Access>, open: GaugeGuard) -> Self {
-        Self { pieces: Some(pieces), events: None, between_events: true, pulse, access, ended: None, _open: open }
+        Self { pieces: Some(pieces), events: None, pulse, access, ended: None, _open: open }
     }
 
     /// A body of events: when it breaks off, `told` prints the last of them.
@@ -48,9 +46,8 @@ impl DirectBody {
         self.ended = Some(Outcome::Failed);
         self.access.ended(Outcome::Failed);
         Poll::Ready(Some(match self.events {
-            Some(told) if self.between_events => Ok(told(refusal)),
-            // Whoever reads it drops the event that was cut.
-            Some(told) => Ok([b"\n\n", &told(refusal)[..]].concat().into()),
+            // Events come whole: an end in the middle of one would make it look like another.
+            Some(told) => Ok(told(refusal)),
             None => Err(Cut),
         }))
     }
@@ -87,7 +84,6 @@ impl MessageBody for DirectBody {
         };
         match polled {
             Poll::Ready(Some(Ok(bytes))) => {
-                body.between_events = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\r\n\r\n");
                 body.pulse.sent();
                 body.access.sent(bytes.len());
                 Poll::Ready(Some(Ok(bytes)))
@@ -101,7 +97,7 @@ impl MessageBody for DirectBody {
             }
             Poll::Pending => loop {
                 match body.pulse.poll(context) {
-                    Poll::Ready(Beat::Silent) if body.events.is_some() && body.between_events => {
+                    Poll::Ready(Beat::Silent) if body.events.is_some() => {
                         return Poll::Ready(Some(Ok(Bytes::from_static(b": keep-alive\n\n"))));
                     }
                     Poll::Ready(Beat::Silent) => {}

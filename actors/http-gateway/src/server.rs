@@ -44,14 +44,27 @@ pub struct Listeners {
 /// Connections that may wait to be accepted: std asks for 128, too few for a burst of a thousand. The kernel's `somaxconn` bounds it.
 const BACKLOG: i32 = 4096;
 
+/// How long a client may take nothing of what is sent to it, or not say that it got it. Then its connection is closed, and what it had asked
+/// for is cancelled: one that stops reading in the middle of an answer would hold its place at a provider for as long as it likes.
+const SEND_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Binds `[server] listen`.
 ///
 /// # Errors
 /// The address is in use, is not of this machine, or may not be bound.
 pub fn bind(listen: &str) -> io::Result<TcpListener> {
+    bind_with(listen, SEND_PATIENCE)
+}
+
+/// Binds with another patience for clients that do not read.
+pub(crate) fn bind_with(listen: &str, patience: Duration) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(listen)?;
+    let socket = SockRef::from(&listener);
     // Listening again on the same socket only changes how many may wait.
-    SockRef::from(&listener).listen(BACKLOG)?;
+    socket.listen(BACKLOG)?;
+    // actix asks a body for nothing while a connection takes nothing, and has no deadline for that. The kernel has one, which costs nothing for
+    // each piece; every connection inherits it.
+    socket.set_tcp_user_timeout(Some(patience))?;
     Ok(listener)
 }
 

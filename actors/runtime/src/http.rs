@@ -1,6 +1,7 @@
 //! The HTTP client that every actor uses: awc with the defaults it gets wrong for a daemon set right, in one place.
 //!
-//! What is set, and why: TCP_NODELAY, or every first token is 40 ms late; no limit of 100 requests in
+//! What is set, and why: TCP_NODELAY, or every first token is 40 ms late; all addresses of a name side by side, because one of them
+//! may lead nowhere; no limit of 100 requests in
 //! flight, because callers bound themselves; no 5 s deadline until the head, because models think; no redirects, because a request
 //! with a key must not wander; HTTP/1.1 only, because closing the connection is the one cancellation that every server
 //! understands; a TLS configuration with its crypto provider named, because the process-wide default may not be there.
@@ -9,6 +10,7 @@
 
 mod answer;
 mod beginning;
+mod connecting;
 mod framing;
 mod origin;
 mod pinned;
@@ -26,15 +28,14 @@ pub use reason::REASON_HEADER;
 pub use trust::{Presented, Seen, Trust, TrustError, fingerprint_text, parse_fingerprint};
 
 use actix_rt::net::ActixStream;
-use actix_service::{Service, ServiceExt as _};
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector as TcpConnector};
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// How long a connection is used at most: names may come to stand for other addresses.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -58,14 +59,7 @@ impl Default for Connect {
 
 /// A client for the calling thread; its connections belong to it. Make one per provider and thread.
 pub fn client(connect: &Connect) -> awc::Client {
-    let tcp = TcpConnector::default().service().map(|connection: Connection<Uri, TcpStream>| {
-        // Without it the kernel may hold a small segment back until the last one is acknowledged.
-        if let Err(error) = connection.io_ref().set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
-        connection
-    });
-    let mut connector = set_up(awc::Connector::new().connector(tcp), connect);
+    let mut connector = set_up(awc::Connector::new().connector(connecting::connector()), connect);
     if let Some(tls) = connect.tls.then(tls).flatten() {
         connector = connector.rustls_0_23(tls);
     }

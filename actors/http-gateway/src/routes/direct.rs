@@ -7,20 +7,23 @@ use crate::answers;
 use crate::direct_body::DirectBody;
 use crate::openai::error::Refusal;
 use crate::openai::request::{Answerer, answerer};
+use crate::pulse::Beat;
 use crate::thread::Call;
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use bytes::Bytes;
-use contract::direct::{DirectAnswer, DirectAnswerBody, DirectBody as Body, DirectCall, DirectKind, Directed};
+use contract::LocalBoxFuture;
+use contract::direct::{DirectAnswer, DirectAnswerBody, DirectBody as Body, DirectCall, DirectKind, Directed, Pieces};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::Target;
 use contract::status::{Gauge, GaugeGuard};
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 /// What is asked of which model.
 pub(super) struct Asked {
@@ -59,7 +62,8 @@ pub(super) struct Sent {
     pub(super) beta: Option<String>,
 }
 
-/// Sends the request. `None` with the provider's kind if it has nothing of the kind.
+/// Sends the request. The provider's kind if it has nothing of the kind. A stream that has not begun after ten seconds is given as it is: its
+/// head goes out, and what comes of it is told in the stream.
 ///
 /// # Errors
 /// What the provider or HAIA's own limits refuse.
@@ -80,23 +84,55 @@ pub(super) async fn send(
         beta,
     });
     let mut pulse = pulse(call);
-    let directed = poll_fn(|context| {
+    let begun = poll_fn(|context| {
         loop {
             if let Poll::Ready(directed) = directed.as_mut().poll(context) {
-                return Poll::Ready(directed.map_err(Refusal::from));
+                return Poll::Ready(directed.map(Some).map_err(Refusal::from));
             }
             match pulse.poll(context) {
+                Poll::Ready(Beat::Silent) if stream => return Poll::Ready(Ok(None)),
                 // Nothing can be said before the answer has begun.
-                Poll::Ready(crate::pulse::Beat::Silent) => {}
-                Poll::Ready(crate::pulse::Beat::Cut) => return Poll::Ready(Err(Refusal::draining())),
+                Poll::Ready(Beat::Silent) => {}
+                Poll::Ready(Beat::Cut) => return Poll::Ready(Err(Refusal::draining())),
                 Poll::Pending => return Poll::Pending,
             }
         }
     });
-    Ok(match directed.await? {
-        Directed::Answer(answer) => Ok(answer),
-        Directed::Unsupported { kind } => Err(kind),
+    Ok(match begun.await? {
+        Some(Directed::Answer(answer)) => Ok(answer),
+        Some(Directed::Unsupported { kind }) => Err(kind),
+        // The head goes out without it.
+        None => {
+            let body = DirectAnswerBody::Pieces(Box::pin(Late::Opening(directed)));
+            Ok(DirectAnswer { content_type: "text/event-stream".to_owned(), body })
+        }
     })
+}
+
+/// A stream of events that had not begun when its head had to go out.
+enum Late {
+    Opening(LocalBoxFuture<'static, Result<Directed, Failure>>),
+    Open(Pin<Box<dyn Pieces>>),
+}
+
+impl Pieces for Late {
+    fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            match &mut *self {
+                Late::Open(pieces) => return pieces.as_mut().poll_piece(context),
+                Late::Opening(directed) => match ready!(directed.as_mut().poll(context)) {
+                    Ok(Directed::Answer(DirectAnswer { body: DirectAnswerBody::Pieces(pieces), .. })) => {
+                        *self = Late::Open(pieces);
+                    }
+                    Ok(_) => {
+                        let message = "the provider gave no stream of events, though it was asked for one";
+                        return Poll::Ready(Some(Err(Failure::new(FailureClass::ServerError, message))));
+                    }
+                    Err(failure) => return Poll::Ready(Some(Err(failure))),
+                },
+            }
+        }
+    }
 }
 
 /// The answer as a response. A stream of events that breaks off ends with what `told` prints.

@@ -24,7 +24,7 @@ fn plan(stage: &Stage, plan: DirectPlan) {
 }
 
 fn whole(content_type: &'static str, whole: &'static str) -> DirectPlan {
-    DirectPlan { content_type, whole: Some(whole), pieces: Vec::new() }
+    DirectPlan { content_type, whole: Some(whole), ..DirectPlan::default() }
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn sound_goes_out_as_it_comes_and_a_cut_is_a_cut() {
     World::run(async |world| {
         let stage = Stage::new(world, Config::default()).await;
         let speech = || post("/v1/audio/speech", &json!({ "model": "p/m", "input": "hi" }).to_string());
-        let pieces = |pieces| DirectPlan { content_type: "audio/mpeg", whole: None, pieces };
+        let pieces = |pieces| DirectPlan { content_type: "audio/mpeg", pieces, ..DirectPlan::default() };
         plan(&stage, pieces(vec![Act::Say("ab"), Act::Wait(Duration::from_secs(30)), Act::Say("cd")]));
         {
             let (status, headers, body) = stage.head(speech()).await;
@@ -131,8 +131,8 @@ fn sound_goes_out_as_it_comes_and_a_cut_is_a_cut() {
             &stage,
             DirectPlan {
                 content_type: "text/event-stream",
-                whole: None,
                 pieces: vec![Act::Say("data: {}\n\n"), Act::Fail(Failure::new(FailureClass::Truncated, "cut"))],
+                ..DirectPlan::default()
             },
         );
         let reply = stage.send(speech()).await;
@@ -147,17 +147,68 @@ fn sound_goes_out_as_it_comes_and_a_cut_is_a_cut() {
 fn leaving_and_draining_end_it() {
     World::run(async |world| {
         let stage = Stage::new(world, Config::default()).await;
-        plan(&stage, DirectPlan { content_type: "audio/mpeg", whole: None, pieces: vec![Act::Say("a"), Act::Hang] });
+        plan(
+            &stage,
+            DirectPlan { content_type: "audio/mpeg", pieces: vec![Act::Say("a"), Act::Hang], ..DirectPlan::default() },
+        );
         let speech = json!({ "model": "p/m", "input": "hi" }).to_string();
         let (_, _, body) = stage.head(post("/v1/audio/speech", &speech)).await;
         assert_eq!(stage.players.alive(), 1);
         drop(body);
         assert_eq!((stage.players.alive(), stage.gateway.ports.gauges.streams_open.get()), (0, 0));
-        plan(&stage, DirectPlan { content_type: "audio/mpeg", whole: None, pieces: vec![Act::Say("a"), Act::Hang] });
+        plan(
+            &stage,
+            DirectPlan { content_type: "audio/mpeg", pieces: vec![Act::Say("a"), Act::Hang], ..DirectPlan::default() },
+        );
         let (_, _, body) = stage.head(post("/v1/audio/speech", &speech)).await;
         stage.gateway.shared.begin_drain(stage.gateway.ports.clock.monotonic());
         assert_eq!(stage.send(post("/v1/audio/speech", &speech)).await.status, 503, "nothing new is begun");
         assert!(to_bytes(body).await.is_err(), "and what runs ends in time");
+        assert_eq!(stage.players.alive(), 0);
+    });
+}
+
+#[test]
+fn the_head_of_a_stream_waits_for_ten_seconds_at_most() {
+    const EVENT: &str = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    World::run(async |world| {
+        let stage = Stage::new(world, Config::default()).await;
+        let asked = |stream: bool| {
+            let body = json!({ "model": "p/m", "max_tokens": 5, "stream": stream, "messages": [{ "role": "user", "content": "hi" }] });
+            post("/v1/messages", &body.to_string())
+        };
+        let late = |seconds, pieces| DirectPlan {
+            content_type: "text/event-stream",
+            open_after: Duration::from_secs(seconds),
+            pieces,
+            ..DirectPlan::default()
+        };
+        let seconds = |begun: Duration| (stage.gateway.ports.clock.monotonic() - begun).as_secs();
+        let refused = || Failure::new(FailureClass::RateLimit, "slow down");
+        // In time, a failure is a status.
+        stage.players.direct_plans.lock().expect("plans").push_back(Err(refused()));
+        assert_eq!(stage.send(asked(true)).await.status, 429);
+        // Too late, the head is out before, and what comes is told in the stream.
+        plan(&stage, late(25, vec![Act::Say(EVENT)]));
+        let begun = stage.gateway.ports.clock.monotonic();
+        let (status, headers, body) = stage.head(asked(true)).await;
+        assert_eq!((status, seconds(begun)), (200, 10));
+        assert_eq!(headers.get("content-type").map(|kind| kind.as_bytes()), Some(&b"text/event-stream"[..]));
+        let body = to_bytes(body).await.expect("a whole body");
+        assert_eq!((&body[..], seconds(begun)), (&[b": keep-alive\n\n", EVENT.as_bytes()].concat()[..], 25));
+        plan(&stage, late(25, vec![Act::Fail(refused())]));
+        let reply = stage.send(asked(true)).await;
+        let told = reply.body.strip_prefix(": keep-alive\n\n").expect("a sign of life");
+        assert!(reply.status == 200 && told.starts_with("event: error\ndata: {\"type\":\"error\""), "{told}");
+        // Whoever wants no stream waits for the status.
+        plan(&stage, DirectPlan { open_after: Duration::from_secs(25), ..whole("application/json", "{}") });
+        let begun = stage.gateway.ports.clock.monotonic();
+        assert_eq!((stage.send(asked(false)).await.status, seconds(begun)), (200, 25));
+        // A client that leaves in between cancels it.
+        plan(&stage, late(3600, Vec::new()));
+        let (_, _, body) = stage.head(asked(true)).await;
+        assert_eq!(stage.players.alive(), 1);
+        drop(body);
         assert_eq!(stage.players.alive(), 0);
     });
 }

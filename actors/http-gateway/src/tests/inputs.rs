@@ -162,11 +162,16 @@ fn anthropics_clients_may_send_their_key_in_their_own_header() {
 fn a_provider_that_speaks_anthropics_format_is_asked_in_it() {
     World::run(async |world| {
         let stage = Stage::new(world, Config::default()).await;
-        let native = |whole, pieces| Ok(DirectPlan { content_type: "text/event-stream", whole, pieces });
+        let native = |whole, pieces| {
+            Ok(DirectPlan { content_type: "text/event-stream", whole, pieces, ..DirectPlan::default() })
+        };
         let plans = [
             native(Some("{\"own\":1}"), Vec::new()),
-            native(None, vec![Act::Say("event: a\n"), Act::Say("data: {}\n\n")]),
-            native(None, vec![Act::Say("event: a\nda"), Act::Fail(Failure::new(FailureClass::Truncated, "cut"))]),
+            native(None, vec![Act::Say("event: a\ndata: {}\n\n"), Act::Say(": b\n\n")]),
+            native(
+                None,
+                vec![Act::Say("event: a\ndata: {}\n\n"), Act::Fail(Failure::new(FailureClass::Truncated, "cut"))],
+            ),
             Err(Failure::new(FailureClass::Overloaded, "busy")),
         ];
         stage.players.direct_plans.lock().expect("plans").extend(plans);
@@ -177,10 +182,10 @@ fn a_provider_that_speaks_anthropics_format_is_asked_in_it() {
         let streamed = stage.send(ask(true)).await;
         assert_eq!(
             (streamed.body.as_str(), streamed.header("content-type")),
-            ("event: a\ndata: {}\n\n", "text/event-stream")
+            ("event: a\ndata: {}\n\n: b\n\n", "text/event-stream")
         );
         let broken = stage.send(ask(true)).await.body;
-        assert!(broken.starts_with("event: a\nda\n\nevent: error\ndata: {\"type\":\"error\","), "{broken}");
+        assert!(broken.starts_with("event: a\ndata: {}\n\nevent: error\ndata: {\"type\":\"error\","), "{broken}");
         assert_eq!(stage.send(ask(true)).await.status, 503);
         let directed = stage.players.directed.lock().expect("directed");
         assert_eq!((&*directed[0].provider, &*directed[0].model), ("anthropic", "claude"));
@@ -204,8 +209,8 @@ fn a_client_that_leaves_cancels_everything() {
         }
         stage.players.direct_plans.lock().expect("plans").push_back(Ok(DirectPlan {
             content_type: "text/event-stream",
-            whole: None,
             pieces: vec![Act::Hang],
+            ..DirectPlan::default()
         }));
         let (_, _, response) = stage.head(post(MESSAGES, &body(MESSAGES, "anthropic/claude", true))).await;
         assert_eq!(stage.players.alive(), 1);

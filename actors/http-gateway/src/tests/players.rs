@@ -59,7 +59,9 @@ impl Plan {
 }
 
 /// How a provider answers directly: `whole`, or piece by piece; `Say` gives a piece.
+#[derive(Default)]
 pub(crate) struct DirectPlan {
+    pub(crate) open_after: Duration,
     pub(crate) content_type: &'static str,
     pub(crate) whole: Option<&'static str>,
     pub(crate) pieces: Vec<Act>,
@@ -299,6 +301,7 @@ impl Direct for Players {
             directed.lock().expect("directed").push(asked);
             let Some(plan) = plan else { return Ok(Directed::Unsupported { kind: "openai" }) };
             let plan = plan?;
+            tokio::time::sleep(plan.open_after).await;
             let script = Script { acts: plan.pieces.into(), wait: None, _alive: alive };
             let body = match plan.whole {
                 Some(whole) => DirectAnswerBody::Whole(whole.into()),

@@ -6,13 +6,14 @@ use crate::config::Config;
 use crate::gateway::{HttpGateway, RefreshKeys};
 use crate::ports::Ports;
 use crate::published::Shared;
-use crate::server::{Listeners, Stopper, bind, serve};
-use actix_web::rt::net::{TcpStream, UnixStream};
+use crate::server::{Listeners, Stopper, bind, bind_with, serve};
+use actix_web::rt::net::{TcpSocket, TcpStream, UnixStream};
 use contract::message::Lane;
 use contract::units::Size;
 use runtime::world::TestIds;
 use runtime::{Policy, Supervision, SystemClock};
-use std::net::SocketAddr;
+use socket2::SockRef;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,10 +31,14 @@ struct House {
 
 /// Runs a server with one worker around `visit`. The visit has a deadline, so that a fault is a failure and not a hang.
 fn house(config: Config, visit: impl AsyncFnOnce(&House)) {
+    house_on(bind("127.0.0.1:0").expect("a free port"), config, visit);
+}
+
+/// The same, on a socket of its own.
+fn house_on(tcp: TcpListener, config: Config, visit: impl AsyncFnOnce(&House)) {
     actix_rt::System::new().block_on(async move {
         let (players, props) = (Players::default(), Arc::<Props>::default());
         let ports = ports(&props, &players, Arc::new(SystemClock::real()), Arc::<TestIds>::default());
-        let tcp = bind("127.0.0.1:0").expect("a free port");
         let address = tcp.local_addr().expect("address");
         let socket = std::env::temp_dir().join(format!("haia-test-{}-{}.sock", std::process::id(), address.port()));
         let unix = Some(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
@@ -138,6 +143,41 @@ fn a_client_that_leaves_cancels_the_answer_at_once() {
             until(|| house.players.alive() == 0).await;
             until(|| house.ports.gauges.streams_open.get() == 0).await;
         }
+    });
+}
+
+#[test]
+fn a_client_that_stops_reading_is_left_after_a_while() {
+    let patience = SockRef::from(&bind("127.0.0.1:0").expect("a free port")).tcp_user_timeout().expect("an option");
+    assert_eq!(patience, Some(Duration::from_secs(60)));
+    let tcp = bind_with("127.0.0.1:0", Duration::from_millis(500)).expect("a free port");
+    house_on(tcp, Config::default(), async |house: &House| {
+        let much: &'static str = "x".repeat(1 << 20).leak();
+        let endless = || Plan::of((0..64).map(|_| Act::Say(much)).chain([Act::Hang]));
+        let open = async || {
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_recv_buffer_size(16 << 10).expect("a small buffer");
+            let mut connection = socket.connect(house.address).await.expect("connects");
+            let bytes = request("POST /v1/chat/completions HTTP/1.1", &question("haia", true));
+            connection.write_all(bytes.as_bytes()).await.expect("writes");
+            connection
+        };
+        // It lives and acknowledges, but its window is shut.
+        house.players.plan(endless());
+        let connection = open().await;
+        until(|| house.players.alive() == 1).await;
+        until(|| house.players.alive() == 0).await;
+        until(|| house.ports.gauges.streams_open.get() == 0).await;
+        drop(connection);
+        // One that only waits while nothing is said is not left.
+        house.players.plan(Plan::of([
+            Act::Say("a"),
+            Act::Wait(Duration::from_secs(2)),
+            Act::Say("the end"),
+            Act::stop(),
+        ]));
+        let mut slow = open().await;
+        assert!(answer(&mut slow).await.contains("the end"));
     });
 }
 

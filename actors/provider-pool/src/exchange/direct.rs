@@ -3,31 +3,31 @@
 //! Deadlines, places, accounts and failures are those of chats. What the bytes mean is the formats'.
 
 use super::account::Account;
-use super::stream::{Idle, read_rest, silent};
+use super::passing::{Ignored, Passing, broke, late};
+use super::stream::{Idle, silent};
 use super::upload::Upload;
+use super::whole_events::WholeEvents;
 use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read, read_answer};
 use crate::backoff;
+use crate::formats::Decoding;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
-use crate::formats::{Decoder, Decoding};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::Candidate;
-use actix_http::Payload;
 use awc::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use bytes::Bytes;
 use contract::LocalBoxFuture;
-use contract::chat::{Event, EventSink, Usage};
-use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectBody, DirectCall, DirectKind, Directed, Pieces};
+use contract::chat::{Event, Usage};
+use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectBody, DirectCall, DirectKind, Directed};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{BUILTIN, Target};
-use futures_util::Stream;
-use runtime::TaskSet;
 use runtime::http::{Answer, Body, Head};
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long whoever asked for a stream waits at most until what has come of it is passed on.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Direct for super::Exchange {
     fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
@@ -122,10 +122,8 @@ impl Inner {
         let mut account = Account::open(&self.ledger, provider, model, &call.request_id, &call.caller, sample, places);
         let config = &provider.config;
         let limit = if call.stream { config.first_token_timeout.0 } else { config.answer_timeout().0 };
-        let late = || {
-            let message = format!("{} did not answer within {} s", provider.name, limit.as_secs_f64());
-            Failure::new(FailureClass::Timeout, message)
-        };
+        let late = || late(&provider.name, limit);
+        let begun = self.clock.monotonic();
         let beta = call.beta.clone().map(|beta| ("anthropic-beta", beta));
         let headers: Vec<(&'static str, String)> = beta.into_iter().collect();
         let Answer { head, body: mut arriving } = tokio::select! {
@@ -142,7 +140,7 @@ impl Inner {
             let failure = self.refused(call.kind, provider, &head, &mut arriving).await;
             return Err(account.refused(failure));
         }
-        let mut deadline = self.clock.pause(upload.left(limit));
+        let deadline = self.clock.pause(upload.left(limit));
         let header = |name: &str| head.header(name).and_then(|value| std::str::from_utf8(value).ok());
         if let Some(coding) = header(CONTENT_ENCODING.as_str()).filter(|coding| *coding != "identity") {
             let message =
@@ -150,7 +148,8 @@ impl Inner {
             return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
         let content_type = header(CONTENT_TYPE.as_str()).unwrap_or("application/octet-stream").to_owned();
-        let is_json = content_type.to_ascii_lowercase().contains("json");
+        let kind = content_type.to_ascii_lowercase();
+        let (is_json, is_events) = (kind.contains("json"), kind.starts_with("text/event-stream"));
         let decoding = Decoding { model: Arc::clone(&model.name), thoughts: None };
         let comes_in_pieces = match &outgoing.reading {
             Reading::Through => !is_json,
@@ -162,20 +161,21 @@ impl Inner {
             let mut pieces = Passing {
                 body: Some(arriving),
                 held: VecDeque::new(),
+                events: (is_events || decoder.is_some()).then(WholeEvents::new),
                 decoder,
                 idle: Idle::new(&self.clock, provider.config.idle_timeout.0),
                 account,
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
                 begun: false,
+                given_out: false,
+                failed: None,
+                deadline,
+                limit,
+                patience: self.clock.pause((begun + PATIENCE).saturating_sub(self.clock.monotonic())),
             };
             drop(head);
-            tokio::select! {
-                biased;
-                begun = std::future::poll_fn(|context| pieces.poll_begun(context)) => begun?,
-                () = &mut deadline => return Err(pieces.account.refused(late())),
-            }
-            pieces.account.answered();
+            std::future::poll_fn(|context| pieces.poll_begun(context)).await?;
             return Ok(DirectAnswer { content_type, body: DirectAnswerBody::Pieces(Box::pin(pieces)) });
         }
         let body = match read_answer(&mut arriving, deadline, &self.clock, config.idle_timeout.0).await {
@@ -238,130 +238,5 @@ fn no_such_path(kind: DirectKind, provider: &Provider, status: u16) -> Failure {
 fn counted(account: &mut Account, usage: Usage) {
     if !usage.is_empty() {
         account.counting(&mut Ignored, |sink| sink.event(Event::Usage(usage)));
-    }
-}
-
-fn broke(provider: &str) -> Failure {
-    let message = format!("the connection to {provider} broke in the middle of its answer");
-    Failure::new(FailureClass::Truncated, message)
-}
-
-/// Takes events that only the account wants.
-struct Ignored;
-
-impl EventSink for Ignored {
-    fn event(&mut self, _: Event<'_>) {}
-}
-
-/// Notices when something of substance came: until then a failure is still an HTTP status.
-#[derive(Default)]
-struct Substance(bool);
-
-impl EventSink for Substance {
-    fn event(&mut self, event: Event<'_>) {
-        self.0 |= !matches!(event, Event::Head(_) | Event::Usage(_) | Event::KeepAlive);
-    }
-}
-
-/// An answer that is passed on as it comes. With a decoder it is also understood: what breaks off is told as broken off.
-struct Passing {
-    body: Option<Body>,
-    /// What came before something of substance did.
-    held: VecDeque<Bytes>,
-    decoder: Option<Box<dyn Decoder>>,
-    idle: Idle,
-    account: Account,
-    rests: Rc<TaskSet>,
-    provider: Arc<str>,
-    begun: bool,
-}
-
-impl Passing {
-    /// Reads on until the answer has begun; what is not understood has begun with its first byte.
-    fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        let mut substance = Substance(self.decoder.is_none());
-        loop {
-            match self.poll_next(context, &mut substance) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(piece))) => self.held.push_back(piece),
-                Poll::Ready(Some(Err(failure))) => return Poll::Ready(Err(failure)),
-                Poll::Ready(None) => substance.0 = true,
-            }
-            if substance.0 {
-                self.begun = true;
-                self.idle.touch();
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
-
-    fn poll_next(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &mut dyn EventSink,
-    ) -> Poll<Option<Result<Bytes, Failure>>> {
-        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
-        let complete = self.decoder.as_ref().is_some_and(|decoder| decoder.is_complete());
-        match Pin::new(&mut *body).poll_next(context) {
-            Poll::Pending if complete => {
-                if let Some(body) = self.body.take() {
-                    read_rest(Payload::Stream { payload: Box::pin(body) }, self.idle.clock(), &self.rests);
-                }
-                self.account.complete();
-                Poll::Ready(None)
-            }
-            Poll::Pending if !self.begun => Poll::Pending,
-            Poll::Pending => match self.idle.poll_silent(context) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(()) => {
-                    let failure = silent(&self.provider, self.idle.limit());
-                    self.fail(failure)
-                }
-            },
-            Poll::Ready(Some(Ok(bytes))) => {
-                self.idle.touch();
-                self.account.received(bytes.len());
-                let fed = match &mut self.decoder {
-                    Some(decoder) => self.account.counting(sink, |sink| decoder.feed(&bytes, sink)),
-                    None => Ok(()),
-                };
-                match fed {
-                    Ok(()) => Poll::Ready(Some(Ok(bytes))),
-                    Err(failure) => self.fail(failure),
-                }
-            }
-            // Also where the connection ended before the body did.
-            Poll::Ready(end) if !complete && (end.is_some() || !body.is_whole()) => self.fail(broke(&self.provider)),
-            Poll::Ready(_) => {
-                self.body = None;
-                let ended = match &mut self.decoder {
-                    Some(decoder) => self.account.counting(sink, |sink| decoder.end(sink)),
-                    None => Ok(()),
-                };
-                match ended {
-                    Ok(()) => {
-                        self.account.complete();
-                        Poll::Ready(None)
-                    }
-                    Err(failure) => self.fail(failure),
-                }
-            }
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Bytes, Failure>>> {
-        self.body = None;
-        let failure = failure.from_provider(Arc::clone(&self.provider));
-        self.account.fail(&failure);
-        Poll::Ready(Some(Err(failure)))
-    }
-}
-
-impl Pieces for Passing {
-    fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        if let Some(piece) = self.held.pop_front() {
-            return Poll::Ready(Some(Ok(piece)));
-        }
-        self.poll_next(context, &mut Ignored)
     }
 }

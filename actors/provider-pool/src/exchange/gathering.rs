@@ -135,6 +135,10 @@ impl Decoder for GatheringDecoder {
     fn is_complete(&self) -> bool {
         self.decoder.is_complete()
     }
+
+    fn is_at_work(&self) -> bool {
+        self.decoder.is_at_work()
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@ mod direct;
 mod endpoints;
 mod estimate;
 mod gathering;
+mod passing;
 mod pictures;
 mod proofs;
 mod stream;
 mod thinking;
 mod upload;
+mod whole_events;
 
 pub(crate) use endpoints::{client_of, unreachable};
 pub use proofs::Proofs;
@@ -253,10 +255,8 @@ impl Inner {
                 rests: Rc::clone(&self.rests),
                 provider: Arc::clone(&provider.name),
             };
-            tokio::select! {
-                biased;
-                begun = std::future::poll_fn(|context| stream.poll_begun(context)) => begun?,
-                () = &mut deadline => return Err(stream.account.refused(late())),
+            if !stream.begun_before(&mut deadline).await? {
+                return Err(stream.account.refused(late()));
             }
             stream.account.answered();
             return Ok(Box::pin(stream));

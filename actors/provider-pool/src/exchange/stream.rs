@@ -79,7 +79,7 @@ pub(super) fn silent(provider: &str, limit: Duration) -> Failure {
 
 impl ProviderStream {
     /// Reads on until something of substance came or the answer ended.
-    pub(super) fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_begun(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         let relays = self.buffer.relays();
         let mut buffer = std::mem::replace(&mut self.buffer, Buffer::new(relays, false));
         let outcome = loop {
@@ -101,6 +101,17 @@ impl ProviderStream {
         outcome
     }
 
+    /// Waits until something of substance came or the answer ended; `false` if it did not begin before the deadline. An answer that is at
+    /// work has begun: from then on only silence is too long, though nothing of it can be shown yet and another may still be asked instead.
+    pub(super) async fn begun_before(&mut self, deadline: &mut BoxFuture<'static, ()>) -> Result<bool, Failure> {
+        std::future::poll_fn(|context| match self.poll_begun(context) {
+            Poll::Ready(begun) => Poll::Ready(begun.map(|()| true)),
+            Poll::Pending if self.decoder.is_at_work() => Poll::Pending,
+            Poll::Pending => deadline.as_mut().poll(context).map(|()| Ok(false)),
+        })
+        .await
+    }
+
     fn poll_piece(&mut self, context: &mut Context<'_>, sink: &mut dyn EventSink) -> Poll<Option<Result<(), Failure>>> {
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         match Pin::new(body).poll_next(context) {
@@ -110,7 +121,7 @@ impl ProviderStream {
                 Poll::Ready(None)
             }
             // Until it begins, the deadline for the first token is its reader's alone, whether the head has come or not.
-            Poll::Pending if !self.begun => Poll::Pending,
+            Poll::Pending if !self.begun && !self.decoder.is_at_work() => Poll::Pending,
             Poll::Pending => match self.idle.poll_silent(context) {
                 Poll::Pending => Poll::Pending,
                 Poll::Ready(()) => {

@@ -269,6 +269,12 @@ pub trait Decoder {
 
     /// Whether the end mark was seen: nothing more will come, and the connection's end need not be waited for.
     fn is_complete(&self) -> bool;
+
+    /// Whether the answer has begun with something of which nothing need be shown for long: thinking that stays hidden, a tool of the
+    /// provider's own. The wait for the first token is over then.
+    fn is_at_work(&self) -> bool {
+        false
+    }
 }
 
 /// A page of the list of models.

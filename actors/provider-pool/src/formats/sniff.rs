@@ -73,6 +73,10 @@ where
     fn is_complete(&self) -> bool {
         self.stream.is_complete()
     }
+
+    fn is_at_work(&self) -> bool {
+        self.stream.is_at_work()
+    }
 }
 
 /// Whether a whole body is an event stream after all.

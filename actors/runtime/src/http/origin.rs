@@ -11,11 +11,11 @@ use super::beginning::{Beginning, Look};
 use super::sending::{Outgoing, Sending};
 use super::stream::Stream;
 use super::uploading::Uploading;
-use super::{Connect, LIFETIME, tls};
+use super::{Connect, LIFETIME, connecting, tls};
 use actix_http::error::ParseError;
 use actix_service::Service as _;
 use actix_tls::connect::rustls_0_23::TlsConnector;
-use actix_tls::connect::{ConnectError as TcpError, ConnectInfo, Connector as TcpConnector};
+use actix_tls::connect::{ConnectError as TcpError, ConnectInfo};
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::Uri;
 use awc::http::header::{HeaderName, HeaderValue};
@@ -49,7 +49,8 @@ impl Template {
         if let Some(port) = uri.port_u16().filter(|port| ![80, 443].contains(port)) {
             head.push_str(&format!(":{port}"));
         }
-        head.push_str("\r\n");
+        // Without it every content coding is acceptable to the server's mind, and none is understood here.
+        head.push_str("\r\naccept-encoding: identity\r\n");
         for (name, value) in headers {
             HeaderName::from_bytes(name.as_bytes()).ok()?;
             HeaderValue::from_str(value).ok()?;
@@ -172,12 +173,8 @@ impl Origin {
                 TcpError::Io(error) => ConnectError::Io(error),
             })
         };
-        let connecting = TcpConnector::default().service().call(ConnectInfo::new(self.uri.clone()));
+        let connecting = connecting::connect(ConnectInfo::new(self.uri.clone()));
         let connection = timeout(self.timeout, connecting).await.map_err(late)?.map_err(told)?;
-        // Without it the kernel may hold a small segment back until the last one is acknowledged.
-        if let Err(error) = connection.io_ref().set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was refused");
-        }
         let io = match &self.tls {
             None => Stream::Plain(connection.into_parts().0),
             Some(tls) => {

@@ -6,11 +6,11 @@
 use super::reason::KeepReason;
 use super::stream::Stream;
 use super::trust::{Presented, Trust, TrustError, tls_config};
-use super::{Connect, finish, set_up};
+use super::{Connect, connecting, finish, set_up};
 use actix_rt::net::{ActixStream, Ready};
 use actix_service::{Service as _, fn_service};
 use actix_tls::connect::rustls_0_23::TlsConnector;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection, Connector as TcpConnector};
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::{Method, Uri};
 use std::io;
 use std::sync::Arc;
@@ -49,10 +49,7 @@ pub fn pinned_client(connect: &Connect, authority: &str, trust: &Trust) -> Resul
     let secured = fn_service(move |info: ConnectInfo<Uri>| {
         let (tls, seen) = (tls.clone(), seen.clone());
         async move {
-            let connection = TcpConnector::default().service().call(info).await?;
-            if let Err(error) = connection.io_ref().set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY was refused");
-            }
+            let connection = connecting::connect(info).await?;
             let Some(tls) = tls else {
                 let (io, uri) = connection.into_parts();
                 return Ok(Connection::new(uri, KeepReason::new(Stream::Plain(io))));

@@ -32,6 +32,7 @@ impl AnthropicStream {
             blocks: Vec::new(),
             calls: 0,
             stop: None,
+            is_at_work: false,
             complete: false,
         };
         Self { sse: Sse::new(MAX_EVENT), answer }
@@ -57,6 +58,10 @@ impl Decoder for AnthropicStream {
     fn is_complete(&self) -> bool {
         self.answer.complete
     }
+
+    fn is_at_work(&self) -> bool {
+        self.answer.is_at_work
+    }
 }
 
 struct Reading {
@@ -67,6 +72,8 @@ struct Reading {
     blocks: Vec<(u64, Block)>,
     calls: u32,
     stop: Option<FinishReason>,
+    /// A block has begun that is no text: the first words of a text follow its beginning at once, of other blocks nothing may for minutes.
+    is_at_work: bool,
     complete: bool,
 }
 
@@ -280,7 +287,9 @@ impl Reading {
             let message = format!("the provider sent more than {MAX_OPEN} blocks in one answer");
             return Err(Failure::new(FailureClass::Truncated, message));
         }
-        let open = match wire::text(block.kind).unwrap_or_default().as_ref() {
+        let kind = wire::text(block.kind).unwrap_or_default();
+        self.is_at_work |= kind != "text";
+        let open = match kind.as_ref() {
             "text" => {
                 if let Some(text) = wire::filled(block.text) {
                     sink.event(Event::Text(&text));

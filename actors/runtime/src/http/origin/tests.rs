@@ -101,7 +101,7 @@ fn a_request_is_sent_as_it_should_be_read() {
         assert_eq!(
             text,
             format!(
-                "POST /v1/chat?x=1 HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer k\r\ncontent-length: 2\r\n\r\n{{}}"
+                "POST /v1/chat?x=1 HTTP/1.1\r\nhost: {host}\r\naccept-encoding: identity\r\nauthorization: Bearer k\r\ncontent-length: 2\r\n\r\n{{}}"
             )
         );
         let large = "x".repeat(TOGETHER + 1);
