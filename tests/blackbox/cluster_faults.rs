@@ -126,6 +126,8 @@ fn a_login_that_ends_leaves_what_is_known_marked_as_old() {
     until_seen(&daemon);
     sim.fault(Fault::Unauthorized);
     until(&daemon, "the refusal", |cluster| cluster["state"] == "blind");
+    // What was under way beside the request that was refused first.
+    until_polled(&daemon, 1);
     let requests = sim.request_count();
     until_polled(&daemon, 5);
     assert_eq!(sim.request_count(), requests, "a refused login backs off at once");

@@ -172,14 +172,25 @@ pub fn plain(value: &str) -> Option<&str> {
     value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
-/// How many bytes come before the next quote, backslash or control character.
+/// How many bytes come before the next quote, backslash or control character: eight at a time, by the tests for a byte less than and equal to
+/// another in Sean Anderson's Bit Twiddling Hacks.
+#[inline]
 fn ordinary(bytes: &[u8]) -> usize {
-    let is_mark = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    // Without a branch within, the compiler compares sixteen at once.
-    let (sixteens, _) = bytes.as_chunks::<16>();
-    let clean =
-        sixteens.iter().take_while(|chunk| !chunk.iter().fold(false, |any, byte| any | is_mark(*byte))).count() * 16;
-    clean + bytes[clean..].iter().take_while(|byte| !is_mark(**byte)).count()
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    for (at, eight) in eights.iter().enumerate() {
+        let word = u64::from_le_bytes(*eight);
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let marks = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
+        if marks & HIGH != 0 {
+            // What a borrow marks wrongly lies behind the first true mark.
+            return at * 8 + (marks & HIGH).trailing_zeros() as usize / 8;
+        }
+    }
+    let is_ordinary = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
+    eights.len() * 8 + rest.iter().take_while(is_ordinary).count()
 }
 
 #[cfg(test)]
