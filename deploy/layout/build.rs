@@ -4,11 +4,7 @@
 //! piece; in this one it touches those at the front. It changes where functions lie, never what they do: a list that is out of date, or a
 //! linker that is not asked, costs memory only. `.ci/layout` writes the list.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "Cargo speaks to a build script by its environment and hears its output"
-)]
+#![expect(clippy::disallowed_methods, reason = "Cargo speaks to a build script by its environment")]
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,14 +14,10 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=deploy/layout");
     let variable = |name: &str| env::var(name).unwrap_or_default();
     // Where it was measured. Other targets have other linkers.
-    let measured = ["x86_64", "linux", "gnu"]
-        == ["CARGO_CFG_TARGET_ARCH", "CARGO_CFG_TARGET_OS", "CARGO_CFG_TARGET_ENV"]
-            .map(|name| variable(name))
-            .each_ref()
-            .map(String::as_str);
+    let target = ["ARCH", "OS", "ENV"].map(|part| variable(&format!("CARGO_CFG_TARGET_{part}")));
     // A linker that somebody chose may not know such scripts (mold does not); GNU's and LLVM's do.
     let chosen = env::var_os("RUSTC_LINKER").is_some() || variable("CARGO_ENCODED_RUSTFLAGS").contains("link");
-    if variable("PROFILE") != "release" || !measured || chosen {
+    if variable("PROFILE") != "release" || target != ["x86_64", "linux", "gnu"] || chosen {
         return Ok(());
     }
     let list = fs::read_to_string("deploy/layout/functions.txt")?;

@@ -57,19 +57,19 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
         relay(body, &answer, sink);
         return Ok(());
     }
-    member_by_member(body, &text, call, dialect, sink)
+    member_by_member(body, text, call, dialect, sink)
 }
 
 fn member_by_member(
     body: &Bytes,
-    text: &Cow<'_, str>,
+    text: Cow<'_, str>,
     call: &Decoding,
     dialect: Dialect,
     sink: &mut dyn EventSink,
 ) -> Result<(), Failure> {
-    let whole: Whole<'_> = serde_json::from_str(text).map_err(|_| wire::not_understood("the answer"))?;
+    let whole: Whole<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
     if whole.error.is_some() {
-        return Err(errors::inside(text));
+        return Err(errors::inside(&text));
     }
     let choices = whole.choices.as_deref().unwrap_or_default();
     let choice = choices
@@ -224,7 +224,7 @@ mod tests {
         let bytes = Bytes::copy_from_slice(body.as_bytes());
         let (mut quick, mut careful) = (Recorded::default(), Recorded::default());
         let quickly = read(&bytes, &call, DIALECT, &mut quick);
-        let carefully = member_by_member(&bytes, &Cow::Borrowed(body), &call, DIALECT, &mut careful);
+        let carefully = member_by_member(&bytes, Cow::Borrowed(body), &call, DIALECT, &mut careful);
         assert_eq!((quickly, quick), (carefully, careful), "{body}");
         as_given::answer(body).is_some()
     }
