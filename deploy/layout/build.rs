@@ -3,6 +3,9 @@
 //! The kernel maps a program in pieces of 64 KiB around every touched page. In the linker's own order a running daemon touches nearly every
 //! piece; in this one it touches those at the front. It changes where functions lie, never what they do: a list that is out of date, or a
 //! linker that is not asked, costs memory only. `.ci/layout` writes the list.
+//!
+//! It also has the linker leave out the symbols, unless `HAIA_SYMBOLS` is set. The profile could: but a profile's settings are part of the hashes in the
+//! names of generic functions, and the list must be written with the names that the program is built with.
 
 #![expect(clippy::disallowed_methods, reason = "Cargo speaks to a build script by its environment")]
 
@@ -12,12 +15,19 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=deploy/layout");
+    println!("cargo::rerun-if-env-changed=HAIA_SYMBOLS");
     let variable = |name: &str| env::var(name).unwrap_or_default();
-    // Where it was measured. Other targets have other linkers.
-    let target = ["ARCH", "OS", "ENV"].map(|part| variable(&format!("CARGO_CFG_TARGET_{part}")));
+    let target = ["OS", "ARCH", "ENV"].map(|part| variable(&format!("CARGO_CFG_TARGET_{part}")));
+    if variable("PROFILE") != "release" || target[0] != "linux" {
+        return Ok(());
+    }
+    if env::var_os("HAIA_SYMBOLS").is_none() {
+        println!("cargo::rustc-link-arg-bins=-Wl,--strip-all");
+    }
     // A linker that somebody chose may not know such scripts (mold does not); GNU's and LLVM's do.
-    let chosen = env::var_os("RUSTC_LINKER").is_some() || variable("CARGO_ENCODED_RUSTFLAGS").contains("link");
-    if variable("PROFILE") != "release" || target != ["x86_64", "linux", "gnu"] || chosen {
+    let is_chosen = env::var_os("RUSTC_LINKER").is_some() || variable("CARGO_ENCODED_RUSTFLAGS").contains("link");
+    // Where it was measured. Other targets have other linkers.
+    if is_chosen || target != ["linux", "x86_64", "gnu"] {
         return Ok(());
     }
     let list = fs::read_to_string("deploy/layout/functions.txt")?;
