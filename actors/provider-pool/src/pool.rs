@@ -55,6 +55,8 @@ pub struct ProviderPool {
     models: BTreeMap<Arc<str>, Vec<ModelEntry>>,
     /// The newest discovery of each provider: what an older one reports is dropped, so that reloads leave no second chain of timers.
     rounds: BTreeMap<Arc<str>, u64>,
+    /// The round that was followed by an early one already: however many calls fail, one is enough.
+    hastened: BTreeMap<Arc<str>, u64>,
     draining: bool,
 }
 
@@ -124,7 +126,7 @@ impl ProviderPool {
         }
         let providers = build(&config, &before.providers);
         drop(before);
-        Self { config, ports, providers, models, rounds: BTreeMap::new(), draining: false }
+        Self { config, ports, providers, models, rounds: BTreeMap::new(), hastened: BTreeMap::new(), draining: false }
     }
 
     fn publish(&self) {
@@ -349,7 +351,9 @@ impl Handle<CallFailed> for ProviderPool {
     fn handle(&mut self, call: CallFailed, context: &Context<Self>) -> Reply<()> {
         tracing::warn!(provider = %call.provider, class = call.failure.class.as_str(), reason = %call.failure, "provider fails");
         // One failed call is no proof that it is down: it is asked long before the usual round would.
-        if let Some(round) = self.rounds.get(&call.provider).copied() {
+        if let Some(round) = self.rounds.get(&call.provider).copied()
+            && self.hastened.insert(Arc::clone(&call.provider), round) != Some(round)
+        {
             context.tell_after(RETRY, Lane::Background, Discover { provider: call.provider, round });
         }
         Reply::Now(())
