@@ -1,6 +1,6 @@
 //! A walk over JSON as it stands: members of objects and elements of arrays as pieces of the text, checked and not built into anything.
 //!
-//! For the two bodies of a relayed call, which HAIA passes on as they are: there, building each member cost more than all else that the pool did.
+//! For the body of a relayed request, which HAIA passes on nearly as it is: its members need not be built to be written again.
 //! Every byte is looked at once. It is strict (RFC 8259) and gives up early: a name with escapes, more than [`DEPTH`] levels, anything that
 //! is not JSON. Who gets `None` reads the text again with serde, which knows all of JSON and words the error.
 
@@ -37,7 +37,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Calls `element` at each element of the array that begins here. It steps over the element, in whichever way.
-    pub fn array(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    fn array(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.list(b'[', b']', element)
     }
 
@@ -165,11 +165,6 @@ impl<'a> Scan<'a> {
             }
         }
     }
-}
-
-/// The text of a string without escapes.
-pub fn plain(value: &str) -> Option<&str> {
-    value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
 }
 
 /// How many bytes come before the next quote, backslash or control character: eight at a time, by the tests for a byte less than and equal to

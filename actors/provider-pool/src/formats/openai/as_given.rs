@@ -1,12 +1,10 @@
-//! The quick way for bodies that hardly change: a client's request of which only the model and the stream's settings are rewritten, and a whole
-//! answer that is passed on as it is.
+//! The quick way for requests that hardly change: a client's own bytes, of which only the model and the stream's settings are rewritten.
 //!
-//! It decides nothing of its own. Whatever is not of the commonest shape gives `None`, and [`encode`](super::encode) or
-//! [`whole`](super::whole) reads the body member by member; where both could, they come to the same (tested on every exchange).
+//! It decides nothing of its own. Whatever is not of the commonest shape gives `None`, and [`encode`](super::encode) reads the body member by
+//! member; where both could, they come to the same (tested on every request there).
 
-use crate::formats::scan::{self, Scan};
+use crate::formats::scan::Scan;
 use crate::formats::{Encode, ModelSettings};
-use contract::chat::FinishReason;
 
 /// The body of a request with its model's own name, and with the usage asked for in a stream.
 pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>> {
@@ -93,123 +91,6 @@ fn is_without_wishes(settings: &ModelSettings) -> bool {
         && !completion_tokens
 }
 
-/// What HAIA itself needs of a whole answer that clients can read as it is.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Answer<'a> {
-    /// The answer's id.
-    pub id: &'a str,
-    /// Seconds since 1970.
-    pub created: i64,
-    /// The model's name.
-    pub model: &'a str,
-    /// Why it ended.
-    pub reason: FinishReason,
-    /// The token counts, as they stand.
-    pub usage: Option<&'a str>,
-}
-
-/// Reads a whole answer without calls.
-pub fn answer(text: &str) -> Option<Answer<'_>> {
-    let (mut id, mut is_completion, mut created, mut model) = (None, false, None, None);
-    let (mut reason, mut usage) = (None, None);
-    let mut seen = Seen::default();
-    let mut scan = Scan::of(text);
-    scan.object(|scan, name| {
-        match name {
-            "id" => id = filled(seen.once(0, scan)?.value()?),
-            "object" => is_completion = seen.once(1, scan)?.value()? == "\"chat.completion\"",
-            "created" => created = seen.once(2, scan)?.value()?.parse().ok().filter(|second| *second > 0),
-            "model" => model = filled(seen.once(3, scan)?.value()?),
-            "choices" => reason = Some(only_choice(seen.once(4, scan)?)?),
-            "usage" => usage = Some(seen.once(5, scan)?.value()?).filter(|usage| *usage != "null"),
-            "error" => return (seen.once(6, scan)?.value()? == "null").then_some(()),
-            _ => return scan.value().map(|_| ()),
-        }
-        Some(())
-    })?;
-    scan.end()?;
-    Some(Answer { id: id?, created: is_completion.then_some(created?)?, model: model?, reason: reason?, usage })
-}
-
-/// Why the one choice ended, if it is a message of text.
-fn only_choice(scan: &mut Scan<'_>) -> Option<FinishReason> {
-    let (mut count, mut reason) = (0, None);
-    scan.array(|scan| {
-        count += 1;
-        let (mut is_first, mut is_text) = (false, false);
-        let mut seen = Seen::default();
-        scan.object(|scan, name| {
-            match name {
-                "index" => is_first = seen.once(0, scan)?.value()? == "0",
-                "message" => is_text = is_text_alone(seen.once(1, scan)?)?,
-                "finish_reason" => reason = finish_reason(seen.once(2, scan)?.value()?),
-                _ => return scan.value().map(|_| ()),
-            }
-            Some(())
-        })?;
-        (is_first && is_text).then_some(())
-    })?;
-    (count == 1).then_some(reason?)
-}
-
-/// Whether it is the assistant's text, with nothing beside it that is read.
-fn is_text_alone(scan: &mut Scan<'_>) -> Option<bool> {
-    let mut is_assistant = false;
-    let mut seen = Seen::default();
-    scan.object(|scan, name| {
-        let is_right = match name {
-            "role" => {
-                is_assistant = seen.once(0, scan)?.value()? == "\"assistant\"";
-                true
-            }
-            "content" => is_text_or_null(seen.once(1, scan)?.value()?),
-            "reasoning_content" => is_text_or_null(seen.once(2, scan)?.value()?),
-            "reasoning" => is_nothing(seen.once(3, scan)?.value()?),
-            "refusal" => is_nothing(seen.once(4, scan)?.value()?),
-            "reasoning_details" => matches!(seen.once(5, scan)?.value()?, "null" | "[]"),
-            "tool_calls" => matches!(seen.once(6, scan)?.value()?, "null" | "[]"),
-            "function_call" => seen.once(7, scan)?.value()? == "null",
-            _ => scan.value().is_some(),
-        };
-        is_right.then_some(())
-    })?;
-    Some(is_assistant)
-}
-
-fn is_text_or_null(value: &str) -> bool {
-    value.starts_with('"') || value == "null"
-}
-
-fn is_nothing(value: &str) -> bool {
-    matches!(value, "null" | "\"\"")
-}
-
 fn is_filled_list(value: &str) -> bool {
     value.strip_prefix('[').is_some_and(|rest| rest.trim_start_matches([' ', '\n', '\r', '\t']) != "]")
-}
-
-fn filled(value: &str) -> Option<&str> {
-    scan::plain(value).filter(|text| !text.is_empty())
-}
-
-/// The reasons that are OpenAI's own and need no thought.
-fn finish_reason(value: &str) -> Option<FinishReason> {
-    match value {
-        "\"stop\"" => Some(FinishReason::Stop),
-        "\"length\"" => Some(FinishReason::Length),
-        "\"content_filter\"" => Some(FinishReason::ContentFilter),
-        _ => None,
-    }
-}
-
-/// Which members have come. One that comes twice is for the careful reader to refuse.
-#[derive(Default)]
-struct Seen(u8);
-
-impl Seen {
-    fn once<'s, 'a>(&mut self, number: u8, scan: &'s mut Scan<'a>) -> Option<&'s mut Scan<'a>> {
-        let is_new = self.0 & (1 << number) == 0;
-        self.0 |= 1 << number;
-        is_new.then_some(scan)
-    }
 }

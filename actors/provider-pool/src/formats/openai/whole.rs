@@ -1,7 +1,6 @@
 //! Reads a whole OpenAI answer: relayed as it came if it is right for clients, else as neutral events.
 
 use super::Dialect;
-use super::as_given::{self, Answer};
 use super::calls::Calls;
 use super::chunk::{self, CallDelta, Delta, Finish};
 use super::details;
@@ -49,24 +48,6 @@ struct Choice<'a> {
 /// The failure that the body tells, or `Truncated` if it is no answer.
 pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     let text = wire::utf8(body);
-    if sink.relays()
-        && !dialect.tells_cost
-        && let Cow::Borrowed(text) = text
-        && let Some(answer) = as_given::answer(text)
-    {
-        relay(body, &answer, sink);
-        return Ok(());
-    }
-    member_by_member(body, text, call, dialect, sink)
-}
-
-fn member_by_member(
-    body: &Bytes,
-    text: Cow<'_, str>,
-    call: &Decoding,
-    dialect: Dialect,
-    sink: &mut dyn EventSink,
-) -> Result<(), Failure> {
     let whole: Whole<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
     if whole.error.is_some() {
         return Err(errors::inside(&text));
@@ -112,18 +93,6 @@ fn member_by_member(
     }
     sink.event(Event::Finish(reason));
     Ok(())
-}
-
-/// Hands on an answer as it is.
-fn relay(body: &Bytes, answer: &Answer<'_>, sink: &mut dyn EventSink) {
-    let head = Head { id: Some(answer.id.into()), created: Some(answer.created), model: Some(answer.model.into()) };
-    sink.event(Event::Head(head));
-    sink.relay_whole(body.clone());
-    let usage = answer.usage.and_then(|usage| chunk::read_usage(serde_json::from_str(usage).ok()?));
-    if let Some(usage) = usage {
-        sink.event(Event::Usage(usage));
-    }
-    sink.event(Event::Finish(answer.reason));
 }
 
 fn head(whole: &Whole<'_>, call: &Decoding) -> Head {
@@ -189,93 +158,4 @@ fn tell(message: &Delta<'_>, dialect: Dialect, sink: &mut dyn EventSink) -> Resu
     }
     calls.end(|event| sink.event(event));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::formats::openai::DIALECT;
-    use contract::chat::Relayed;
-
-    #[derive(Debug, Default, PartialEq)]
-    struct Recorded(Vec<String>);
-
-    impl EventSink for Recorded {
-        fn event(&mut self, event: Event<'_>) {
-            self.0.push(format!("{event:?}"));
-        }
-        fn relay(&mut self, bytes: Bytes, _: Relayed) {
-            self.0.push(format!("piece {bytes:?}"));
-        }
-        fn relay_whole(&mut self, body: Bytes) {
-            self.0.push(format!("whole {body:?}"));
-        }
-        fn relays(&self) -> bool {
-            true
-        }
-        fn relays_usage(&self) -> bool {
-            true
-        }
-    }
-
-    /// The events of both ways, and whether the quick one took it.
-    fn both_ways(body: &str) -> bool {
-        let call = Decoding { model: "asked".into(), thoughts: None };
-        let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let (mut quick, mut careful) = (Recorded::default(), Recorded::default());
-        let quickly = read(&bytes, &call, DIALECT, &mut quick);
-        let carefully = member_by_member(&bytes, Cow::Borrowed(body), &call, DIALECT, &mut careful);
-        assert_eq!((quickly, quick), (carefully, careful), "{body}");
-        as_given::answer(body).is_some()
-    }
-
-    const PLAIN: &str = r#"{"id":"c1","object":"chat.completion","created":17,"model":"m","choices":[{"index":0,"message":{"role":"assistant",
-        "content":"say \"hi\" \u00e9","refusal":null,"annotations":[],"tool_calls":null},"logprobs":null,"finish_reason":"stop"}],
-        "usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"prompt_tokens_details":{"cached_tokens":1}},"error":null}"#;
-
-    #[test]
-    fn the_quick_way_and_the_careful_one_come_to_the_same() {
-        assert!(both_ways(PLAIN));
-        for (part, other, is_quick) in [
-            ("\"c1\"", "\"\"", false),
-            ("\"c1\"", "null", false),
-            ("\"c1\"", "\"c\\u0031\"", false),
-            ("\"created\":17", "\"created\":17.5", false),
-            ("\"created\":17", "\"created\":0", false),
-            ("\"stop\"", "\"length\"", true),
-            ("\"stop\"", "\"eos\"", false),
-            ("\"stop\"", "\"tool_calls\"", false),
-            ("\"stop\"", "\"error\"", false),
-            ("\"stop\"", "null", false),
-            ("\"index\":0", "\"index\":1", false),
-            ("\"index\":0,", "", false),
-            ("\"refusal\":null", "\"refusal\":\"no\"", false),
-            ("\"refusal\":null", "\"reasoning\":\"hm\"", false),
-            ("\"refusal\":null", "\"reasoning_content\":\"hm\"", true),
-            ("\"refusal\":null", "\"content\":\"twice\"", false),
-            ("\"refusal\":null", "\"function_call\":{\"name\":\"f\",\"arguments\":\"{}\"}", false),
-            ("\"tool_calls\":null", "\"tool_calls\":[]", true),
-            (
-                "\"tool_calls\":null",
-                "\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]",
-                false,
-            ),
-            ("\"error\":null", "\"error\":{\"message\":\"no\"}", false),
-            ("\"error\":null", "\"id\":\"c2\"", false),
-            ("\"error\":null", "\"more\":[[{\"a\":[1,2]}]]", true),
-            ("{\"prompt_tokens\":3", "[{\"prompt_tokens\":3", false),
-            ("\"usage\"", "\"used\"", true),
-            ("}],", "},{\"index\":1}],", false),
-            ("}],", "},{}],", false),
-        ] {
-            let body = PLAIN.replacen(part, other, 1);
-            assert_ne!(body, PLAIN, "{part}");
-            assert_eq!(both_ways(&body), is_quick, "{body}");
-        }
-        // Cut anywhere, and with something behind.
-        for end in (0..PLAIN.len()).filter(|end| PLAIN.is_char_boundary(*end)) {
-            assert!(!both_ways(&PLAIN[..end]));
-        }
-        assert!(both_ways(&format!(" {PLAIN}\n")) && !both_ways(&format!("{PLAIN}x")));
-    }
 }
