@@ -3,7 +3,7 @@
 use crate::approvals;
 use crate::config::LONGEST_TURN;
 use crate::offline::Manner;
-use crate::turn::Turn;
+use crate::turn::{Turn, Usual};
 use contract::LocalBoxFuture;
 use contract::approvals::DecideProposal;
 use contract::chat::{Agent, ChatRequest, EventStream, KeepRound, StartTurn, TurnRequest};
@@ -53,19 +53,20 @@ pub struct TurnPorts {
 #[derive(Clone)]
 pub struct Turns {
     ports: Rc<TurnPorts>,
+    usual: Rc<Usual>,
 }
 
 impl Turns {
     /// The turns of one thread.
     pub fn new(ports: TurnPorts) -> Self {
-        Self { ports: Rc::new(ports) }
+        Self { ports: Rc::new(ports), usual: Rc::default() }
     }
 }
 
 impl Agent for Turns {
     fn start(&self, request: TurnRequest) -> LocalBoxFuture<'static, Result<Pin<Box<dyn EventStream>>, Failure>> {
-        let ports = Rc::clone(&self.ports);
-        Box::pin(async move { Ok(begin(ports, request, None, Manner::Chat).await? as Pin<Box<dyn EventStream>>) })
+        let turns = self.clone();
+        Box::pin(async move { Ok(turns.begin(request, None, Manner::Chat).await? as Pin<Box<dyn EventStream>>) })
     }
 }
 
@@ -79,26 +80,26 @@ impl Turns {
         offline: Option<String>,
     ) -> Result<Pin<Box<dyn EventStream>>, Failure> {
         let manner = Manner::Message { question: offline };
-        Ok(begin(Rc::clone(&self.ports), request, max_tool_rounds, manner).await? as Pin<Box<dyn EventStream>>)
+        Ok(self.begin(request, max_tool_rounds, manner).await? as Pin<Box<dyn EventStream>>)
     }
-}
 
-async fn begin(
-    ports: Rc<TurnPorts>,
-    request: TurnRequest,
-    max_tool_rounds: Option<u32>,
-    manner: Manner,
-) -> Result<Pin<Box<Turn>>, Failure> {
-    let message = StartTurn {
-        request_id: request.request_id.clone(),
-        caller: request.caller.clone(),
-        call_ids: answered_calls(&request.request),
-    };
-    let mut grant = ports.start_turn.try_ask(message, ADMIT_WITHIN).await??;
-    if let Some(most) = max_tool_rounds.filter(|most| *most < grant.defaults.limits.max_tool_rounds) {
-        Arc::make_mut(&mut grant.defaults).limits.max_tool_rounds = most;
+    async fn begin(
+        &self,
+        request: TurnRequest,
+        max_tool_rounds: Option<u32>,
+        manner: Manner,
+    ) -> Result<Pin<Box<Turn>>, Failure> {
+        let message = StartTurn {
+            request_id: request.request_id.clone(),
+            caller: request.caller.clone(),
+            call_ids: answered_calls(&request.request),
+        };
+        let mut grant = self.ports.start_turn.try_ask(message, ADMIT_WITHIN).await??;
+        if let Some(most) = max_tool_rounds.filter(|most| *most < grant.defaults.limits.max_tool_rounds) {
+            Arc::make_mut(&mut grant.defaults).limits.max_tool_rounds = most;
+        }
+        Ok(Box::pin(Turn::begin(Rc::clone(&self.ports), &self.usual, request, grant, manner)))
     }
-    Ok(Box::pin(Turn::begin(ports, request, grant, manner)))
 }
 
 /// The calls that the conversation holds results for.

@@ -2,7 +2,8 @@
 //!
 //! Grouped by who answers: [`chat`] (agent-supervisor), [`provider`] and [`direct`] (provider-pool), [`tools`] (toolbox and every owner of a
 //! domain), [`cluster`] (proxmox-poller), [`store`], [`alerts`] (alert-desk), [`notify`] (notifier), [`jobs`] (scheduler), [`approvals`],
-//! [`usage`] (provider-pool and store), [`mcp`] and [`relay`] (toolbox's host of MCP servers). Around them stand the ports to the outside world: [`clock`], [`ids`].
+//! [`usage`] (provider-pool and store), [`mcp`] and [`relay`] (toolbox's host of MCP servers). Around them stand the ports to the outside world: [`clock`], [`ids`];
+//! [`json`] is how the path of a chat reads and prints JSON.
 //!
 //! This crate does no I/O, starts no task, and knows neither actix nor any actor.
 
@@ -16,6 +17,7 @@ pub mod direct;
 pub mod failure;
 pub mod ids;
 pub mod jobs;
+pub mod json;
 pub mod mcp;
 pub mod message;
 pub mod monitor;

@@ -26,20 +26,19 @@ pub(crate) enum Beat {
 pub(crate) struct Pulse {
     clock: SharedClock,
     shared: Arc<Shared>,
-    /// When something was last sent; the start of waiting at first.
-    last: Duration,
+    /// When something was last sent; the start of waiting at first, which is the first look.
+    last: Option<Duration>,
     timer: Option<BoxFuture<'static, ()>>,
 }
 
 impl Pulse {
     pub(crate) fn new(clock: SharedClock, shared: Arc<Shared>) -> Self {
-        let last = clock.monotonic();
-        Self { clock, shared, last, timer: None }
+        Self { clock, shared, last: None, timer: None }
     }
 
     /// Something was sent.
     pub(crate) fn sent(&mut self) {
-        self.last = self.clock.monotonic();
+        self.last = Some(self.clock.monotonic());
     }
 
     /// Waits for the next beat.
@@ -56,9 +55,9 @@ impl Pulse {
                 return Poll::Ready(Beat::Cut);
             }
             let now = self.clock.monotonic();
-            let silent_for = now.saturating_sub(self.last);
+            let silent_for = now.saturating_sub(*self.last.get_or_insert(now));
             if silent_for >= SILENCE {
-                self.last = now;
+                self.last = Some(now);
                 return Poll::Ready(Beat::Silent);
             }
             let wait = SILENCE - silent_for;

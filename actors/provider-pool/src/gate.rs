@@ -181,26 +181,28 @@ impl Gate {
         patience: Option<Duration>,
         clock: &SharedClock,
     ) -> Result<Place, Refused> {
-        let begun = clock.monotonic();
-        let wait = self.reserve(begun, patience)?;
+        let wait = self.reserve(|| clock.monotonic(), patience)?;
         let taken = Taken(Some(Arc::clone(self)));
+        let mut left = patience;
         if !wait.is_zero() {
+            let begun = clock.monotonic();
             let _waiting = Waiting { gate: self, number: None };
             clock.pause(wait).await;
+            left = patience.map(|patience| patience.saturating_sub(clock.monotonic().saturating_sub(begun)));
         }
-        let left = patience.map(|patience| patience.saturating_sub(clock.monotonic().saturating_sub(begun)));
         let mut place = self.place(who, left, clock).await?;
         place.taken = Some(taken);
         Ok(place)
     }
 
     /// Takes one request of the minute. What is given back is how long to wait before it may be used: whoever waits is counted.
-    fn reserve(&self, now: Duration, patience: Option<Duration>) -> Result<Duration, Refused> {
+    fn reserve(&self, now: impl Fn() -> Duration, patience: Option<Duration>) -> Result<Duration, Refused> {
         let mut state = self.lock();
         let Limits { queued, requests_per_minute, tokens_per_minute, .. } = state.limits;
         if requests_per_minute == 0 && tokens_per_minute == 0 {
             return Ok(Duration::ZERO);
         }
+        let now = now();
         state.requests.flow(requests_per_minute, now);
         state.tokens.flow(tokens_per_minute, now);
         // A token more must fit in: how many it will be, nobody knows yet.

@@ -2,7 +2,7 @@
 
 use super::mixed::restore;
 use crate::context::{Window, cut, message_tokens, text_tokens, tool_tokens};
-use contract::chat::{ChatRequest, KeptRound, Message, Role, ToolChoice, ToolSpec, TurnLimits};
+use contract::chat::{ChatRequest, KeptRound, Message, Role, ToolChoice, Tools, TurnLimits};
 use std::rc::Rc;
 
 /// What is left free for the answer when the caller sets no limit, in tokens.
@@ -27,7 +27,7 @@ impl Conversation {
         request: Rc<ChatRequest>,
         system_prompt: &str,
         kept: Vec<KeptRound>,
-        tools: Vec<ToolSpec>,
+        tools: Tools,
         limits: &TurnLimits,
         known_tokens: Option<u64>,
     ) -> Self {
@@ -104,7 +104,7 @@ fn history_tokens(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use contract::chat::TurnLimits;
+    use contract::chat::{ToolSpec, TurnLimits};
     use std::time::Duration;
 
     const LIMITS: TurnLimits = TurnLimits {
@@ -131,8 +131,8 @@ mod tests {
         Rc::new(request)
     }
 
-    fn tool() -> ToolSpec {
-        ToolSpec { name: "f".into(), description: None, parameters: None, strict: None }
+    fn tools() -> Tools {
+        Tools::from_iter([ToolSpec { name: "f".into(), description: None, parameters: None, strict: None }])
     }
 
     fn texts(conversation: &Conversation) -> Vec<String> {
@@ -141,13 +141,13 @@ mod tests {
 
     #[test]
     fn system_texts_come_first_and_are_not_counted() {
-        let open = Conversation::open(request(), "own", vec![], vec![tool()], &LIMITS, None);
+        let open = Conversation::open(request(), "own", vec![], tools(), &LIMITS, None);
         assert_eq!(texts(&open), ["own", "s1", "d1", "u2", "a2", "u3"]);
     }
 
     #[test]
     fn the_callers_choice_of_tools_is_for_the_first_round() {
-        let mut open = Conversation::open(request(), "own", vec![], vec![tool()], &LIMITS, None);
+        let mut open = Conversation::open(request(), "own", vec![], tools(), &LIMITS, None);
         assert_eq!(open.request().tool_choice, Some(ToolChoice::Required));
         open.add_round(Message::text(Role::Assistant, "c"), vec![Message::tool_result("id", "f", "r")]);
         assert_eq!(open.request().tool_choice, None);
@@ -155,14 +155,14 @@ mod tests {
         assert_eq!(texts(&open), ["own", "s1", "d1", "u2", "a2", "u3", "c", "r"]);
         open.must_answer();
         assert_eq!((open.request().tool_choice.clone(), open.request().tools.len()), (Some(ToolChoice::None), 1));
-        let without = Conversation::open(request(), "own", vec![], vec![], &LIMITS, None);
+        let without = Conversation::open(request(), "own", vec![], Tools::default(), &LIMITS, None);
         assert_eq!(without.request().tool_choice, None);
     }
 
     #[test]
     fn a_budget_of_tokens_cuts_what_own_rounds_push_out() {
         let limits = TurnLimits { context_messages: 100, context_tokens: 1000, ..LIMITS };
-        let mut open = Conversation::open(request(), "own", vec![], vec![tool()], &limits, None);
+        let mut open = Conversation::open(request(), "own", vec![], tools(), &limits, None);
         assert_eq!(texts(&open).len(), 8);
         open.add_round(Message::text(Role::Assistant, "c"), vec![Message::tool_result("id", "f", "r".repeat(3450))]);
         assert_eq!(texts(&open).len(), 5 + 1);

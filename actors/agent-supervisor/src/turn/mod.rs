@@ -13,6 +13,7 @@ mod rounds;
 mod tool_run;
 mod typed;
 
+pub(crate) use offer::Usual;
 pub(crate) use tool_run::{PlannedCall, ToolRun};
 
 use crate::housekeeping::is_housekeeping;
@@ -106,7 +107,13 @@ enum Step {
 
 impl Turn {
     /// Begins a turn that was admitted. Its first call is prepared; nothing is sent before it is polled.
-    pub(crate) fn begin(ports: Rc<TurnPorts>, asked: TurnRequest, grant: TurnGrant, manner: Manner) -> Self {
+    pub(crate) fn begin(
+        ports: Rc<TurnPorts>,
+        usual: &Usual,
+        asked: TurnRequest,
+        grant: TurnGrant,
+        manner: Manner,
+    ) -> Self {
         let TurnRequest { request_id, caller, target, request } = asked;
         let limits = grant.defaults.limits;
         let asker = Asker { request_id, caller };
@@ -118,7 +125,7 @@ impl Turn {
         } else {
             let with_own = limits.max_tool_rounds > 0;
             let may_write = !asker.caller.origin.is_background() || ports.approvals.load().background;
-            let (offer, specs) = Offer::new(ports.catalogue.load_full(), &request, may_write, with_own);
+            let (offer, specs) = Offer::new(ports.catalogue.load_full(), usual, &request, may_write, with_own);
             let conversation = if offline {
                 // The offline responder reads the request as it came.
                 Conversation::plain(request)

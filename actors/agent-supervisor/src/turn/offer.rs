@@ -1,7 +1,8 @@
 //! Which tools a turn offers the model, and whose they are.
 
-use contract::chat::{ChatRequest, ToolSpec};
+use contract::chat::{ChatRequest, ToolSpec, Tools};
 use contract::tools::{Catalogue, Risk, Tool};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -16,21 +17,20 @@ impl Offer {
     /// catalogue's fixed order, then the caller's.
     pub(super) fn new(
         catalogue: Arc<Catalogue>,
+        usual: &Usual,
         request: &ChatRequest,
         may_write: bool,
         with_own: bool,
-    ) -> (Self, Vec<ToolSpec>) {
+    ) -> (Self, Tools) {
         let callers: HashSet<String> = request.tools.iter().map(|tool| tool.name.clone()).collect();
-        let may_use =
-            |tool: &&Tool| with_own && !callers.contains(&*tool.name) && (tool.risk == Risk::Read || may_write);
-        let own = catalogue.tools.iter().filter(may_use).map(|tool| ToolSpec {
-            name: tool.name.to_string(),
-            description: Some(tool.description.to_string()),
-            parameters: Some(Arc::clone(&tool.parameters)),
-            strict: None,
-        });
-        let specs = own.chain(request.tools.iter().cloned()).collect();
-        (Self { catalogue, callers }, specs)
+        let may_use = |tool: &&Tool| !callers.contains(&*tool.name) && (tool.risk == Risk::Read || may_write);
+        let own = || catalogue.tools.iter().filter(may_use).map(spec);
+        let tools = match (with_own, callers.is_empty()) {
+            (false, _) => request.tools.clone(),
+            (true, true) => usual.get(&catalogue, may_write, || own().collect()),
+            (true, false) => own().chain(request.tools.iter().cloned()).collect(),
+        };
+        (Self { catalogue, callers }, tools)
     }
 
     /// Whether the caller executes this tool.
@@ -46,6 +46,30 @@ impl Offer {
     /// The words that people see while one of HAIA's own runs.
     pub(super) fn title(&self, name: &str) -> Option<Arc<str>> {
         self.catalogue.get(name).map(|tool| Arc::clone(&tool.title))
+    }
+}
+
+fn spec(tool: &Tool) -> ToolSpec {
+    ToolSpec {
+        name: tool.name.to_string(),
+        description: Some(tool.description.to_string()),
+        parameters: Some(Arc::clone(&tool.parameters)),
+        strict: None,
+    }
+}
+
+/// What turns are offered whose callers bring no tools, which are most: made once for each catalogue, and printed once.
+#[derive(Default)]
+pub(crate) struct Usual(RefCell<Option<(Arc<Catalogue>, [Option<Tools>; 2])>>);
+
+impl Usual {
+    fn get(&self, catalogue: &Arc<Catalogue>, may_write: bool, make: impl FnOnce() -> Tools) -> Tools {
+        let mut known = self.0.borrow_mut();
+        let (_, tools) = match &mut *known {
+            Some(known) if Arc::ptr_eq(&known.0, catalogue) => known,
+            known => known.insert((Arc::clone(catalogue), [None, None])),
+        };
+        tools[usize::from(may_write)].get_or_insert_with(make).clone()
     }
 }
 
@@ -69,10 +93,28 @@ mod tests {
         for (may_write, with_own, expected) in
             [(true, true, vec!["a", "b", "z", "c"]), (false, true, vec!["a", "z", "c"]), (true, false, vec!["z", "c"])]
         {
-            let (offer, specs) = Offer::new(Arc::clone(&catalogue), &request, may_write, with_own);
-            let names: Vec<String> = specs.into_iter().map(|spec| spec.name).collect();
+            let (offer, specs) = Offer::new(Arc::clone(&catalogue), &Usual::default(), &request, may_write, with_own);
+            let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
             assert_eq!(names, expected, "{may_write}");
             assert!(offer.is_callers("c") && !offer.is_callers("a"));
+        }
+    }
+
+    #[test]
+    fn the_usual_offer_follows_the_catalogue() {
+        let request =
+            ChatRequest::parse(br#"{"model":"haia","messages":[{"role":"user","content":"x"}]}"#).expect("parses");
+        let usual = Usual::default();
+        let offered = |catalogue: &Arc<Catalogue>, may_write| {
+            let (_, tools) = Offer::new(Arc::clone(catalogue), &usual, &request, may_write, true);
+            tools.iter().map(|tool| tool.name.clone()).collect::<Vec<_>>()
+        };
+        let first = Arc::new(Catalogue { tools: vec![tool("a", Risk::Read), tool("b", Risk::Write)] });
+        let second = Arc::new(Catalogue { tools: vec![tool("c", Risk::Read)] });
+        for _ in 0..2 {
+            assert_eq!(offered(&first, true), ["a", "b"]);
+            assert_eq!(offered(&first, false), ["a"]);
+            assert_eq!(offered(&second, true), ["c"]);
         }
     }
 }

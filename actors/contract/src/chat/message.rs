@@ -24,6 +24,27 @@ pub enum Role {
     Function,
 }
 
+impl Role {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::Developer => "developer",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+            Role::Function => "function",
+        }
+    }
+
+    /// The role of that name.
+    pub fn named(word: &str) -> Option<Self> {
+        [Role::System, Role::Developer, Role::User, Role::Assistant, Role::Tool, Role::Function]
+            .into_iter()
+            .find(|role| role.as_str() == word)
+    }
+}
+
 /// A tool call in an assistant's message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {

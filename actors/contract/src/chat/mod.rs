@@ -15,7 +15,7 @@ pub use content::{Content, Part};
 pub use event::{Event, EventSink, EventStream, FinishReason, Head, OpaquePart, Relayed, Usage};
 pub use message::{FunctionCall, Message, Role, ToolCall};
 pub use request::ChatRequest;
-pub use tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec};
+pub use tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec, Tools};
 pub use turn::{
     Agent, KeepRound, KeptCall, KeptRound, RunTurn, StartTurn, TurnDefaults, TurnGrant, TurnLimits, TurnPermit,
     TurnRequest, TurnText,

@@ -4,7 +4,7 @@
 //! wrong is a [`Failure`] that names it.
 
 use super::message::Message;
-use super::tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec};
+use super::tooling::{Effort, ResponseFormat, ToolChoice, Tools};
 use crate::failure::{Failure, FailureClass};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -19,7 +19,7 @@ pub struct ChatRequest {
     /// The conversation.
     pub messages: Vec<Message>,
     /// The caller's tools.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Tools,
     /// Which tools must be called.
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls may come in one answer.
@@ -65,7 +65,7 @@ impl ChatRequest {
             match name.as_str() {
                 "model" => model = Some(field::<String>(&name, raw)?),
                 "messages" => messages = Some(field::<Vec<Message>>(&name, raw)?),
-                "tools" => request.tools = field::<Vec<ToolSpec>>(&name, raw)?,
+                "tools" => request.tools = field::<Tools>(&name, raw)?,
                 "tool_choice" => request.tool_choice = Some(field::<ToolChoice>(&name, raw)?),
                 "parallel_tool_calls" => request.parallel_tool_calls = Some(field(&name, raw)?),
                 "stream" => request.stream = field(&name, raw)?,

@@ -3,7 +3,8 @@
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 /// A tool that the model may call.
 #[derive(Clone, Debug)]
@@ -16,6 +17,48 @@ pub struct ToolSpec {
     pub parameters: Option<Arc<RawValue>>,
     /// OpenAI's strict mode.
     pub strict: Option<bool>,
+}
+
+/// The tools of a request. They are shared and never change, so turns that offer the same ones print them once.
+#[derive(Clone, Debug, Default)]
+pub struct Tools(Arc<ToolList>);
+
+#[derive(Debug, Default)]
+struct ToolList {
+    tools: Vec<ToolSpec>,
+    /// As OpenAI's format writes them.
+    printed: OnceLock<Box<RawValue>>,
+}
+
+impl Deref for Tools {
+    type Target = [ToolSpec];
+
+    fn deref(&self) -> &[ToolSpec] {
+        &self.0.tools
+    }
+}
+
+impl FromIterator<ToolSpec> for Tools {
+    fn from_iter<I: IntoIterator<Item = ToolSpec>>(tools: I) -> Self {
+        Self(Arc::new(ToolList { tools: tools.into_iter().collect(), printed: OnceLock::new() }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Tools {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<ToolSpec>::deserialize(deserializer).map(Self::from_iter)
+    }
+}
+
+impl Serialize for Tools {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ToolList { tools, printed } = &*self.0;
+        if let Some(printed) = printed.get() {
+            return printed.serialize(serializer);
+        }
+        let raw = serde_json::value::to_raw_value(tools).map_err(serde::ser::Error::custom)?;
+        printed.get_or_init(|| raw).serialize(serializer)
+    }
 }
 
 /// Whether and which tools the model must call.

@@ -51,7 +51,8 @@ pub struct AuditRow {
     pub origin: Origin,
     /// The tool, `<provider>/<model>`, or the change.
     pub what: Arc<str>,
-    /// SHA-256 of the arguments or request body, in hex, first 16 digits; empty where there were none.
+    /// Of a tool's arguments the first 16 hex digits of their SHA-256, of a request to a provider its XXH3 (64 bits) in hex; empty where there
+    /// were none.
     pub digest: String,
     /// Bytes of the result.
     pub bytes: u64,

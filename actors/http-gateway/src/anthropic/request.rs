@@ -4,6 +4,7 @@ use super::blocks::{self, Blocks};
 use crate::fields::Fields;
 use contract::chat::{
     ChatRequest, Content, Effort, Message, OpaquePart, Part, ResponseFormat, Role, ToolCall, ToolChoice, ToolSpec,
+    Tools,
 };
 use contract::failure::Failure;
 use serde::Deserialize;
@@ -225,7 +226,7 @@ fn proof(block: &blocks::Block) -> OpaquePart {
     OpaquePart { format: "anthropic", json: block.raw.get().to_owned().into(), call: None }
 }
 
-fn tools(fields: &Fields<'_>) -> Result<Vec<ToolSpec>, Failure> {
+fn tools(fields: &Fields<'_>) -> Result<Tools, Failure> {
     let tools = fields.get::<Vec<Tool>>("tools")?.unwrap_or_default();
     let spec = |(at, tool): (usize, Tool)| match tool.kind.as_deref() {
         None | Some("custom") => Ok(ToolSpec {

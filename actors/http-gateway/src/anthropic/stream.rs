@@ -6,10 +6,10 @@ use super::error;
 use super::message::{Asked, proof, stop_reason, usage};
 use crate::encoder::{StreamEncoder, unfinished};
 use crate::openai::error::Refusal;
-use crate::openai::json::{put_number, put_string};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
 use contract::failure::Failure;
+use contract::json::{put_number, put_string};
 use serde_json::{Value, json};
 
 /// The most calls of one answer: decoders number them without gaps.

@@ -4,12 +4,12 @@
 //! `[DONE]` are held back until the answer is known to be whole. No `id:`, `event:` or `retry:` lines, ever: they break clients.
 
 use super::error::Refusal;
-use super::json::{put_number, put_string};
 use crate::encoder::{StreamEncoder, unfinished};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
 use contract::failure::Failure;
 use contract::ids::SharedIds;
+use contract::json::{put_number, put_string};
 use std::rc::Rc;
 
 /// Room for a few words' chunks.

@@ -4,6 +4,5 @@
 
 pub(crate) mod chunks;
 pub(crate) mod error;
-pub(crate) mod json;
 pub(crate) mod request;
 pub(crate) mod whole;

@@ -1,15 +1,11 @@
 //! A chat request checked on its way through: enough to route it, without building what a relayed body does not need.
 //!
-//! The quick look borrows from the body. Whatever it stumbles over is read again by `ChatRequest::parse`, which names the field.
+//! The quick look steps over the body. Whatever it stumbles over is read again by `ChatRequest::parse`, which names the field.
 
 use contract::chat::{ChatRequest, Role};
 use contract::failure::{Failure, FailureClass};
+use contract::json::Scan;
 use contract::provider::{BUILTIN_OFFLINE, Target};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -33,16 +29,8 @@ pub(crate) struct Envelope {
 pub(crate) fn check(body: &[u8]) -> Result<Envelope, Failure> {
     let text = std::str::from_utf8(body)
         .map_err(|_| Failure::new(FailureClass::InvalidRequest, "the body is not JSON: it is not UTF-8"))?;
-    if let Ok(quick) = serde_json::from_str::<Quick<'_>>(text)
-        && quick.messages.count > 0
-    {
-        only_one_answer(quick.n.map(RawValue::get))?;
-        return Ok(Envelope {
-            model: Rc::from(&*quick.model),
-            stream: quick.stream.unwrap_or(false),
-            include_usage: quick.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
-            parsed: None,
-        });
+    if let Some(envelope) = look(text) {
+        return Ok(envelope);
     }
     let request = ChatRequest::parse(body)?;
     only_one_answer(request.extra.iter().find(|(name, _)| name == "n").map(|(_, raw)| raw.get()))?;
@@ -61,94 +49,110 @@ fn only_one_answer(n: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// The members that routing looks at, and those whose type a caller gets wrong; the others are skipped unread.
-#[derive(Deserialize)]
-struct Quick<'a> {
-    #[serde(borrow)]
-    model: Cow<'a, str>,
-    messages: Messages,
-    stream: Option<bool>,
-    stream_options: Option<StreamOptions>,
-    #[serde(borrow)]
-    n: Option<&'a RawValue>,
-    #[serde(rename = "max_tokens")]
-    _max_tokens: Option<u64>,
-    #[serde(rename = "max_completion_tokens")]
-    _max_completion_tokens: Option<u64>,
-    #[serde(rename = "temperature")]
-    _temperature: Option<f64>,
-    #[serde(rename = "top_p")]
-    _top_p: Option<f64>,
-    #[serde(rename = "parallel_tool_calls")]
-    _parallel_tool_calls: Option<bool>,
-    #[serde(rename = "tools")]
-    _tools: Option<Vec<IgnoredAny>>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
-}
-
-/// The conversation: each member an object with a known role and readable content.
-struct Messages {
-    count: usize,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    #[serde(rename = "role")]
-    _role: Role,
-    #[serde(rename = "content")]
-    _content: Option<Content>,
-}
-
-/// A text, or parts that say what they are. Neither is copied: a picture may have megabytes.
-struct Content;
-
-#[derive(Deserialize)]
-struct Part<'a> {
-    #[serde(rename = "type", borrow)]
-    _kind: Cow<'a, str>,
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrParts;
-        impl<'de> Visitor<'de> for TextOrParts {
-            type Value = Content;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of parts")
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Content, E> {
-                Ok(Content)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
-                while seq.next_element::<Part<'de>>()?.is_some() {}
-                Ok(Content)
-            }
+/// The members that routing looks at, and those whose type a caller gets wrong; the others are stepped over. `None` for whatever is wrong, or
+/// right in an uncommon way.
+fn look(text: &str) -> Option<Envelope> {
+    let (mut model, mut messages, mut stream, mut include_usage) = (None, false, false, false);
+    let mut seen = Vec::with_capacity(16);
+    let mut scan = Scan::of(text);
+    scan.object(|scan, name| {
+        if seen.contains(&name) {
+            return None;
         }
-        deserializer.deserialize_any(TextOrParts)
+        seen.push(name);
+        match name {
+            "messages" => {
+                return scan.array(|scan| {
+                    messages = true;
+                    message(scan)
+                });
+            }
+            "stream_options" if scan.peek() == Some(b'{') => {
+                return scan.object(|scan, name| {
+                    let value = scan.value()?;
+                    if name == "include_usage" {
+                        include_usage = boolean(value)?;
+                    }
+                    Some(())
+                });
+            }
+            _ => {}
+        }
+        let value = scan.value()?;
+        let is_null = value == "null";
+        let is_right = match name {
+            "model" => {
+                model = plain_string(value);
+                model.is_some()
+            }
+            "stream" => {
+                stream = boolean(value)?;
+                true
+            }
+            "stream_options" => is_null,
+            "parallel_tool_calls" => boolean(value).is_some(),
+            "n" => is_null || value == "1",
+            "max_tokens" | "max_completion_tokens" => is_null || value.parse::<u64>().is_ok(),
+            "temperature" | "top_p" => is_null || value.starts_with(|c: char| c == '-' || c.is_ascii_digit()),
+            "tools" => is_null || value.starts_with('['),
+            _ => true,
+        };
+        is_right.then_some(())
+    })?;
+    scan.end()?;
+    let model = Rc::from(model.filter(|_| messages)?);
+    Some(Envelope { model, stream, include_usage, parsed: None })
+}
+
+/// A message: an object with a known role, and with a text or parts that say what they are. Neither is copied: a picture may have megabytes.
+fn message(scan: &mut Scan<'_>) -> Option<()> {
+    let (mut has_role, mut has_content) = (false, false);
+    scan.object(|scan, name| {
+        let is_right = match name {
+            "role" => {
+                !std::mem::replace(&mut has_role, true) && plain_string(scan.value()?).and_then(Role::named).is_some()
+            }
+            "content" => !std::mem::replace(&mut has_content, true) && content(scan)?,
+            _ => scan.value().is_some(),
+        };
+        is_right.then_some(())
+    })?;
+    has_role.then_some(())
+}
+
+fn content(scan: &mut Scan<'_>) -> Option<bool> {
+    if scan.peek()? == b'[' {
+        return scan.array(part).map(|()| true);
     }
+    scan.value().map(|value| value == "null" || value.starts_with('"'))
 }
 
-impl<'de> Deserialize<'de> for Messages {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Count;
-        impl<'de> Visitor<'de> for Count {
-            type Value = Messages;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of messages")
+fn part(scan: &mut Scan<'_>) -> Option<()> {
+    let mut has_type = false;
+    scan.object(|scan, name| {
+        let value = scan.value()?;
+        if name == "type" {
+            if has_type || !value.starts_with('"') {
+                return None;
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Messages, A::Error> {
-                let mut count = 0;
-                while seq.next_element::<Message>()?.is_some() {
-                    count += 1;
-                }
-                Ok(Messages { count })
-            }
+            has_type = true;
         }
-        deserializer.deserialize_seq(Count)
+        Some(())
+    })?;
+    has_type.then_some(())
+}
+
+/// The text of a string without escapes.
+fn plain_string(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"').filter(|text| !text.contains('\\'))
+}
+
+/// A truth; null is none.
+fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "true" => Some(true),
+        "false" | "null" => Some(false),
+        _ => None,
     }
 }
 
@@ -210,9 +214,16 @@ mod tests {
             (format!(r#"{{"model":"m",{ONE},"stream":true,"n":1,"tools":[],"seed":null}}"#), true, false),
             (format!(r#"{{"model":"m",{ONE},"stream":null,"n":null,"stream_options":null}}"#), false, false),
             (
-                format!(r#"{{"stream_options":{{"include_usage":true,"x":1}},"stream":true,{ONE},"model":"\u006d"}}"#),
+                format!(r#" {{"stream_options":{{"include_usage":true,"x":1}}, "stream" : true,{ONE},"model":"m"}} "#),
                 true,
                 true,
+            ),
+            (
+                r#"{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{}]},{"role":"tool"},
+                {"content":[{"text":"\\u00e9","type":"text"}],"role":"user"}],"temperature":-0.5,"top_p":1e0,"max_tokens":7}"#
+                    .to_owned(),
+                false,
+                false,
             ),
         ] {
             let envelope = check(body.as_bytes()).expect(&body);
@@ -223,6 +234,8 @@ mod tests {
 
     #[test]
     fn what_the_quick_look_refuses_the_whole_reading_may_bear() {
+        let body = format!(r#"{{"model":"\u006d",{ONE},"n":null}}"#);
+        assert_eq!(&*check(body.as_bytes()).expect("escapes").model, "m");
         let body = format!(r#"{{"model":"first","model":"m",{ONE}}}"#);
         let envelope = check(body.as_bytes()).expect("a name twice: the last one counts");
         assert_eq!(&*envelope.model, "m");

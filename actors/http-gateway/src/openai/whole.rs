@@ -1,11 +1,11 @@
 //! Answers as one `chat.completion` object: for requests that are not streamed.
 
 use super::chunks::{Asked, put_usage};
-use super::json::{put_number, put_string};
 use crate::encoder::{WholeEncoder, unfinished};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use contract::chat::{Answer, Event, EventSink, FinishReason};
 use contract::failure::Failure;
+use contract::json::{put_number, put_string};
 use std::borrow::Cow;
 
 /// Collects an answer, or takes over a compatible provider's whole body.

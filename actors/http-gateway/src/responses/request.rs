@@ -5,7 +5,7 @@
 
 use super::items;
 use crate::fields::Fields;
-use contract::chat::{ChatRequest, Effort, Message, ResponseFormat, Role, ToolChoice, ToolSpec};
+use contract::chat::{ChatRequest, Effort, Message, ResponseFormat, Role, ToolChoice, ToolSpec, Tools};
 use contract::failure::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -155,7 +155,7 @@ fn probabilities(fields: &Fields<'_>) -> Result<(), Failure> {
     })
 }
 
-fn tools(fields: &Fields<'_>) -> Result<Vec<ToolSpec>, Failure> {
+fn tools(fields: &Fields<'_>) -> Result<Tools, Failure> {
     let tools = fields.get::<Vec<Tool>>("tools")?.unwrap_or_default();
     let spec = |(at, tool): (usize, Tool)| match (tool.kind.as_str(), tool.name) {
         ("function", Some(name)) => Ok(ToolSpec {

@@ -128,7 +128,7 @@ impl Inner {
         let headers: Vec<(&'static str, String)> = beta.into_iter().collect();
         let Answer { head, body: mut arriving } = tokio::select! {
             biased;
-            sent = self.endpoints.send_direct(provider, model, &outgoing, upload, &headers, &self.clock) => match sent {
+            sent = self.endpoints.send_direct(provider, model, &outgoing, upload, &headers) => match sent {
                 Ok(answer) => answer,
                 // The account ends as one that was cancelled.
                 Err(failure) if upload.broken().is_some() => return Err(failure),
@@ -204,8 +204,7 @@ impl Inner {
         };
         match understood {
             Ok((body, content_type)) => {
-                account.answered_whole();
-                account.complete();
+                account.complete_whole();
                 Ok(DirectAnswer { content_type, body: DirectAnswerBody::Whole(body) })
             }
             Err(failure) if failure.code.as_deref() == Some(direct::NO_SUCH_PATH) => {

@@ -9,7 +9,6 @@ use actix_http::error::ParseError;
 use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::CONTENT_TYPE;
 use bytes::Bytes;
-use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
 use runtime::http::{self, Answer, NoAnswer, Origin, Template};
 use std::cell::RefCell;
@@ -52,12 +51,10 @@ impl Endpoints {
         model: &Arc<Model>,
         body: Bytes,
         stream: bool,
-        clock: &SharedClock,
     ) -> Result<Answer, Failure> {
         self.send_with(
             provider,
             model,
-            clock,
             || true,
             async |endpoint: &Endpoint| {
                 let template = if stream { &endpoint.streamed } else { &endpoint.whole };
@@ -79,7 +76,6 @@ impl Endpoints {
         outgoing: &Outgoing,
         upload: &Upload,
         headers: &[(&'static str, String)],
-        clock: &SharedClock,
     ) -> Result<Answer, Failure> {
         let own = provider.format.headers(model.key.as_ref());
         let own = own.iter().map(|(name, value)| (*name, value.expose()));
@@ -91,7 +87,6 @@ impl Endpoints {
         self.send_with(
             provider,
             model,
-            clock,
             || upload.is_repeatable(),
             async |endpoint: &Endpoint| endpoint.origin.upload(&head, length, upload.body(&outgoing.body), fresh).await,
         )
@@ -102,17 +97,15 @@ impl Endpoints {
         &self,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
-        clock: &SharedClock,
         may_repeat: impl Fn() -> bool,
         send: impl AsyncFn(&Endpoint) -> Result<Answer, NoAnswer>,
     ) -> Result<Answer, Failure> {
-        let begun = clock.monotonic();
         let mut endpoint = self.endpoint(provider, model)?;
         let mut sent = send(&endpoint).await;
-        if let Err(NoAnswer { error, was_kept: true }) = &sent
+        if let Err(NoAnswer { error, was_kept: true, after }) = &sent
             && may_repeat()
             && is_gone(error)
-            && clock.monotonic().saturating_sub(begun) < STALE_WITHIN
+            && *after < STALE_WITHIN
         {
             tracing::debug!(provider = %provider.name, %error, "a kept connection was gone: once more over a fresh one");
             self.forget(&endpoint);

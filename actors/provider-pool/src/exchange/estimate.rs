@@ -77,7 +77,7 @@ fn request_tokens(body: &[u8]) -> u64 {
         return 0;
     }
     let (mut text, mut binary) = (body.len(), 0);
-    if body.len() > BINARY {
+    if may_hold_binary(body) {
         let mut begin = 0;
         for end in memchr::memchr_iter(b'"', body) {
             let string = &body[begin..end];
@@ -89,6 +89,12 @@ fn request_tokens(body: &[u8]) -> u64 {
         }
     }
     text as u64 / BYTES + binary * BINARY_TOKENS
+}
+
+/// Looks at a few bytes in each half of the shortest string that would count: where none of them is Base64, every string need not be looked at.
+fn may_hold_binary(body: &[u8]) -> bool {
+    let looks = (0..body.len()).step_by(BINARY / 2);
+    body.len() > BINARY && looks.into_iter().any(|at| body[at..].first_chunk::<64>().is_some_and(|few| is_base64(few)))
 }
 
 fn is_base64(bytes: &[u8]) -> bool {
@@ -123,6 +129,11 @@ mod tests {
         let body = format!(r#"{{"a":"{text}","b":"data:image/png;base64,{picture}","c":"end"}}"#);
         let tokens = request_tokens(body.as_bytes());
         assert!((9_000..9_100).contains(&tokens), "{tokens}");
+        // Wherever it begins, and were it as short as can be.
+        for before in (0..4200).step_by(7) {
+            let body = format!(r#"{{"a":"{}","b":"{}"}}"#, " ".repeat(before), "A".repeat(BINARY));
+            assert_eq!(request_tokens(body.as_bytes()), (before as u64 + 15) / BYTES + BINARY_TOKENS, "{before}");
+        }
         assert_eq!(request_tokens(b"--boundary\r\ncontent-disposition: form-data"), 0);
         assert_eq!(request_tokens(b""), 0);
     }

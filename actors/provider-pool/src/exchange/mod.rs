@@ -215,7 +215,7 @@ impl Inner {
         };
         let Answer { head, body: mut arriving } = tokio::select! {
             biased;
-            sent = self.endpoints.send(provider, model, body, call.stream, &self.clock) => match sent {
+            sent = self.endpoints.send(provider, model, body, call.stream) => match sent {
                 Ok(response) => response,
                 Err(failure) => return Err(account.refused(failure)),
             },
@@ -284,8 +284,7 @@ impl Inner {
         });
         match read {
             Ok(()) => {
-                account.answered_whole();
-                account.complete();
+                account.complete_whole();
                 Ok(Box::pin(WholeAnswer(buffer)))
             }
             Err(failure) => Err(account.refused(failure)),

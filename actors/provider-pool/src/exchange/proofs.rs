@@ -12,10 +12,11 @@
 use crate::formats::{Format, PutBack};
 use contract::chat::{ChatRequest, Message, OpaquePart, ToolCall};
 use contract::provider::CallBody;
+use memchr::memmem::Finder;
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The most answers that are kept.
@@ -90,7 +91,9 @@ impl Proofs {
         let store = || lock(if has_proofs { &self.proofs } else { &self.thinking });
         let request = match body {
             CallBody::Raw(bytes) => {
-                memchr::memmem::find(bytes, b"\"tool_calls\"")?;
+                // Made once: that costs more than a look through most requests.
+                static TOOL_CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"tool_calls\""));
+                TOOL_CALLS.find(bytes)?;
                 if store().answers.is_empty() {
                     return None;
                 }

@@ -5,7 +5,8 @@
 use super::proofs::{Proofs, Whose};
 use crate::formats::Thoughts;
 use contract::chat::{OpaquePart, ToolCall};
-use std::sync::Arc;
+use memchr::memmem::Finder;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// Keeps the thinking of one answer.
@@ -30,7 +31,9 @@ impl Thoughts for Thinking {
 
 /// Whether the answer to this request may hold calls: the request as it goes out offers tools.
 pub(super) fn may_follow(body: &[u8]) -> bool {
-    memchr::memmem::find(body, b"\"tools\":").is_some()
+    // Made once: that costs more than a look through most requests.
+    static TOOLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"tools\":"));
+    TOOLS.find(body).is_some()
 }
 
 #[cfg(test)]

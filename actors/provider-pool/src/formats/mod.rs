@@ -24,7 +24,6 @@ mod openrouter;
 mod prompt;
 mod refused;
 mod sampling;
-mod scan;
 mod sniff;
 mod waits;
 mod wire;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use contract::chat::ChatRequest;
 use contract::failure::Failure;
+use contract::json::put_string;
 use contract::provider::CallBody;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -216,6 +217,11 @@ impl Object {
 
     /// Adds a member, unless there is one of that name. What cannot be written as JSON is left out: no type here is like that.
     pub fn add(&mut self, name: &str, value: &(impl Serialize + ?Sized)) {
+        self.add_written(name, |out| serde_json::to_writer(out, value));
+    }
+
+    /// As [`Object::add`], for a value that writes itself.
+    pub fn add_written(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>) {
         if self.has(name) {
             return;
         }
@@ -223,11 +229,9 @@ impl Object {
         if before > 1 {
             self.out.push(b',');
         }
-        let written = serde_json::to_writer(&mut self.out, name).and_then(|()| {
-            self.out.push(b':');
-            serde_json::to_writer(&mut self.out, value)
-        });
-        match written {
+        put_string(&mut self.out, name);
+        self.out.push(b':');
+        match write(&mut self.out) {
             Ok(()) => self.names.push(name.to_owned()),
             Err(_) => self.out.truncate(before),
         }

@@ -10,6 +10,7 @@ use actix_http::error::PayloadError;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -77,12 +78,12 @@ fn lists(value: &[u8], word: &[u8]) -> bool {
 /// # Errors
 /// These are no head, or one that leaves open where its body ends.
 pub(super) fn read_head(bytes: &[u8]) -> Result<Option<(Head, Framing, bool, usize)>, &'static str> {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
+    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
     let mut config = httparse::ParserConfig::default();
     // Some servers write `name : value`.
     config.allow_spaces_after_header_name_in_responses(true);
-    let (end, status, version) = match config.parse_response(&mut response, bytes) {
+    let (end, status, version) = match config.parse_response_with_uninit_headers(&mut response, bytes, &mut headers) {
         Ok(httparse::Status::Partial) if bytes.len() > LARGEST_HEAD => {
             return Err("the head of the answer is too large");
         }

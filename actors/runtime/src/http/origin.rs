@@ -83,7 +83,8 @@ impl Origin {
     /// # Errors
     /// No connection, or none that brought an answer.
     pub async fn send(&self, template: &Template, body: &Bytes) -> Result<Answer, NoAnswer> {
-        let kept = self.pool.take();
+        let begun = Instant::now();
+        let kept = self.pool.take(begun);
         let was_kept = kept.is_some();
         let connection = match kept {
             Some(kept) => kept,
@@ -98,7 +99,8 @@ impl Origin {
         if body.len() <= TOGETHER {
             head.extend_from_slice(std::mem::take(&mut rest));
         }
-        self.answer(connection, Sending::new(head, rest)).await.map_err(|error| NoAnswer { error, was_kept })
+        let answer = self.answer(connection, Sending::new(head, rest)).await;
+        answer.map_err(|error| NoAnswer { error, was_kept, after: begun.elapsed() })
     }
 
     /// Sends a request whose body comes piece by piece, and waits for the head of the answer. The next piece is asked for once the connection has
@@ -114,14 +116,16 @@ impl Origin {
         body: impl futures_util::Stream<Item = std::io::Result<Bytes>> + Unpin,
         fresh: bool,
     ) -> Result<Answer, NoAnswer> {
-        let kept = if fresh { None } else { self.pool.take() };
+        let begun = Instant::now();
+        let kept = if fresh { None } else { self.pool.take(begun) };
         let was_kept = kept.is_some();
         let connection = match kept {
             Some(kept) => kept,
             None => Box::pin(self.connect()).await.map_err(NoAnswer::fresh)?,
         };
         let request = Uploading::new(&template.0, length, body);
-        self.answer(connection, request).await.map_err(|error| NoAnswer { error, was_kept })
+        let answer = self.answer(connection, request).await;
+        answer.map_err(|error| NoAnswer { error, was_kept, after: begun.elapsed() })
     }
 
     /// Sends the request and reads the head of its answer. That may come first: a server that refuses a large body need not read it, and one
@@ -196,11 +200,13 @@ pub struct NoAnswer {
     pub error: SendRequestError,
     /// Whether the connection had served a request before: such a one may have been closed while nobody looked.
     pub was_kept: bool,
+    /// How long it took to find out.
+    pub after: Duration,
 }
 
 impl NoAnswer {
     fn fresh(error: SendRequestError) -> Self {
-        Self { error, was_kept: false }
+        Self { error, was_kept: false, after: Duration::ZERO }
     }
 }
 
@@ -228,8 +234,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// The connection that was used last, if it is still good.
-    fn take(&self) -> Option<Idle> {
-        let now = Instant::now();
+    fn take(&self, now: Instant) -> Option<Idle> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             let is_fresh = now - connection.used <= self.keep_alive && now - connection.made <= LIFETIME;

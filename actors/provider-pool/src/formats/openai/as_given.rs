@@ -3,8 +3,8 @@
 //! It decides nothing of its own. Whatever is not of the commonest shape gives `None`, and [`encode`](super::encode) reads the body member by
 //! member; where both could, they come to the same (tested on every request there).
 
-use crate::formats::scan::Scan;
 use crate::formats::{Encode, ModelSettings};
+use contract::json::{Scan, put_string};
 
 /// The body of a request with its model's own name, and with the usage asked for in a stream.
 pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>> {
@@ -13,7 +13,7 @@ pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>
     }
     let mut out = Vec::with_capacity(body.len() + 256);
     out.extend_from_slice(b"{\"model\":");
-    serde_json::to_writer(&mut out, call.model).ok()?;
+    put_string(&mut out, call.model);
     let mut names: Vec<&str> = Vec::with_capacity(16);
     let (mut offers_tools, mut speaks_of_tools) = (false, false);
     let mut scan = Scan::of(std::str::from_utf8(body).ok()?);

@@ -7,12 +7,14 @@
 use super::{Dialect, as_given, results, suited};
 use crate::formats::prompt::{self, Members, Object};
 use crate::formats::{Encode, Encoded, sampling};
-use contract::chat::{ChatRequest, Effort, Message, Role};
+use contract::chat::{ChatRequest, Content, Effort, Message, Role};
 use contract::failure::{Failure, FailureClass};
+use contract::json::put_string;
 use contract::provider::CallBody;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The member of a message that holds the proof of its thinking.
@@ -91,9 +93,7 @@ fn built(call: &Encode<'_>, request: &ChatRequest, dialect: &Dialect) -> Result<
     let mut notices = Vec::new();
     let own = suited::messages(&request.messages, call.settings);
     let messages = results::with_pictures_apart(&own);
-    let messages: Vec<WithDetails<'_>> =
-        messages.iter().map(|message| WithDetails(message, dialect.format, call.settings.reasoning_back)).collect();
-    object.add("messages", &messages);
+    object.add_written("messages", |out| put_messages(out, &messages, dialect.format, call.settings.reasoning_back));
     let takes_tools = call.settings.tools != Some(false);
     if takes_tools && !request.tools.is_empty() {
         object.add("tools", &request.tools);
@@ -169,6 +169,42 @@ fn is_newer(model: &str) -> bool {
 
 fn is_empty_list(raw: &RawValue) -> bool {
     raw.get().strip_prefix('[').is_some_and(|rest| rest.trim_start() == "]")
+}
+
+fn put_messages(
+    out: &mut Vec<u8>,
+    messages: &[Cow<'_, Message>],
+    format: &'static str,
+    reasoning_back: bool,
+) -> serde_json::Result<()> {
+    let mut separator = b'[';
+    for message in messages {
+        out.push(separator);
+        separator = b',';
+        match &**message {
+            // Most are no more than this, and the longest, the agent's own prompt, is written for each turn.
+            Message {
+                role: role @ (Role::System | Role::User),
+                content: Some(Content::Text(text)),
+                name: None,
+                tool_call_id: None,
+                tool_calls,
+                ..
+            } if tool_calls.is_empty() => {
+                out.extend_from_slice(b"{\"role\":\"");
+                out.extend_from_slice(role.as_str().as_bytes());
+                out.extend_from_slice(b"\",\"content\":");
+                put_string(out, text);
+                out.push(b'}');
+            }
+            message => serde_json::to_writer(&mut *out, &WithDetails(message, format, reasoning_back))?,
+        }
+    }
+    if messages.is_empty() {
+        out.push(b'[');
+    }
+    out.push(b']');
+    Ok(())
 }
 
 /// A message, with the proof of thinking that its provider wants back, and with the thinking itself for one that wants that.

@@ -4,6 +4,8 @@
 //! Every byte is looked at once. It is strict (RFC 8259) and gives up early: a name with escapes, more than [`DEPTH`] levels, anything that
 //! is not JSON. Who gets `None` reads the text again with serde, which knows all of JSON and words the error.
 
+use super::ordinary;
+
 /// The most levels of objects and arrays that are followed.
 const DEPTH: usize = 64;
 
@@ -37,7 +39,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Calls `element` at each element of the array that begins here. It steps over the element, in whichever way.
-    fn array(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    pub fn array(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.list(b'[', b']', element)
     }
 
@@ -94,6 +96,11 @@ impl<'a> Scan<'a> {
             b'n' => self.word("null"),
             _ => self.number(),
         }
+    }
+
+    /// The first byte of what begins here.
+    pub fn peek(&self) -> Option<u8> {
+        self.next()
     }
 
     fn next(&self) -> Option<u8> {
@@ -165,27 +172,6 @@ impl<'a> Scan<'a> {
             }
         }
     }
-}
-
-/// How many bytes come before the next quote, backslash or control character: eight at a time, by the tests for a byte less than and equal to
-/// another in Sean Anderson's Bit Twiddling Hacks.
-#[inline]
-fn ordinary(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    let (eights, rest) = bytes.as_chunks::<8>();
-    for (at, eight) in eights.iter().enumerate() {
-        let word = u64::from_le_bytes(*eight);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let marks = control | zero(word ^ (ONES * u64::from(b'"'))) | zero(word ^ (ONES * u64::from(b'\\')));
-        if marks & HIGH != 0 {
-            // What a borrow marks wrongly lies behind the first true mark.
-            return at * 8 + (marks & HIGH).trailing_zeros() as usize / 8;
-        }
-    }
-    let is_ordinary = |byte: &&u8| **byte >= 0x20 && **byte != b'"' && **byte != b'\\';
-    eights.len() * 8 + rest.iter().take_while(is_ordinary).count()
 }
 
 #[cfg(test)]
