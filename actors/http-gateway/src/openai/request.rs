@@ -56,7 +56,7 @@ fn look(text: &str) -> Option<Envelope> {
     let mut seen = Vec::with_capacity(16);
     let mut scan = Scan::of(text);
     scan.object(|scan, name| {
-        if seen.contains(&name) {
+        if seen.contains(&name) || name.contains('\\') {
             return None;
         }
         seen.push(name);

@@ -3,7 +3,7 @@
 //! The formats differ little here, so all of them share this reader. It reads any body, and never passes one on: only the message in
 //! it, without control characters, keys and stack traces.
 
-use super::wire::{self, Raw};
+use super::wire::{self, Json, Raw};
 use super::wording::readable;
 use super::{refused, waits};
 use contract::failure::{Failure, FailureClass};
@@ -172,7 +172,7 @@ fn status(raw: Raw<'_>) -> Option<u16> {
 }
 
 /// FastAPI's `detail`: a text, or a list of objects with `msg` and the path `loc`.
-fn detail_text(detail: &RawValue) -> Option<String> {
+fn detail_text(detail: Json<'_>) -> Option<String> {
     #[derive(Deserialize)]
     struct Item<'a> {
         #[serde(borrow)]

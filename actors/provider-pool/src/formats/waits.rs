@@ -4,7 +4,7 @@
 //! wait that is longer than a day is kept as a day: quotas by the week or the month exist. Longer than a month is taken for a mistake.
 
 use super::ErrorAnswer;
-use super::wire::{self, Raw};
+use super::wire::{self, Json, Raw};
 use awc::http::header::HttpDate;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -171,7 +171,7 @@ impl<'a> Told<'a> {
             Ok(items) => items.first()?.get(),
             Err(_) => body,
         };
-        let inner = serde_json::from_str::<Body<'_>>(body).ok()?.error.map_or(body, RawValue::get);
+        let inner = serde_json::from_str::<Body<'_>>(body).ok()?.error.map_or(body, Json::get);
         serde_json::from_str(inner).ok()
     }
 }

@@ -3,13 +3,50 @@
 //! A member that is not what it should be reads as absent; nothing here fails on a type.
 
 use contract::failure::{Failure, FailureClass};
+use contract::json::Scan;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// A member as it stands in the JSON, unread. Null reads as absent.
-pub type Raw<'a> = Option<&'a RawValue>;
+/// A value as it stands in the JSON, unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Json<'a>(&'a str);
+
+impl<'a> Json<'a> {
+    /// Its text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<&'a RawValue> for Json<'a> {
+    fn from(raw: &'a RawValue) -> Self {
+        Self(raw.get())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A member, unread. Null reads as absent.
+pub type Raw<'a> = Option<Json<'a>>;
+
+/// Steps over a member and keeps it unread.
+pub fn raw<'a>(scan: &mut Scan<'a>) -> Option<Raw<'a>> {
+    scan.value().map(|value| (value != "null").then_some(Json(value)))
+}
+
+/// Steps over a member that `read` can read, or that is null.
+pub fn optional<'a, T>(scan: &mut Scan<'a>, read: impl FnOnce(&mut Scan<'a>) -> Option<T>) -> Option<Option<T>> {
+    match scan.peek()? {
+        b'n' => scan.value().map(|_| None),
+        _ => read(scan).map(Some),
+    }
+}
 
 /// The member's text, if it is a string. Borrowed unless it holds escapes.
 pub fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
@@ -88,21 +125,20 @@ pub fn cut_off() -> Failure {
 mod tests {
     use super::*;
 
-    fn raw(json: &str) -> Box<RawValue> {
-        RawValue::from_string(json.to_owned()).expect("JSON")
+    fn json(text: &str) -> Raw<'_> {
+        raw(&mut Scan::of(text)).expect("JSON")
     }
 
     #[test]
     fn members_of_any_type_are_read() {
-        assert_eq!(text(Some(&raw("\"a\\n\\u00e9\""))).as_deref(), Some("a\né"));
-        assert!(matches!(text(Some(&raw("\"a\""))), Some(Cow::Borrowed("a"))));
-        let json = raw("\"a\\ud83d b\"");
-        let half = text(Some(&json)).expect("text");
+        assert_eq!(text(json("\"a\\n\\u00e9\"")).as_deref(), Some("a\né"));
+        assert!(matches!(text(json("\"a\"")), Some(Cow::Borrowed("a"))));
+        let half = text(json("\"a\\ud83d b\"")).expect("text");
         assert!(half.starts_with('a') && half.ends_with(" b"), "{half:?}");
-        assert_eq!((text(Some(&raw("5"))), text(None), filled(Some(&raw("\"\"")))), (None, None, None));
-        let counts = ["7", "7.0", "-1", "\"7\"", "null", "1e300"].map(|json| count(Some(&raw(json))));
+        assert_eq!((text(json("5")), text(None), filled(json("\"\""))), (None, None, None));
+        let counts = ["7", "7.0", "-1", "\"7\"", "null", "1e300"].map(|text| count(json(text)));
         assert_eq!(counts, [Some(7), Some(7), None, None, None, None]);
-        let read = |json: &str| arguments(Some(&raw(json))).map(Cow::into_owned);
+        let read = |text: &str| arguments(json(text)).map(Cow::into_owned);
         assert_eq!(read("{\"a\": 1}").as_deref(), Some("{\"a\": 1}"));
         assert_eq!(read("\"{\\\"a\\\"\"").as_deref(), Some("{\"a\""));
         assert_eq!(read("\"\""), None);

@@ -4,7 +4,7 @@
 //! A call comes whole in one part. There is no end mark but the finish reason, and more may follow it: an answer is complete when the
 //! connection ends after one. Parts that it does not know, code that Google ran among them, are skipped.
 
-use crate::formats::wire::{self, Raw};
+use crate::formats::wire::{self, Json, Raw};
 use crate::formats::wording::readable;
 use crate::formats::{Decoder, MAX_EVENT, errors};
 use bytes::Bytes;
@@ -213,7 +213,7 @@ impl Reading {
             let is_thought = part.thought.is_some_and(|thought| thought.get() == "true");
             sink.event(if is_thought { Event::Thinking(&text) } else { Event::Text(&text) });
         }
-        let proof = part.thought_signature.filter(|signature| wire::filled(Some(signature)).is_some());
+        let proof = part.thought_signature.filter(|signature| wire::filled(Some(*signature)).is_some());
         self.proofs += u32::from(proof.is_some());
         if self.calls >= MAX_CALLS || self.proofs > MAX_CALLS {
             let message =
@@ -273,12 +273,12 @@ impl Reading {
 }
 
 /// A signature as it goes back, into the part that it came with.
-fn opaque(signature: &RawValue, call: Option<u32>) -> OpaquePart {
+fn opaque(signature: Json<'_>, call: Option<u32>) -> OpaquePart {
     let json = format!("{{\"thoughtSignature\":{}}}", signature.get());
     OpaquePart { format: "gemini", json: json.into(), call }
 }
 
-fn usage(raw: &RawValue) -> Option<Usage> {
+fn usage(raw: Json<'_>) -> Option<Usage> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Wire<'a> {

@@ -1,14 +1,13 @@
 //! The list of models, what `/api/show` tells of one, and what `/api/ps` tells of those that are loaded.
 
 use crate::formats::ModelsPage;
-use crate::formats::wire::{self, Raw};
+use crate::formats::wire::{self, Json, Raw};
 use bytes::Bytes;
 use contract::failure::Failure;
 use contract::provider::{Abilities, ModelEntry};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -78,10 +77,10 @@ pub fn decode_show(body: &[u8]) -> Shown {
     }
     let Ok(show) = serde_json::from_slice::<Show<'_>>(body) else { return Shown::default() };
     let capabilities: Option<Vec<String>> = show.capabilities.and_then(|list| serde_json::from_str(list.get()).ok());
-    let info: BTreeMap<String, &RawValue> =
+    let info: BTreeMap<String, Json<'_>> =
         show.model_info.and_then(|info| serde_json::from_str(info.get()).ok()).unwrap_or_default();
     // `<architecture>.context_length`; a vision part has figures of its own.
-    let architecture = info.get("general.architecture").and_then(|name| wire::filled(Some(name)));
+    let architecture = info.get("general.architecture").and_then(|name| wire::filled(Some(*name)));
     let length = architecture.and_then(|name| info.get(&format!("{name}.context_length")));
     let can = |what: &str| capabilities.as_ref().map(|list| list.iter().any(|name| name == what));
     Shown {

@@ -18,7 +18,7 @@ pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>
     let (mut offers_tools, mut speaks_of_tools) = (false, false);
     let mut scan = Scan::of(std::str::from_utf8(body).ok()?);
     scan.object(|scan, name| {
-        if names.contains(&name) {
+        if names.contains(&name) || name.contains('\\') {
             return None;
         }
         names.push(name);

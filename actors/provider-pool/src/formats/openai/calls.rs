@@ -204,11 +204,15 @@ mod tests {
     use super::*;
     use contract::chat::{Answer, EventSink as _};
 
+    fn delta(json: &str) -> CallDelta<'_> {
+        CallDelta::read(&mut contract::json::Scan::of(json)).expect("JSON")
+    }
+
     fn collect(deltas: &[&str]) -> Vec<(Option<String>, String, String)> {
         let mut calls = Calls::default();
         let mut answer = Answer::default();
         for json in deltas {
-            let delta: CallDelta<'_> = serde_json::from_str(json).expect("JSON");
+            let delta = delta(json);
             calls
                 .take(&delta, &mut |event: Event<'_>| {
                     if let Event::ToolStart { index, .. } = event {
@@ -281,9 +285,9 @@ mod tests {
         let clean = |before: &[&str], json: &str| {
             let mut calls = Calls::default();
             for json in before {
-                calls.relayed(&[serde_json::from_str(json).expect("JSON")]);
+                calls.relayed(&[delta(json)]);
             }
-            calls.are_clean(&[serde_json::from_str(json).expect("JSON")])
+            calls.are_clean(&[delta(json)])
         };
         assert!(clean(&[], first));
         assert!(clean(&[first], r#"{"index":0,"function":{"arguments":"{"}}"#));
@@ -309,7 +313,7 @@ mod tests {
         let mut calls = Calls::default();
         let refused = (0..300).find_map(|index| {
             let json = format!(r#"{{"index":{index},"id":"c{index}","function":{{"name":"f"}}}}"#);
-            calls.take(&serde_json::from_str(&json).expect("JSON"), |_| {}).err().map(|_| index)
+            calls.take(&delta(&json), |_| {}).err().map(|_| index)
         });
         assert_eq!(refused, Some(256));
     }

@@ -2,52 +2,58 @@
 //!
 //! It only reads: what a chunk means is `stream`'s business.
 
-use crate::formats::wire::{self, Raw};
+use crate::formats::wire::{self, Json, Raw};
 use contract::chat::{FinishReason, Usage};
+use contract::json::Scan;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::fmt;
 
-/// `chat.completion.chunk`.
-#[derive(Deserialize)]
+/// `chat.completion.chunk`; also a whole `chat.completion`, whose choices have a message instead of a delta.
+#[derive(Default)]
 pub struct Chunk<'a> {
-    #[serde(borrow)]
     pub id: Raw<'a>,
-    #[serde(borrow)]
     pub object: Raw<'a>,
-    #[serde(borrow)]
     pub created: Raw<'a>,
-    #[serde(borrow)]
     pub model: Raw<'a>,
-    #[serde(borrow)]
     pub choices: Option<Choices<'a>>,
-    #[serde(borrow)]
     usage: Raw<'a>,
-    #[serde(borrow)]
     x_groq: Raw<'a>,
-    #[serde(borrow)]
     pub error: Raw<'a>,
 }
 
-impl Chunk<'_> {
+impl<'a> Chunk<'a> {
+    /// Reads it. `None` if it is no JSON, or if what should be a list or an object is something else.
+    pub fn read(text: &'a str) -> Option<Self> {
+        let mut chunk = Self::default();
+        let mut scan = Scan::of(text);
+        scan.object(|scan, name| {
+            match name {
+                "choices" => chunk.choices = wire::optional(scan, Choices::read)?,
+                "id" => chunk.id = wire::raw(scan)?,
+                "object" => chunk.object = wire::raw(scan)?,
+                "created" => chunk.created = wire::raw(scan)?,
+                "model" => chunk.model = wire::raw(scan)?,
+                "usage" => chunk.usage = wire::raw(scan)?,
+                "x_groq" => chunk.x_groq = wire::raw(scan)?,
+                "error" => chunk.error = wire::raw(scan)?,
+                _ => return scan.value().map(|_| ()),
+            }
+            Some(())
+        })?;
+        scan.end()?;
+        Some(chunk)
+    }
+
     /// The counts it tells, wherever they stand.
     pub fn usage(&self) -> Option<Usage> {
-        #[derive(Deserialize)]
-        struct Groq<'a> {
-            #[serde(borrow)]
-            usage: Raw<'a>,
-        }
         if let Some(usage) = self.usage {
             return read_usage(usage);
         }
-        let groq: Groq<'_> = serde_json::from_str(self.x_groq?.get()).ok()?;
-        read_usage(groq.usage?)
+        let [usage] = members(self.x_groq?, ["usage"])?;
+        read_usage(usage?)
     }
-}
 
-impl Chunk<'_> {
     /// What it says that the answer cost, in billionths of the currency.
     pub fn cost(&self) -> Option<u64> {
         read_cost(self.usage?)
@@ -55,6 +61,7 @@ impl Chunk<'_> {
 }
 
 /// The choices of a chunk: the one answer that HAIA asks for, and how many there were.
+#[derive(Default)]
 pub struct Choices<'a> {
     /// The choice with index 0, or without an index.
     pub first: Option<Choice<'a>>,
@@ -62,40 +69,48 @@ pub struct Choices<'a> {
     pub count: usize,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Choices<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of choices")
+impl<'a> Choices<'a> {
+    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut choices = Choices::default();
+        scan.array(|scan| {
+            choices.count += 1;
+            if choices.first.is_some() {
+                return scan.value().map(|_| ());
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut choices = Choices { first: None, count: 0 };
-                while choices.first.is_none() {
-                    let Some(choice) = seq.next_element::<Choice<'de>>()? else { return Ok(choices) };
-                    choices.count += 1;
-                    choices.first = Some(choice).filter(|choice| wire::count(choice.index).unwrap_or(0) == 0);
-                }
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    choices.count += 1;
-                }
-                Ok(choices)
-            }
-        }
-        deserializer.deserialize_seq(List)
+            let choice = Choice::read(scan)?;
+            choices.first = Some(choice).filter(|choice| wire::count(choice.index).unwrap_or(0) == 0);
+            Some(())
+        })?;
+        Some(choices)
     }
 }
 
 /// One choice.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub struct Choice<'a> {
-    #[serde(borrow)]
     pub index: Raw<'a>,
-    #[serde(borrow)]
+    /// Of a chunk.
     pub delta: Option<Delta<'a>>,
-    #[serde(borrow)]
+    /// Of a whole answer.
+    pub message: Option<Delta<'a>>,
     pub finish_reason: Raw<'a>,
+}
+
+impl<'a> Choice<'a> {
+    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut choice = Choice::default();
+        scan.object(|scan, name| {
+            match name {
+                "index" => choice.index = wire::raw(scan)?,
+                "delta" => choice.delta = wire::optional(scan, Delta::read)?,
+                "message" => choice.message = wire::optional(scan, Delta::read)?,
+                "finish_reason" => choice.finish_reason = wire::raw(scan)?,
+                _ => return scan.value().map(|_| ()),
+            }
+            Some(())
+        })?;
+        Some(choice)
+    }
 }
 
 /// What a chunk adds; also the shape of a whole answer's message.
@@ -113,79 +128,100 @@ pub struct Delta<'a> {
     pub has_more: bool,
 }
 
-/// The members of a delta that HAIA knows.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum Member {
-    Role,
-    Content,
-    ReasoningContent,
-    Reasoning,
-    ReasoningDetails,
-    Refusal,
-    ToolCalls,
-    FunctionCall,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Delta<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Delta<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+impl<'a> Delta<'a> {
+    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut delta = Delta::default();
+        scan.object(|scan, name| {
+            match name {
+                "content" => delta.content = wire::raw(scan)?,
+                "role" => delta.role = wire::raw(scan)?,
+                "reasoning_content" => delta.reasoning_content = wire::raw(scan)?,
+                "reasoning" => delta.reasoning = wire::raw(scan)?,
+                "reasoning_details" => delta.reasoning_details = wire::raw(scan)?,
+                "refusal" => delta.refusal = wire::raw(scan)?,
+                "tool_calls" => delta.tool_calls = wire::optional(scan, CallDelta::read_all)?,
+                "function_call" => delta.function_call = wire::optional(scan, FunctionDelta::read)?,
+                _ => delta.has_more |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value)),
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut delta = Delta::default();
-                while let Some(member) = map.next_key()? {
-                    match member {
-                        Member::Role => delta.role = map.next_value()?,
-                        Member::Content => delta.content = map.next_value()?,
-                        Member::ReasoningContent => delta.reasoning_content = map.next_value()?,
-                        Member::Reasoning => delta.reasoning = map.next_value()?,
-                        Member::ReasoningDetails => delta.reasoning_details = map.next_value()?,
-                        Member::Refusal => delta.refusal = map.next_value()?,
-                        Member::ToolCalls => delta.tool_calls = map.next_value()?,
-                        Member::FunctionCall => delta.function_call = map.next_value()?,
-                        Member::Other => {
-                            let value: Raw<'de> = map.next_value()?;
-                            delta.has_more |= value.is_some_and(|value| !is_hollow(value));
-                        }
-                    }
-                }
-                Ok(delta)
-            }
-        }
-        deserializer.deserialize_map(Members)
+            Some(())
+        })?;
+        Some(delta)
     }
 }
 
 /// A piece of a tool call, or a whole one.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub struct CallDelta<'a> {
-    #[serde(borrow)]
     pub index: Raw<'a>,
-    #[serde(borrow)]
     pub id: Raw<'a>,
-    #[serde(borrow, rename = "type")]
+    /// `type`.
     pub kind: Raw<'a>,
-    #[serde(borrow)]
     pub function: Option<FunctionDelta<'a>>,
 }
 
+impl<'a> CallDelta<'a> {
+    fn read_all(scan: &mut Scan<'a>) -> Option<Vec<Self>> {
+        let mut calls = Vec::new();
+        scan.array(|scan| {
+            calls.push(Self::read(scan)?);
+            Some(())
+        })?;
+        Some(calls)
+    }
+
+    pub fn read(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut call = CallDelta::default();
+        scan.object(|scan, name| {
+            match name {
+                "index" => call.index = wire::raw(scan)?,
+                "id" => call.id = wire::raw(scan)?,
+                "type" => call.kind = wire::raw(scan)?,
+                "function" => call.function = wire::optional(scan, FunctionDelta::read)?,
+                _ => return scan.value().map(|_| ()),
+            }
+            Some(())
+        })?;
+        Some(call)
+    }
+}
+
 /// The function of a call.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default)]
 pub struct FunctionDelta<'a> {
-    #[serde(borrow)]
     pub name: Raw<'a>,
-    #[serde(borrow)]
     pub arguments: Raw<'a>,
 }
 
+impl<'a> FunctionDelta<'a> {
+    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+        let mut function = FunctionDelta::default();
+        scan.object(|scan, name| {
+            match name {
+                "name" => function.name = wire::raw(scan)?,
+                "arguments" => function.arguments = wire::raw(scan)?,
+                _ => return scan.value().map(|_| ()),
+            }
+            Some(())
+        })?;
+        Some(function)
+    }
+}
+
+/// The members of an object by these names.
+fn members<'a, const N: usize>(object: Json<'a>, names: [&str; N]) -> Option<[Raw<'a>; N]> {
+    let mut found = [None; N];
+    Scan::of(object.get()).object(|scan, name| {
+        let value = wire::raw(scan)?;
+        if let Some(at) = names.iter().position(|wanted| *wanted == name) {
+            found[at] = value;
+        }
+        Some(())
+    })?;
+    Some(found)
+}
+
 /// Whether there is nothing in it: "", [], {}, false.
-fn is_hollow(value: &RawValue) -> bool {
+fn is_hollow(value: Json<'_>) -> bool {
     value.get() == "false" || value.get().bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
 }
 
@@ -215,7 +251,7 @@ pub fn parts<'a>(content: Raw<'a>, mut take: impl FnMut(bool, &str)) {
         #[serde(borrow)]
         thinking: Raw<'a>,
     }
-    let list = |raw: &'a RawValue| serde_json::from_str::<Vec<Part<'a>>>(raw.get()).unwrap_or_default();
+    let list = |raw: Json<'a>| serde_json::from_str::<Vec<Part<'a>>>(raw.get()).unwrap_or_default();
     for part in content.map(list).unwrap_or_default() {
         if let Some(text) = wire::filled(part.text) {
             take(false, &text);
@@ -259,47 +295,32 @@ pub fn fitting(reason: FinishReason, calls: bool) -> FinishReason {
 }
 
 /// OpenRouter's `usage.cost`, in billionths.
-pub fn read_cost(usage: &RawValue) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        cost: Raw<'a>,
-    }
-    let wire: Wire<'_> = serde_json::from_str(usage.get()).ok()?;
-    let cost: f64 = wire.cost?.get().parse().ok()?;
+pub fn read_cost(usage: Json<'_>) -> Option<u64> {
+    let [cost] = members(usage, ["cost"])?;
+    let cost: f64 = cost?.get().parse().ok()?;
     // A million is no price of an answer.
     (0.0..1e6).contains(&cost).then(|| (cost * 1e9).round() as u64)
 }
 
 /// OpenAI's `usage`, with DeepSeek's name for cached tokens.
-pub fn read_usage(raw: &RawValue) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        prompt_tokens: Raw<'a>,
-        #[serde(borrow)]
-        completion_tokens: Raw<'a>,
-        #[serde(borrow)]
-        total_tokens: Raw<'a>,
-        #[serde(borrow)]
-        prompt_tokens_details: Option<Details<'a>>,
-        #[serde(borrow)]
-        completion_tokens_details: Option<Details<'a>>,
-        #[serde(borrow)]
-        prompt_cache_hit_tokens: Raw<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Details<'a> {
-        #[serde(borrow)]
-        cached_tokens: Raw<'a>,
-        #[serde(borrow)]
-        reasoning_tokens: Raw<'a>,
-    }
-    let wire: Wire<'_> = serde_json::from_str(raw.get()).ok()?;
-    let (input, written) = (wire::count(wire.prompt_tokens), wire::count(wire.completion_tokens));
-    let reasoning = wire.completion_tokens_details.and_then(|details| wire::count(details.reasoning_tokens));
+pub fn read_usage(usage: Json<'_>) -> Option<Usage> {
+    let names = [
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "prompt_cache_hit_tokens",
+    ];
+    let [input, written, total, of_prompt, of_completion, cache_hits] = members(usage, names)?;
+    let detail = |details: Raw<'_>, name| match details {
+        Some(details) => members(details, [name]).map(|[count]| wire::count(count)),
+        None => Some(None),
+    };
+    let (cached, reasoning) = (detail(of_prompt, "cached_tokens")?, detail(of_completion, "reasoning_tokens")?);
+    let (input, written) = (wire::count(input), wire::count(written));
     // xAI counts what was thought beside what was written; the sum tells.
-    let apart = match (input, written, reasoning, wire::count(wire.total_tokens)) {
+    let apart = match (input, written, reasoning, wire::count(total)) {
         (Some(input), Some(written), Some(reasoning), Some(total)) => {
             [written, reasoning].iter().try_fold(input, |sum, count| sum.checked_add(*count)) == Some(total)
         }
@@ -308,10 +329,7 @@ pub fn read_usage(raw: &RawValue) -> Option<Usage> {
     let usage = Usage {
         input,
         output: written.map(|written| if apart { written + reasoning.unwrap_or(0) } else { written }),
-        cached_input: wire
-            .prompt_tokens_details
-            .and_then(|details| wire::count(details.cached_tokens))
-            .or_else(|| wire::count(wire.prompt_cache_hit_tokens)),
+        cached_input: cached.or_else(|| wire::count(cache_hits)),
         reasoning,
         ..Usage::default()
     };
@@ -346,7 +364,7 @@ mod tests {
             (r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334}"#, (Some(2), None)),
         ] {
             let raw = RawValue::from_string(usage.to_owned()).expect("JSON");
-            let read = read_usage(&raw).expect("counts");
+            let read = read_usage(Json::from(&*raw)).expect("counts");
             assert_eq!((read.output, read.reasoning), expected, "{usage}");
         }
     }

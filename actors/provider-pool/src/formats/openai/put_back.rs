@@ -5,8 +5,9 @@
 
 use super::encode::DETAILS;
 use super::suited::REASONING;
+use crate::formats::PutBack;
 use crate::formats::prompt::{self, Members, Object};
-use crate::formats::{PutBack, wire};
+use crate::formats::wire::{self, Json};
 use contract::chat::OpaquePart;
 use contract::provider::CallBody;
 use serde_json::value::RawValue;
@@ -32,7 +33,7 @@ fn built(body: &CallBody, proofs: &[PutBack]) -> Option<CallBody> {
     let CallBody::Request(mut request) = prompt::put_back(body, &others)? else { return None };
     let messages = &mut Rc::make_mut(&mut request).messages;
     for (at, part) in thoughts {
-        let thinking = wire::text(json(&part));
+        let thinking = wire::text(json(&part).map(Json::from));
         let message = messages.get_mut(at).filter(|message| message.reasoning_content.iter().all(String::is_empty));
         if let (Some(message), Some(thinking)) = (message, thinking) {
             message.reasoning_content = Some(thinking.into_owned());

@@ -143,8 +143,7 @@ impl Reading {
         // A whole event on one line can be relayed; so can one that the network cut or the server framed oddly, framed anew.
         let can_relay =
             relays.chunks && matches!(text, Cow::Borrowed(_)) && (event.verbatim.is_some() || !data.contains(&b'\n'));
-        let chunk: Chunk<'_> =
-            serde_json::from_str(&text).map_err(|_| wire::not_understood("a piece of the stream"))?;
+        let chunk = Chunk::read(&text).ok_or_else(|| wire::not_understood("a piece of the stream"))?;
         let usage = chunk.usage();
         if chunk.error.is_some() {
             self.tell_usage(usage, &chunk, out);

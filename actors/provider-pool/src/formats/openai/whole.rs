@@ -2,7 +2,7 @@
 
 use super::Dialect;
 use super::calls::Calls;
-use super::chunk::{self, CallDelta, Delta, Finish};
+use super::chunk::{self, CallDelta, Choice, Chunk, Delta, Finish};
 use super::details;
 use super::thought::Thought;
 use crate::formats::wire::{self, Raw};
@@ -10,37 +10,8 @@ use crate::formats::{Decoding, errors};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head};
 use contract::failure::{Failure, FailureClass};
-use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-#[derive(Deserialize)]
-struct Whole<'a> {
-    #[serde(borrow)]
-    id: Raw<'a>,
-    #[serde(borrow)]
-    object: Raw<'a>,
-    #[serde(borrow)]
-    created: Raw<'a>,
-    #[serde(borrow)]
-    model: Raw<'a>,
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow)]
-    usage: Raw<'a>,
-    #[serde(borrow)]
-    error: Raw<'a>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    index: Raw<'a>,
-    #[serde(borrow)]
-    message: Option<Delta<'a>>,
-    #[serde(borrow)]
-    finish_reason: Raw<'a>,
-}
 
 /// Reads a body and hands its events to `sink`.
 ///
@@ -48,15 +19,13 @@ struct Choice<'a> {
 /// The failure that the body tells, or `Truncated` if it is no answer.
 pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     let text = wire::utf8(body);
-    let whole: Whole<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
+    let whole = Chunk::read(&text).ok_or_else(|| wire::not_understood("the answer"))?;
     if whole.error.is_some() {
         return Err(errors::inside(&text));
     }
-    let choices = whole.choices.as_deref().unwrap_or_default();
-    let choice = choices
-        .iter()
-        .find(|choice| wire::count(choice.index).unwrap_or(0) == 0)
-        .ok_or_else(|| wire::not_understood("the answer"))?;
+    let choices = whole.choices.as_ref();
+    let choice =
+        choices.and_then(|choices| choices.first.as_ref()).ok_or_else(|| wire::not_understood("the answer"))?;
     let none = Delta::default();
     let message = choice.message.as_ref().unwrap_or(&none);
     let told = match chunk::finish_reason(choice.finish_reason) {
@@ -73,7 +42,7 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
     if sink.relays()
         && !(has_calls && dialect.mends_calls)
         && matches!(text, Cow::Borrowed(_))
-        && choices.len() == 1
+        && choices.is_some_and(|choices| choices.count == 1)
         && is_right(&whole, choice, message, reason)
     {
         sink.relay_whole(body.clone());
@@ -85,17 +54,19 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
         message.tool_calls.iter().flatten().for_each(|call| thought.call(call));
         thought.tell();
     }
-    if let Some(usage) = whole.usage.and_then(chunk::read_usage) {
+    if let Some(usage) = whole.usage() {
         sink.event(Event::Usage(usage));
     }
-    if let Some(cost) = whole.usage.filter(|_| dialect.tells_cost).and_then(chunk::read_cost) {
+    if dialect.tells_cost
+        && let Some(cost) = whole.cost()
+    {
         sink.event(Event::Cost(cost));
     }
     sink.event(Event::Finish(reason));
     Ok(())
 }
 
-fn head(whole: &Whole<'_>, call: &Decoding) -> Head {
+fn head(whole: &Chunk<'_>, call: &Decoding) -> Head {
     Head {
         id: wire::filled(whole.id).map(Arc::from),
         created: wire::positive(whole.created),
@@ -104,7 +75,7 @@ fn head(whole: &Whole<'_>, call: &Decoding) -> Head {
 }
 
 /// Whether clients can read the answer as it is.
-fn is_right(whole: &Whole<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason: FinishReason) -> bool {
+fn is_right(whole: &Chunk<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason: FinishReason) -> bool {
     let is = |member: Raw<'_>, json: &str| member.is_some_and(|member| member.get() == json);
     let textual = |member: Raw<'_>| member.is_none_or(|member| member.get().starts_with('"'));
     let nothing = |member: Raw<'_>| member.is_none_or(|member| member.get() == "\"\"");
