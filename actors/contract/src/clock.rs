@@ -1,6 +1,6 @@
 //! The port to time. Whoever needs "now", a timer or a stopwatch takes a [`Clock`]; nothing else reads the system's clocks.
 
-use crate::BoxFuture;
+use crate::{BoxFuture, LocalBoxFuture};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,11 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Waits in real time: for network deadlines and for waits that another program asked for.
     fn pause(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    /// Waits in real time for what nearly never happens: the deadlines around a request. It counts from its first poll, may end half a second
+    /// late, and costs next to nothing.
+    fn patience(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
+        self.pause(duration)
+    }
 }
 
 /// A clock as actors hold it.

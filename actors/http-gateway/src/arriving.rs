@@ -8,9 +8,9 @@ use crate::openai::error::Refusal;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
 use bytes::Bytes;
+use contract::LocalBoxFuture;
 use contract::clock::SharedClock;
 use contract::units::Size;
-use contract::{BoxFuture, LocalBoxFuture};
 use std::cell::RefCell;
 use std::error::Error;
 use std::future::poll_fn;
@@ -29,7 +29,7 @@ struct State {
     length: Option<usize>,
     read: usize,
     most: Size,
-    timer: Option<BoxFuture<'static, ()>>,
+    timer: Option<LocalBoxFuture<'static, ()>>,
     clock: SharedClock,
     refusal: Option<Refusal>,
 }

@@ -7,7 +7,7 @@ use crate::openai::error::Refusal;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use bytes::{Bytes, BytesMut};
-use contract::BoxFuture;
+use contract::LocalBoxFuture;
 use contract::clock::Clock;
 use contract::units::Size;
 use futures_util::Stream;
@@ -68,14 +68,14 @@ pub(crate) async fn discard(payload: &mut Payload, most: Size, clock: &dyn Clock
 }
 
 async fn piece(payload: &mut Payload, clock: &dyn Clock) -> Result<Option<Bytes>, Refusal> {
-    let mut timer: Option<BoxFuture<'static, ()>> = None;
+    let mut timer = None;
     poll_fn(|context| poll_piece(payload, &mut timer, clock, context)).await
 }
 
 /// Waits for the next piece. The timer is only set once the client lets us wait: most bodies are there with their head.
 pub(crate) fn poll_piece(
     payload: &mut Payload,
-    timer: &mut Option<BoxFuture<'static, ()>>,
+    timer: &mut Option<LocalBoxFuture<'static, ()>>,
     clock: &dyn Clock,
     context: &mut Context<'_>,
 ) -> Poll<Result<Option<Bytes>, Refusal>> {
@@ -85,7 +85,7 @@ pub(crate) fn poll_piece(
         Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error))),
         Poll::Pending => {}
     }
-    let timer = timer.get_or_insert_with(|| clock.pause(SILENCE));
+    let timer = timer.get_or_insert_with(|| clock.patience(SILENCE));
     timer.as_mut().poll(context).map(|()| Err(Refusal::too_slow()))
 }
 

@@ -4,14 +4,14 @@
 //! at the clock for each piece, never a timer.
 
 use crate::published::Shared;
-use contract::BoxFuture;
+use contract::LocalBoxFuture;
 use contract::clock::SharedClock;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The longest silence towards the client, before the head and between two pieces.
-pub(crate) const SILENCE: Duration = Duration::from_secs(10);
+/// The longest silence towards the client, before the head and between two pieces: ten seconds, less what a wait may be late.
+pub(crate) const SILENCE: Duration = Duration::from_millis(9500);
 
 /// What the time says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) struct Pulse {
     shared: Arc<Shared>,
     /// When something was last sent; the start of waiting at first, which is the first look.
     last: Option<Duration>,
-    timer: Option<BoxFuture<'static, ()>>,
+    timer: Option<LocalBoxFuture<'static, ()>>,
 }
 
 impl Pulse {
@@ -61,7 +61,7 @@ impl Pulse {
                 return Poll::Ready(Beat::Silent);
             }
             let wait = SILENCE - silent_for;
-            self.timer = Some(self.clock.pause(patience.map_or(wait, |left| left.min(wait))));
+            self.timer = Some(self.clock.patience(patience.map_or(wait, |left| left.min(wait))));
         }
     }
 }

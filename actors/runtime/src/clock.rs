@@ -1,9 +1,13 @@
 //! The system's clocks behind `contract::clock::Clock`, with HAIA's time factor.
 
-use contract::BoxFuture;
+use crate::patience::Patience;
 use contract::clock::Clock;
+use contract::{BoxFuture, LocalBoxFuture};
 use jiff::Timestamp;
 use std::time::Duration;
+
+/// Of shorter deadlines half a second is too much.
+const EXACT: Duration = Duration::from_secs(5);
 
 /// Real time, or time that runs `factor` times as fast: now = origin + (real now − origin) × factor.
 #[derive(Debug)]
@@ -55,6 +59,10 @@ impl Clock for SystemClock {
 
     fn pause(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn patience(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
+        if duration < EXACT { self.pause(duration) } else { Box::pin(Patience::new(duration)) }
     }
 }
 

@@ -21,6 +21,7 @@ mod ids;
 mod late;
 mod letter;
 mod mailbox;
+mod patience;
 mod policy;
 mod service;
 mod stats;

@@ -9,10 +9,19 @@ mod scan;
 pub use print::{put_number, put_string};
 pub use scan::Scan;
 
-/// How many bytes come before the next quote, backslash or control character: eight at a time, by the tests for a byte less than and equal to
-/// another in Sean Anderson's Bit Twiddling Hacks.
+/// How many bytes come before the next quote, backslash or control character. Most strings are long or have none, so 32 bytes are looked at at
+/// once, which compilers make a few vector instructions of.
 #[inline]
 fn ordinary(bytes: &[u8]) -> usize {
+    let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let plain = blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | is_special(byte))).count();
+    plain * 32 + ordinary_by_eights(&bytes[plain * 32..])
+}
+
+/// The same, eight at a time, by the tests for a byte less than and equal to another in Sean Anderson's Bit Twiddling Hacks.
+#[inline]
+fn ordinary_by_eights(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     let zero = |word: u64| word.wrapping_sub(ONES) & !word;

@@ -208,7 +208,7 @@ impl Inner {
             true => (provider.config.first_token_timeout.0, "begin to answer"),
             false => (provider.config.answer_timeout().0, "answer"),
         };
-        let mut deadline = self.clock.pause(limit);
+        let mut deadline = self.clock.patience(limit);
         let late = || {
             let message = format!("{} did not {what} within {} s", provider.name, limit.as_secs_f64());
             Failure::new(FailureClass::Timeout, message)
@@ -336,7 +336,7 @@ async fn read(
 /// Reads a whole answer to its end. Once it has begun to arrive, its pieces may be no further apart than those of a stream.
 async fn read_answer(
     body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
-    deadline: contract::BoxFuture<'static, ()>,
+    deadline: LocalBoxFuture<'static, ()>,
     clock: &SharedClock,
     silence: Duration,
 ) -> Result<Bytes, Unread> {
@@ -346,7 +346,7 @@ async fn read_answer(
 async fn read_pieces(
     body: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
     limit: usize,
-    mut deadline: contract::BoxFuture<'static, ()>,
+    mut deadline: LocalBoxFuture<'static, ()>,
     silence: Option<(&SharedClock, Duration)>,
 ) -> Result<Bytes, Unread> {
     // Set up when it is first waited for: most answers come in one piece.

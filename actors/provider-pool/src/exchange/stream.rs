@@ -6,7 +6,7 @@ use super::account::Account;
 use super::buffer::Buffer;
 use crate::formats::Decoder;
 use actix_http::Payload;
-use contract::BoxFuture;
+use contract::LocalBoxFuture;
 use contract::chat::{EventSink, EventStream};
 use contract::clock::SharedClock;
 use contract::failure::{Failure, FailureClass};
@@ -35,13 +35,13 @@ pub struct Idle {
     clock: SharedClock,
     limit: Duration,
     last: Duration,
-    timer: BoxFuture<'static, ()>,
+    timer: LocalBoxFuture<'static, ()>,
 }
 
 impl Idle {
     /// Begins to count.
     pub fn new(clock: &SharedClock, limit: Duration) -> Self {
-        Self { clock: Arc::clone(clock), limit, last: clock.monotonic(), timer: clock.pause(limit) }
+        Self { clock: Arc::clone(clock), limit, last: clock.monotonic(), timer: clock.patience(limit) }
     }
 
     pub(super) fn touch(&mut self) {
@@ -65,7 +65,7 @@ impl Idle {
             if silent >= self.limit {
                 return Poll::Ready(());
             }
-            self.timer = self.clock.pause(self.limit - silent);
+            self.timer = self.clock.patience(self.limit - silent);
         }
         Poll::Pending
     }
@@ -103,7 +103,7 @@ impl ProviderStream {
 
     /// Waits until something of substance came or the answer ended; `false` if it did not begin before the deadline. An answer that is at
     /// work has begun: from then on only silence is too long, though nothing of it can be shown yet and another may still be asked instead.
-    pub(super) async fn begun_before(&mut self, deadline: &mut BoxFuture<'static, ()>) -> Result<bool, Failure> {
+    pub(super) async fn begun_before(&mut self, deadline: &mut LocalBoxFuture<'static, ()>) -> Result<bool, Failure> {
         std::future::poll_fn(|context| match self.poll_begun(context) {
             Poll::Ready(begun) => Poll::Ready(begun.map(|()| true)),
             Poll::Pending if self.decoder.is_at_work() => Poll::Pending,
