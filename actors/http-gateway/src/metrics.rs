@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 /// From a cached `/health` to a model that thinks for minutes; in seconds.
@@ -22,6 +23,15 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Labels, Counter>,
     seconds: Family<Labels, Histogram, fn() -> Histogram>,
+    /// The series so far, to be found without hashing their labels: there are a few dozen at most, and few of them in use.
+    series: RwLock<Vec<Series>>,
+}
+
+#[derive(Debug)]
+struct Series {
+    labels: Labels,
+    requests: Counter,
+    seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -35,7 +45,7 @@ impl Default for Metrics {
             "Time from a request to the head of its answer",
             seconds.clone(),
         );
-        Self { registry, requests, seconds }
+        Self { registry, requests, seconds, series: RwLock::default() }
     }
 }
 
@@ -43,8 +53,23 @@ impl Metrics {
     /// Counts a request. `route` is a pattern, not a path: the number of series is bounded.
     pub(crate) fn count(&self, route: &'static str, status: u16, to_head: Duration) {
         let labels = Labels { route, status: class(status) };
-        self.requests.get_or_create(&labels).inc();
-        self.seconds.get_or_create(&labels).observe(to_head.as_secs_f64());
+        let count = |series: &Series| {
+            series.requests.inc();
+            series.seconds.observe(to_head.as_secs_f64());
+        };
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.iter().find(|series| series.labels == labels) {
+            return count(series);
+        }
+        drop(known);
+        let series = Series {
+            requests: self.requests.get_or_create_owned(&labels),
+            seconds: self.seconds.get_or_create_owned(&labels),
+            labels,
+        };
+        count(&series);
+        // Two threads may both bring the first of a kind: they share the counters, and the second entry is never found.
+        self.series.write().unwrap_or_else(PoisonError::into_inner).push(series);
     }
 
     /// The figures in Prometheus' text format. The library prints OpenMetrics, which differs: its counters are declared without `_total`.

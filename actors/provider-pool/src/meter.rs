@@ -36,7 +36,7 @@ pub struct Meter {
 struct State {
     period: Period,
     sums: BTreeMap<Whose, Sums>,
-    callers: HashMap<Arc<str>, Sums>,
+    callers: HashMap<Arc<str>, Sums, foldhash::fast::RandomState>,
     loaded: bool,
     /// The clock was ahead: what the store holds counts instead of what is here.
     begun_anew: bool,
@@ -102,7 +102,8 @@ impl Meter {
     /// Empty accounts. Days and months are those of `timezone`; what is recorded also goes to `sink`.
     pub fn new(clock: SharedClock, timezone: TimeZone, sink: SharedUsage) -> Self {
         let period = Period::at(clock.now(), &timezone);
-        let state = State { period, sums: BTreeMap::new(), callers: HashMap::new(), loaded: false, begun_anew: false };
+        let state =
+            State { period, sums: BTreeMap::new(), callers: HashMap::default(), loaded: false, begun_anew: false };
         Self { clock, timezone, sink, state: Mutex::new(state) }
     }
 

@@ -13,10 +13,13 @@ const MOST: usize = 10_000;
 /// The model under which a provider's calls are summed when there are too many models.
 const OTHER: &str = "(other)";
 
+/// One is added to for each call, so the hash is a quick one: names are the operator's own, and their number is bounded.
+type Sums = HashMap<UsageSlot, UsageTotals, foldhash::fast::RandomState>;
+
 /// Sums on their way to the store.
 #[derive(Debug, Default)]
 pub struct UsageQueue {
-    waiting: Mutex<HashMap<UsageSlot, UsageTotals>>,
+    waiting: Mutex<Sums>,
     was_read: AtomicBool,
 }
 
@@ -49,7 +52,7 @@ impl UsageQueue {
         outcome
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UsageSlot, UsageTotals>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,13 +10,21 @@ pub use print::{put_number, put_string};
 pub use scan::Scan;
 
 /// How many bytes come before the next quote, backslash or control character. Most strings are long or have none, so 32 bytes are looked at at
-/// once, which compilers make a few vector instructions of.
+/// once.
 #[inline]
 fn ordinary(bytes: &[u8]) -> usize {
-    let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
     let (blocks, _) = bytes.as_chunks::<32>();
-    let plain = blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | is_special(byte))).count();
+    let plain = blocks.iter().take_while(|block| is_ordinary(block)).count();
     plain * 32 + ordinary_by_eights(&bytes[plain * 32..])
+}
+
+/// Without a branch, so that compilers make two dozen vector instructions of it. (With `bool` in place of `u8` they made two hundred others.)
+#[inline]
+fn is_ordinary(block: &[u8; 32]) -> bool {
+    let marks = block
+        .iter()
+        .fold(0, |marks, byte| marks | u8::from(*byte < 0x20) | u8::from(*byte == b'"') | u8::from(*byte == b'\\'));
+    marks == 0
 }
 
 /// The same, eight at a time, by the tests for a byte less than and equal to another in Sean Anderson's Bit Twiddling Hacks.

@@ -26,7 +26,7 @@ const STALE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What this thread calls models with.
 #[derive(Default)]
-pub struct Endpoints(RefCell<HashMap<Arc<str>, Endpoint>>);
+pub struct Endpoints(RefCell<HashMap<Arc<str>, Endpoint, foldhash::fast::RandomState>>);
 
 /// A provider's model as this thread calls it: the head of the request is made once.
 #[derive(Clone)]

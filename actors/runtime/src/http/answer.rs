@@ -63,7 +63,11 @@ impl Head {
 
     /// The first header of that name.
     pub fn header(&self, wanted: &str) -> Option<&[u8]> {
-        self.headers().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+        self.lines.split(|byte| *byte == b'\n').find_map(|line| {
+            let rest =
+                line.get(wanted.len()..).filter(|_| line[..wanted.len()].eq_ignore_ascii_case(wanted.as_bytes()))?;
+            Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii())
+        })
     }
 }
 
