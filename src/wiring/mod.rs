@@ -146,6 +146,8 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
     let mcp_thread = actix_rt::Arbiter::new();
     let core = core_thread.handle();
     let gauges: Arc<Gauges> = Arc::default();
+    // The folder that the daemon writes to anyway: a system's own for such files may lie in memory.
+    let spool = Arc::from(settings.store.folder());
     let live = Live {
         store: Arc::new(ArcSwap::from_pointee(settings.store)),
         pool: Arc::new(ArcSwap::from_pointee(settings.providers)),
@@ -396,6 +398,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         clock,
         ids,
         gauges,
+        spool,
         threads,
     };
     let listen = address.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));

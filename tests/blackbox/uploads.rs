@@ -1,6 +1,8 @@
 //! Recordings that go to their provider while they arrive: every byte of them, no faster than the provider reads, and what becomes of those
 //! that either side does not bring to an end.
 
+mod kept;
+
 use crate::daemon::{Begun, Daemon, Response, Setup};
 use crate::sim::{Format, NEVER_TOLD};
 use serde_json::json;
@@ -43,9 +45,13 @@ impl Raw {
 
     /// A daemon with one worker that knows nobody else.
     fn daemon(&self, server: &str, provider: &str) -> Daemon {
+        self.setup(server, provider).start()
+    }
+
+    fn setup(&self, server: &str, provider: &str) -> Setup {
         let server = format!("[server]\nlisten = \"127.0.0.1:0\"\nworkers = 1\n{server}\n");
         let provider = format!("models = [\"whisper\"]\n{provider}");
-        Setup::with_server(&server).provider(Format::OpenAi, "raw", &self.url, &provider).start()
+        Setup::with_server(&server).provider(Format::OpenAi, "raw", &self.url, &provider)
     }
 
     fn asked(&self) -> Asked {
@@ -273,11 +279,11 @@ fn an_early_refusal_reaches_the_client_as_what_it_is() {
         ("500 Oops", 503, "provider_unavailable"),
     ] {
         for (closes, in_order) in [(true, true), (true, false), (false, true), (false, false)] {
-            // After this a request is sent once more where all of it is at hand.
+            // After this a request is sent once more while nothing of it was taken.
             if told == 503 && !in_order {
                 continue;
             }
-            // With the model first it streams; with the model last it is held, and goes out the same way.
+            // With the model first it streams; with the model last it is kept until then, and goes out the same way.
             let (mut sent, _) = form(8 * MIB);
             if !in_order {
                 let model = field("model", "raw/whisper");

@@ -71,14 +71,16 @@ pub enum DirectBody {
     Form {
         /// Its content type, with the boundary.
         content_type: String,
+        /// What comes first, if it is not at hand as bytes. It can be sent once only.
+        before: Option<Arriving>,
         /// The bytes before the model's name, and those behind it: the name between them is the call's own.
         around_model: (Bytes, Bytes),
-        /// What comes after that, if it has not arrived yet. It can be sent once only.
+        /// What comes after that, if it is not at hand as bytes. It can be sent once only.
         rest: Option<Arriving>,
     },
 }
 
-/// The rest of a body that is still arriving.
+/// A part of a body that is still arriving, or is kept elsewhere than in memory.
 pub struct Arriving {
     /// How many bytes it has, if that is known.
     pub length: Option<u64>,

@@ -1,7 +1,6 @@
 //! A form with files (`multipart/form-data`), as far as the gateway must know it: where the model's name stands. Everything else of the form
 //! goes to the provider byte for byte. It is fed with pieces as the network cuts them, and keeps none of them.
 
-use bytes::Bytes;
 use contract::failure::{Failure, FailureClass};
 use memchr::memmem::Finder;
 use std::ops::Range;
@@ -17,8 +16,8 @@ const MAX_MODEL: usize = 512;
 pub(crate) struct Form {
     /// The model id.
     pub(crate) model: String,
-    /// What stands before it and behind it.
-    pub(crate) around: (Bytes, Bytes),
+    /// The bytes of the form that are its name, with the space around it.
+    pub(crate) place: Range<usize>,
 }
 
 /// Reads a form that must hold a file and one model.
@@ -31,10 +30,11 @@ pub(crate) struct Reader {
     /// How many bytes were fed.
     fed: usize,
     parts: usize,
+    /// Where the model's name stands.
     model: Option<Range<usize>>,
+    /// The name, with what was read of the delimiter behind it.
+    name: Vec<u8>,
     has_file: bool,
-    /// Whether the model was known when the file began.
-    is_ahead: bool,
 }
 
 enum State {
@@ -71,8 +71,8 @@ impl Reader {
             fed: 0,
             parts: 0,
             model: None,
+            name: Vec::new(),
             has_file: false,
-            is_ahead: false,
         })
     }
 
@@ -86,16 +86,15 @@ impl Reader {
                 State::End => piece.len(),
                 State::Content(what) => {
                     let what = *what;
-                    match self.find(piece) {
-                        None => piece.len(),
-                        Some(taken) => {
-                            if let What::Model(from) = what {
-                                self.model = Some(from..self.fed + taken - self.delimiter.needle().len());
-                            }
-                            self.state = State::Head(Vec::new());
-                            taken
-                        }
+                    let found = self.find(piece);
+                    let taken = found.unwrap_or(piece.len());
+                    if let What::Model(from) = what {
+                        self.hear(&piece[..taken], found.is_some(), from)?;
                     }
+                    if found.is_some() {
+                        self.state = State::Head(Vec::new());
+                    }
+                    taken
                 }
                 State::Head(head) => {
                     head.push(piece[0]);
@@ -128,13 +127,24 @@ impl Reader {
                 return Err(Failure::invalid("model", "the field \"model\" stands twice in the form"));
             }
             "model" => what = What::Model(self.fed + 1),
-            "file" => {
-                self.has_file = true;
-                self.is_ahead = self.model.is_some();
-            }
+            "file" => self.has_file = true,
             _ => {}
         }
         self.state = State::Content(what);
+        Ok(())
+    }
+
+    /// The next bytes of the model's name, which begins at `from`; the last of them end with the delimiter.
+    fn hear(&mut self, bytes: &[u8], is_end: bool, from: usize) -> Result<(), Failure> {
+        let delimiter = self.delimiter.needle().len();
+        if self.name.len() + bytes.len() > MAX_MODEL + delimiter {
+            return Err(no_model());
+        }
+        self.name.extend_from_slice(bytes);
+        if is_end {
+            self.name.truncate(self.name.len() - delimiter);
+            self.model = Some(from..from + self.name.len());
+        }
         Ok(())
     }
 
@@ -161,9 +171,9 @@ impl Reader {
         found
     }
 
-    /// Whether all is known and the file's content is still to come.
+    /// Whether all that must be known is known, and something is still to come.
     pub(crate) fn may_stream(&self) -> bool {
-        self.is_ahead && !matches!(self.state, State::End)
+        self.model.is_some() && self.has_file && !matches!(self.state, State::End)
     }
 
     /// Checks that the form has come to its end.
@@ -177,30 +187,31 @@ impl Reader {
         }
     }
 
-    /// The form, of all that was fed.
+    /// The form, where all of it was fed.
     ///
     /// # Errors
     /// `InvalidRequest`: it is not at its end, or `param` is missing in it.
-    pub(crate) fn whole(&self, fed: &Bytes) -> Result<Form, Failure> {
+    pub(crate) fn whole(&self) -> Result<Form, Failure> {
         self.end()?;
-        self.begun(fed)
+        self.begun()
     }
 
-    /// The form, of all that was fed so far.
+    /// The form, of what was fed so far.
     ///
     /// # Errors
     /// `InvalidRequest`: `param` is missing in it, or is none.
-    pub(crate) fn begun(&self, fed: &Bytes) -> Result<Form, Failure> {
+    pub(crate) fn begun(&self) -> Result<Form, Failure> {
         let place = self.model.clone().ok_or_else(|| Failure::invalid("model", "the field \"model\" is missing"))?;
         if !self.has_file {
             return Err(Failure::invalid("file", "the field \"file\" is missing"));
         }
-        let text = fed.get(place.clone()).and_then(|text| std::str::from_utf8(text).ok());
-        let text = text.filter(|text| text.len() <= MAX_MODEL);
-        let text = text.ok_or_else(|| Failure::invalid("model", "\"model\" is wrong: it is no model id"))?;
-        let around = (fed.slice(..place.start), fed.slice(place.end..));
-        Ok(Form { model: text.trim().to_owned(), around })
+        let text = std::str::from_utf8(&self.name).ok().filter(|text| text.len() <= MAX_MODEL);
+        Ok(Form { model: text.ok_or_else(no_model)?.trim().to_owned(), place })
     }
+}
+
+fn no_model() -> Failure {
+    Failure::invalid("model", "\"model\" is wrong: it is no model id")
 }
 
 fn odd(why: &str) -> Failure {
@@ -256,6 +267,7 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     const KIND: &str = "multipart/form-data; boundary=XX";
 
@@ -281,9 +293,10 @@ mod tests {
     fn read_in(kind: &str, body: &Bytes, size: usize) -> Result<Form, Failure> {
         let mut reader = Reader::new(kind)?;
         body.chunks(size).try_for_each(|piece| reader.feed(piece))?;
-        reader.whole(body)
+        reader.whole()
     }
 
+    const MODEL: &str = "openai/whisper-1";
     const SOUND: &str = "RIFF\r\n--X\r\n\r\n --XX\n\r\n--\r\r\n-";
 
     #[test]
@@ -295,7 +308,7 @@ mod tests {
             for before in ["", "before\r\n", "\r\n", "--X\r\n--\r\n"] {
                 let body = Bytes::from([before.as_bytes(), body, b"behind --XX"].concat());
                 let expected = read(KIND, &body).expect("a form");
-                assert_eq!([&expected.around.0[..], b"openai/whisper-1", &expected.around.1].concat(), body);
+                assert_eq!((expected.model.as_str(), &body[expected.place.clone()]), (MODEL, MODEL.as_bytes()));
                 for size in 1..40 {
                     assert_eq!(read_in(KIND, &body, size).as_ref(), Ok(&expected), "{before:?} {size}");
                 }
@@ -305,12 +318,12 @@ mod tests {
             let mut reader = Reader::new(KIND).expect("a form");
             reader.feed(&whole[..cut]).expect("sound");
             reader.feed(&whole[cut..]).expect("sound");
-            assert_eq!(reader.whole(&whole), read(KIND, &whole), "{cut}");
+            assert_eq!(reader.whole(), read(KIND, &whole), "{cut}");
         }
     }
 
     #[test]
-    fn a_form_may_stream_from_where_its_file_begins_if_the_model_is_known() {
+    fn a_form_may_stream_from_where_both_its_model_and_its_file_are_known() {
         /// Where it may, fed byte by byte.
         fn may_from(body: &[u8]) -> Option<usize> {
             let mut reader = Reader::new(KIND).expect("a form");
@@ -326,12 +339,14 @@ mod tests {
         assert_eq!(may_from(&body), Some(begins - 1));
         let mut reader = Reader::new(KIND).expect("a form");
         reader.feed(&body[..begins]).expect("sound");
-        let begun = reader.begun(&body.slice(..begins)).expect("known");
-        assert_eq!((begun.model.as_str(), &begun.around.1[..4]), ("m", &b"\r\n--"[..]));
+        let begun = reader.begun().expect("known");
+        assert_eq!((begun.model.as_str(), &body[begun.place.end..][..4]), ("m", &b"\r\n--"[..]));
         assert!(reader.end().is_err(), "half a form is none");
         reader.feed(&body[begins..]).expect("sound");
         assert_eq!((reader.end(), reader.may_stream()), (Ok(()), false), "all of it is there");
-        assert_eq!(may_from(&form(&[(&file.0, file.1), (&model.0, model.1)])), None);
+        let body = form(&[(&file.0, file.1), (&model.0, model.1), (&field("language"), "de")]);
+        let known = memchr::memmem::find(&body, b"\r\n\r\nm\r\n--XX").expect("the model");
+        assert_eq!(may_from(&body), Some(known + 10));
         assert_eq!(may_from(&form(&[(&model.0, model.1)])), None);
     }
 
@@ -360,9 +375,7 @@ mod tests {
             let parts: Vec<(&str, &str)> = parts.iter().map(|(head, content)| (head.as_str(), *content)).collect();
             let body = form(&parts);
             let read = read(KIND, &body).expect("a form");
-            assert_eq!(read.model, "openai/whisper-1");
-            let again = [&read.around.0[..], b"openai/whisper-1", &read.around.1].concat();
-            assert_eq!(again, body);
+            assert_eq!((read.model.as_str(), &body[read.place]), (MODEL, MODEL.as_bytes()));
         }
     }
 
@@ -384,6 +397,10 @@ mod tests {
         let long = "m".repeat(MAX_MODEL + 1);
         assert_eq!(of(&[(&field("file"), "x"), (&field("model"), &long)]).as_deref(), Some("model"));
         assert_eq!(of(&[]).as_deref(), Some("model"));
+        let mut reader = Reader::new(KIND).expect("a form");
+        let endless = format!("--XX\r\n{}\r\n\r\n{long}123456", field("model"));
+        let refused = reader.feed(endless.as_bytes()).expect_err("nothing is kept that is no name");
+        assert_eq!(refused.param.as_deref(), Some("model"));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod request_id;
 mod responses;
 mod routes;
 mod server;
+mod spool;
 mod stream_body;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use contract::status::{Gauges, StatusSource};
 use contract::store::{AddKey, ListKeys, ReadActionAudit, ReadAudit, RevokeKey, SharedAudit, VerifyActionAudit};
 use contract::tools::{CallTool, SharedCatalogue};
 use runtime::Port;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -60,6 +61,8 @@ pub struct Ports {
     pub ids: SharedIds,
     /// Figures of running work.
     pub gauges: Arc<Gauges>,
+    /// The folder for what of a request is too much for memory; HAIA may write to it.
+    pub spool: Arc<Path>,
     /// Makes what each worker thread has of its own.
     pub threads: ThreadFactory,
 }

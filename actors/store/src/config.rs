@@ -2,7 +2,7 @@
 
 use contract::units::Span;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Section `[store]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The folder of the SQLite file.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+
     /// Everything that is wrong with it: the key within the section, and what to do about it.
     pub fn validate(&self) -> Vec<(String, String)> {
         let mut wrong = Vec::new();
@@ -88,6 +96,14 @@ mod tests {
         assert_eq!(config.audit_retention, Span::seconds(12 * 3600));
         assert_eq!(config.audit_max_rows, 5);
         assert!(toml::from_str::<Config>("pth = \"x\"").unwrap_err().to_string().contains("pth"));
+    }
+
+    #[test]
+    fn the_folder_is_the_files() {
+        for (path, folder) in [("haia.db", "."), ("data/haia.db", "data"), ("/var/lib/haia/haia.db", "/var/lib/haia")] {
+            let config = Config { path: path.into(), ..Config::default() };
+            assert_eq!(config.folder(), Path::new(folder));
+        }
     }
 
     #[test]

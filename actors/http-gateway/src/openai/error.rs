@@ -93,6 +93,14 @@ impl Refusal {
         Self::new(503, "internal_error", message).with_code("store_unavailable").with_wait(DEFAULT_WAIT)
     }
 
+    /// 503: there is no room for what has to be kept of the request.
+    pub(crate) fn not_kept(error: &std::io::Error) -> Self {
+        let message = format!(
+            "a form that names its \"model\" so late has to be kept until then, and beside the file of [store] path that failed: {error}; send \"model\" before \"file\", or see to that folder"
+        );
+        Self::new(503, "internal_error", message).with_code("upload_not_kept").with_wait(DEFAULT_WAIT)
+    }
+
     /// 503: the daemon is about to end.
     pub(crate) fn draining() -> Self {
         Self::unavailable("HAIA is shutting down", None)

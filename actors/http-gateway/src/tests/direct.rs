@@ -58,7 +58,8 @@ fn each_route_asks_its_provider() {
         assert_eq!((reply.body.as_str(), reply.header("content-type")), ("hello", "text/plain"));
         let call = stage.players.directed.lock().expect("directed").pop().expect("a call");
         assert_eq!((call.kind, &*call.model), (DirectKind::Transcription, "whisper-1"));
-        let AskedBody::Form { content_type, around_model: (before, behind), rest: None } = call.body else {
+        let AskedBody::Form { content_type, around_model: (before, behind), before: None, rest: None } = call.body
+        else {
             panic!("no form")
         };
         assert_eq!(content_type, "multipart/form-data; boundary=B");

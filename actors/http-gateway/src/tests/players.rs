@@ -96,7 +96,8 @@ pub(crate) enum AskedBody {
     Form {
         content_type: String,
         around_model: (Bytes, Bytes),
-        /// What still arrived: its length, if that was told, and what came.
+        /// What came before that, and after it: its length, if that was told, and its bytes.
+        before: Option<(Option<u64>, Vec<u8>)>,
         rest: Option<(Option<u64>, Vec<u8>)>,
     },
 }
@@ -106,22 +107,22 @@ impl DirectAsked {
         let DirectCall { request_id, caller, kind, provider, model, body, stream, beta } = call;
         let body = match body {
             DirectBody::Json(json) => AskedBody::Json(json),
-            DirectBody::Form { content_type, around_model, rest } => {
-                let rest = match rest {
-                    None => None,
-                    Some(Arriving { length, mut pieces }) => {
-                        let mut read = Vec::new();
-                        while let Some(piece) = poll_fn(|context| pieces.as_mut().poll_piece(context)).await {
-                            read.extend_from_slice(&piece?);
-                        }
-                        Some((length, read))
-                    }
-                };
-                AskedBody::Form { content_type, around_model, rest }
+            DirectBody::Form { content_type, before, around_model, rest } => {
+                let (before, rest) = (part(before).await?, part(rest).await?);
+                AskedBody::Form { content_type, around_model, before, rest }
             }
         };
         Ok(Self { request_id, caller: caller.name, kind, provider, model, stream, beta, body })
     }
+}
+
+async fn part(part: Option<Arriving>) -> Result<Option<(Option<u64>, Vec<u8>)>, Failure> {
+    let Some(Arriving { length, mut pieces }) = part else { return Ok(None) };
+    let mut read = Vec::new();
+    while let Some(piece) = poll_fn(|context| pieces.as_mut().poll_piece(context)).await {
+        read.extend_from_slice(&piece?);
+    }
+    Ok(Some((length, read)))
 }
 
 /// Agent and models in one: each call takes the next plan.

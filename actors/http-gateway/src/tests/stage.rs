@@ -146,6 +146,7 @@ pub(crate) fn ports(props: &Arc<Props>, players: &Players, clock: SharedClock, i
         clock,
         ids,
         gauges: Arc::new(Gauges::default()),
+        spool: std::env::temp_dir().into(),
         threads: Arc::new(move || {
             threads.threads.fetch_add(1, Ordering::SeqCst);
             ThreadPorts {

@@ -38,11 +38,11 @@ impl Direct for super::Exchange {
 
 impl Inner {
     async fn direct(&self, mut call: DirectCall) -> Result<Directed, Failure> {
-        let rest = match &mut call.body {
-            DirectBody::Form { rest, .. } => rest.take(),
-            DirectBody::Json(_) => None,
+        let (before, rest) = match &mut call.body {
+            DirectBody::Form { before, rest, .. } => (before.take(), rest.take()),
+            DirectBody::Json(_) => (None, None),
         };
-        let upload = Upload::new(rest, &self.clock);
+        let upload = Upload::new(before, rest, &self.clock);
         let target = Target::Model { provider: Arc::clone(&call.provider), model: Arc::clone(&call.model) };
         let Grant(candidates) =
             self.grant.ask(GrantCall::new(target, &call.caller, call.stream), GRANT_DEADLINE).await??;

@@ -1,8 +1,8 @@
-//! The body of a call on its way to a provider: what is at hand, then what still arrives from the caller, one piece after the other as the
-//! provider takes them.
+//! The body of a call on its way to a provider: what is kept elsewhere, what is at hand, then what still arrives from the caller, one piece
+//! after the other as the provider takes them.
 //!
 //! It knows whom the call waits for, so that the time that a caller takes is never held against a provider. What has arrived from a caller and
-//! gone out cannot be sent again; what is at hand can.
+//! gone out cannot be sent again, nor what was kept elsewhere; what is at hand can.
 
 use bytes::Bytes;
 use contract::clock::SharedClock;
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What is at hand goes out in pieces of at most this size: by each of them it shows that the provider reads.
@@ -22,16 +22,21 @@ const PIECE: usize = 64 << 10;
 
 /// A body, for as many tries as it allows.
 pub(super) struct Upload {
-    rest: RefCell<Option<Pin<Box<dyn Pieces>>>>,
-    /// How many bytes the rest had at first, if that is known.
+    /// What comes before that which is at hand, and what comes after it.
+    before: Part,
+    rest: Part,
+    /// How many bytes both had at first, if that is known.
     length: Option<u64>,
-    /// Whether something of the rest was taken.
+    /// Whether something of them was taken.
     is_taken: Cell<bool>,
     broken: RefCell<Option<Failure>>,
     waits_for: Cell<Party>,
     since: Cell<Duration>,
     clock: SharedClock,
 }
+
+/// A part that is not at hand; `None` where there is none, or none any more.
+type Part = RefCell<Option<Pin<Box<dyn Pieces>>>>;
 
 /// Whom a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,15 +50,17 @@ pub(super) enum Party {
 }
 
 impl Upload {
-    /// The body whose end is `rest`, if it has not arrived as a whole.
-    pub(super) fn new(rest: Option<Arriving>, clock: &SharedClock) -> Self {
-        let (length, rest) = match rest {
-            Some(Arriving { length, pieces }) => (length, Some(pieces)),
-            None => (Some(0), None),
+    /// The body that begins with `before` and ends with `rest`, where not all of it is at hand.
+    pub(super) fn new(before: Option<Arriving>, rest: Option<Arriving>, clock: &SharedClock) -> Self {
+        let part = |part: Option<Arriving>| match part {
+            Some(Arriving { length, pieces }) => (length, RefCell::new(Some(pieces))),
+            None => (Some(0), RefCell::new(None)),
         };
+        let ((first, before), (last, rest)) = (part(before), part(rest));
         Self {
-            rest: RefCell::new(rest),
-            length,
+            before,
+            rest,
+            length: first.zip(last).map(|(first, last)| first.saturating_add(last)),
             is_taken: Cell::new(false),
             broken: RefCell::default(),
             waits_for: Cell::new(Party::Taker),
@@ -67,15 +74,15 @@ impl Upload {
         !self.is_taken.get()
     }
 
-    /// Whether it is still arriving.
+    /// Whether a part of it is not at hand.
     pub(super) fn arrives(&self) -> bool {
-        self.rest.borrow().is_some()
+        self.before.borrow().is_some() || self.rest.borrow().is_some()
     }
 
-    /// Its length with these pieces at its begin, if that is known.
+    /// Its length with these pieces within, if that is known.
     pub(super) fn length(&self, pieces: &[Bytes]) -> Option<u64> {
         let at_hand: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-        self.length.map(|rest| rest.saturating_add(at_hand))
+        self.length.map(|others| others.saturating_add(at_hand))
     }
 
     /// Why the caller did not bring it to its end.
@@ -83,10 +90,36 @@ impl Upload {
         self.broken.borrow().clone()
     }
 
-    /// The body with these pieces at its begin, for one try.
+    /// The body with these pieces within, for one try.
     pub(super) fn body(&self, pieces: &[Bytes]) -> Body<'_> {
         self.wait_for(Party::Taker);
         Body { upload: self, at_hand: pieces.iter().filter(|piece| !piece.is_empty()).cloned().collect() }
+    }
+
+    /// The next piece of a part; none where there is no more of it.
+    fn poll_part(&self, part: &Part, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let mut part = part.borrow_mut();
+        let Some(arriving) = part.as_mut() else { return Poll::Ready(None) };
+        let Poll::Ready(piece) = arriving.as_mut().poll_piece(context) else {
+            self.wait_for(Party::Caller);
+            return Poll::Pending;
+        };
+        self.is_taken.set(true);
+        Poll::Ready(match piece {
+            Some(Ok(piece)) => {
+                self.wait_for(Party::Taker);
+                Some(Ok(piece))
+            }
+            Some(Err(failure)) => {
+                *part = None;
+                self.broken.replace(Some(failure));
+                Some(Err(io::Error::other("the caller did not bring the rest of the request")))
+            }
+            None => {
+                *part = None;
+                None
+            }
+        })
     }
 
     fn wait_for(&self, party: Party) {
@@ -130,6 +163,9 @@ impl Stream for Body<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let upload = self.upload;
+        if let Some(piece) = ready!(upload.poll_part(&upload.before, context)) {
+            return Poll::Ready(Some(piece));
+        }
         if let Some(next) = self.at_hand.front_mut() {
             let piece = next.split_to(next.len().min(PIECE));
             if next.is_empty() {
@@ -138,32 +174,11 @@ impl Stream for Body<'_> {
             upload.wait_for(Party::Taker);
             return Poll::Ready(Some(Ok(piece)));
         }
-        let mut rest = upload.rest.borrow_mut();
-        let Some(arriving) = rest.as_mut() else {
+        let piece = ready!(upload.poll_part(&upload.rest, context));
+        if piece.is_none() {
             upload.wait_for(Party::Answerer);
-            return Poll::Ready(None);
-        };
-        let Poll::Ready(piece) = arriving.as_mut().poll_piece(context) else {
-            upload.wait_for(Party::Caller);
-            return Poll::Pending;
-        };
-        upload.is_taken.set(true);
-        Poll::Ready(match piece {
-            Some(Ok(piece)) => {
-                upload.wait_for(Party::Taker);
-                Some(Ok(piece))
-            }
-            Some(Err(failure)) => {
-                *rest = None;
-                upload.broken.replace(Some(failure));
-                Some(Err(io::Error::other("the caller did not bring the rest of the request")))
-            }
-            None => {
-                *rest = None;
-                upload.wait_for(Party::Answerer);
-                None
-            }
-        })
+        }
+        Poll::Ready(piece)
     }
 }
 
@@ -201,7 +216,7 @@ mod tests {
     fn what_is_at_hand_comes_first_and_can_be_had_again() {
         World::run(async |world| {
             let clock: SharedClock = world.clock.clone();
-            let upload = Upload::new(arriving([Ok("d"), Ok("efgh")], true), &clock);
+            let upload = Upload::new(None, arriving([Ok("d"), Ok("efgh")], true), &clock);
             assert_eq!((upload.length(&HEAD), upload.arrives()), (Some(8), true));
             for _ in 0..2 {
                 let mut body = upload.body(&HEAD);
@@ -218,7 +233,7 @@ mod tests {
             assert_eq!((upload.waits_for.get(), upload.arrives()), (Party::Answerer, false));
 
             let large = Bytes::from(vec![b'x'; PIECE * 2 + 1]);
-            let upload = Upload::new(None, &clock);
+            let upload = Upload::new(None, None, &clock);
             assert_eq!(upload.length(std::slice::from_ref(&large)), Some(large.len() as u64));
             let pieces: Vec<usize> = upload.body(&[large]).map(|piece| piece.expect("sound").len()).collect().await;
             assert_eq!(pieces, [PIECE, PIECE, 1]);
@@ -227,11 +242,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_elsewhere_comes_before_what_is_at_hand_and_once_only() {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
+            let upload = Upload::new(arriving([Ok("xy"), Ok("z")], true), arriving([Ok("d")], true), &clock);
+            assert_eq!((upload.length(&HEAD), upload.arrives(), upload.is_repeatable()), (Some(13), true, true));
+            let mut body = upload.body(&HEAD);
+            assert_eq!(text(body.next().await).as_deref(), Some("xy"));
+            assert!(!upload.is_repeatable());
+            let rest: Vec<String> = body.map(|piece| text(Some(piece)).expect("a piece")).collect().await;
+            assert_eq!((rest.concat().as_str(), upload.waits_for.get()), ("zabcd", Party::Answerer));
+
+            let lost = Failure::new(FailureClass::Internal, "the disk is gone");
+            let upload = Upload::new(arriving([Err(lost.clone())], true), None, &clock);
+            assert!(upload.body(&HEAD).next().await.is_some_and(|piece| piece.is_err()));
+            assert_eq!(upload.broken(), Some(lost));
+            let untold = Arriving { length: None, ..arriving([], true).expect("some") };
+            assert_eq!(Upload::new(arriving([], true), Some(untold), &clock).length(&HEAD), None);
+        });
+    }
+
+    #[test]
     fn a_caller_that_breaks_off_is_no_providers_fault() {
         World::run(async |world| {
             let clock: SharedClock = world.clock.clone();
             let left = Failure::new(FailureClass::InvalidRequest, "left");
-            let upload = Upload::new(arriving([Ok("d"), Err(left.clone())], true), &clock);
+            let upload = Upload::new(None, arriving([Ok("d"), Err(left.clone())], true), &clock);
             let mut body = upload.body(&[]);
             assert_eq!(text(body.next().await).as_deref(), Some("d"));
             assert_eq!(upload.broken(), None);
@@ -245,7 +281,7 @@ mod tests {
         World::run(async |world| {
             let clock: SharedClock = world.clock.clone();
             let (taking, answering) = (Duration::from_secs(60), Duration::from_secs(120));
-            let upload = Upload::new(arriving([Ok("d")], false), &clock);
+            let upload = Upload::new(None, arriving([Ok("d")], false), &clock);
             let mut body = upload.body(&HEAD[..1]);
             let took = async |upload: &Upload| {
                 let begun = clock.monotonic();
@@ -262,7 +298,7 @@ mod tests {
                 _ = upload.late("far", taking, answering) => panic!("the caller's time was counted"),
                 () = hours => {}
             }
-            let whole = Upload::new(None, &clock);
+            let whole = Upload::new(None, None, &clock);
             assert!(whole.body(&[]).next().await.is_none());
             assert_eq!(took(&whole).await, ("far did not answer within 120 s".to_owned(), answering));
         });

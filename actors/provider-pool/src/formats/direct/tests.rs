@@ -45,6 +45,7 @@ fn compatible_servers_get_the_body_as_it_is() {
 fn a_form_keeps_every_byte_but_the_models_name() {
     let form = DirectBody::Form {
         content_type: "multipart/form-data; boundary=b".to_owned(),
+        before: None,
         around_model: (Bytes::from_static(b"before\xff"), Bytes::from_static(b"behind\x00")),
         rest: None,
     };
