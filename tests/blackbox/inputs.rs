@@ -1,7 +1,7 @@
 //! Other formats as inputs: OpenAI's responses and Anthropic's messages reach every model and the agent.
 
 use crate::daemon::{CONTROL, Daemon, Setup, eventually};
-use crate::sim::{Format, Outcome, Provider, by_model};
+use crate::sim::{Answer, Format, Outcome, Provider, Request, by_model};
 use serde_json::{Value, json};
 
 const HELLO: &str = "Hello from the simulated model.";
@@ -207,6 +207,97 @@ fn the_agent_answers_too() {
     let thinking = events(&daemon, "/v1/messages", &messages("haia/anthropic-agent-thinking", true));
     assert!(joined(&thinking, "thinking_delta", "thinking").starts_with("Round 0."));
     assert_eq!(sim.violations(), [""; 0]);
+}
+
+/// An answer that ends as this provider tells the end of which it knows more than most: Anthropic as it was asked, vLLM at a stop sequence.
+fn ended(request: &Request) -> Option<Answer> {
+    let streams = request.json()["stream"] == true;
+    let lines = |events: &[Value]| {
+        let name = |event: &Value| event["type"].as_str().map(|name| format!("event: {name}\n")).unwrap_or_default();
+        let text: String = events.iter().map(|event| format!("{}data: {event}\n\n", name(event))).collect();
+        text
+    };
+    let stream = |text: String| Answer::whole(200, "text/event-stream", text);
+    match request.format()? {
+        Format::Anthropic => {
+            let asked = &request.json()["stop_sequences"][0];
+            let end = match asked.is_string() {
+                true => json!({ "stop_reason": "stop_sequence", "stop_sequence": asked }),
+                false => json!({ "stop_reason": "pause_turn", "stop_sequence": null }),
+            };
+            let counts = json!({ "input_tokens": 3, "output_tokens": 1 });
+            let message =
+                json!({ "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "usage": counts });
+            if !streams {
+                let mut whole = message;
+                whole["content"] = json!([{ "type": "text", "text": "Hi" }]);
+                whole["stop_reason"] = end["stop_reason"].clone();
+                whole["stop_sequence"] = end["stop_sequence"].clone();
+                return Some(Answer::json(200, &whole));
+            }
+            Some(stream(lines(&[
+                json!({ "type": "message_start", "message": message }),
+                json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+                json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": "Hi" } }),
+                json!({ "type": "content_block_stop", "index": 0 }),
+                json!({ "type": "message_delta", "delta": end, "usage": { "output_tokens": 1 } }),
+                json!({ "type": "message_stop" }),
+            ])))
+        }
+        Format::OpenAi => {
+            let choice = |member: &str, said: Value, finish: Value, stop: Value| {
+                let choice = json!({ "index": 0, member: said, "finish_reason": finish, "stop_reason": stop });
+                let object = if member == "delta" { "chat.completion.chunk" } else { "chat.completion" };
+                json!({ "id": "c", "object": object, "created": 7, "model": "m", "choices": [choice] })
+            };
+            let stop = request.json()["stop"][0].clone();
+            let hi = json!({ "role": "assistant", "content": "Hi" });
+            Some(match streams {
+                false => Answer::json(200, &choice("message", hi, json!("stop"), stop)),
+                true => {
+                    let chunks = [
+                        choice("delta", hi, Value::Null, Value::Null),
+                        choice("delta", json!({}), json!("stop"), stop),
+                    ];
+                    stream(lines(&chunks) + "data: [DONE]\n\n")
+                }
+            })
+        }
+        Format::Ollama => None,
+    }
+}
+
+#[test]
+fn an_end_is_told_as_far_as_the_provider_tells_it() {
+    let sim = Provider::start();
+    sim.script(ended);
+    let daemon = Setup::with_sim(&sim).route("claude", &["anthropic/text"]).start();
+    for (model, stops, reason, sequence) in [
+        ("haia/claude", json!(["END"]), "stop_sequence", json!("END")),
+        ("haia/claude", Value::Null, "pause_turn", Value::Null),
+        ("anthropic/text", json!(["END"]), "stop_sequence", json!("END")),
+        ("anthropic/text", Value::Null, "pause_turn", Value::Null),
+        ("openai/text", json!(["END"]), "stop_sequence", json!("END")),
+        ("openai/text", Value::Null, "end_turn", Value::Null),
+        // It does not tell a stop sequence from an end.
+        ("ollama/text", json!(["END"]), "end_turn", Value::Null),
+    ] {
+        let asked = |stream| {
+            let mut body = messages(model, stream);
+            if stops.is_array() {
+                body["stop_sequences"] = stops.clone();
+            }
+            body
+        };
+        let whole = daemon.post("/v1/messages", &asked(false)).json();
+        assert_eq!((&whole["stop_reason"], &whole["stop_sequence"]), (&json!(reason), &sequence), "{model}: {whole}");
+        let events = events(&daemon, "/v1/messages", &asked(true));
+        let end = events.iter().find(|event| event["type"] == "message_delta").expect("an end")["delta"].clone();
+        assert_eq!((&end["stop_reason"], &end["stop_sequence"]), (&json!(reason), &sequence), "{model}, streamed");
+    }
+    // Whoever speaks OpenAI's format gets its words.
+    let body = json!({ "model": "anthropic/text", "messages": [{ "role": "user", "content": "hi" }], "stop": "END" });
+    assert_eq!(daemon.chat(&body).json()["choices"][0]["finish_reason"], "stop");
 }
 
 #[test]

@@ -28,7 +28,12 @@ impl Turn {
         // What was cut off or filtered cannot be trusted to hold whole calls.
         let is_cut = matches!(reason, FinishReason::Length | FinishReason::ContentFilter);
         if is_cut || round.answer.calls.is_empty() || self.offer.is_none() {
+            // What HAIA adds is no part of the answer that stopped there.
+            let stopped = round.answer.stopped.filter(|_| !is_cut && self.told.is_empty());
             self.tell_proposals(sink);
+            if let Some(stop) = stopped {
+                sink.event(Event::Stopped(stop));
+            }
             return self.conclude(if is_cut { reason } else { FinishReason::Stop }, sink);
         }
         let said_nothing = round.answer.text.is_empty();

@@ -1,6 +1,6 @@
 //! An answer collected from its events: for callers who want it whole, and for the agent's next round.
 
-use super::event::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
+use super::event::{Event, EventSink, FinishReason, Head, OpaquePart, Stop, Usage};
 
 /// One tool call of a collected answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Answer {
     pub usage: Usage,
     /// Why it stopped.
     pub finish: Option<FinishReason>,
+    /// What is known of that beyond.
+    pub stopped: Option<Stop>,
 }
 
 impl EventSink for Answer {
@@ -53,6 +55,7 @@ impl EventSink for Answer {
             Event::Opaque(part) => self.opaque.push(part),
             Event::Usage(usage) => self.usage.update(usage),
             Event::Finish(reason) => self.finish = Some(reason),
+            Event::Stopped(stop) => self.stopped = Some(stop),
             Event::Cost(_) | Event::Status { .. } | Event::KeepAlive => {}
         }
     }

@@ -36,6 +36,15 @@ impl FinishReason {
     }
 }
 
+/// What a provider says of why its model stopped, where it says more than the finish reason can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The model was about to write this stop sequence.
+    Sequence(Arc<str>),
+    /// It paused, and goes on when it gets its answer back: Anthropic's `pause_turn`.
+    Paused,
+}
+
 /// Tokens as the provider counted them. What it did not tell is `None`, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -106,7 +115,7 @@ pub struct Head {
 /// One thing that happened in an answer.
 ///
 /// Order within an answer: `Head` once and first, at most; each call's `ToolStart` before its `ToolArguments` and its `ToolEnd`; `Finish`
-/// exactly once if the answer is whole; `Usage` any number of times, the last figures win. `Finish` alone does not make an
+/// exactly once if the answer is whole, `Stopped` at most once and before it; `Usage` any number of times, the last figures win. `Finish` alone does not make an
 /// answer successful: the stream must also end without a failure, which the decoder grants only on the provider's own end mark.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -146,6 +155,8 @@ pub enum Event<'a> {
     Usage(Usage),
     /// What the provider says that the answer cost, in billionths of a USD; the last one counts.
     Cost(u64),
+    /// What is known of the stop beyond the finish reason, which follows.
+    Stopped(Stop),
     /// Why the model stopped.
     Finish(FinishReason),
     /// What HAIA itself is doing, for people who wait: which of its own tools runs.

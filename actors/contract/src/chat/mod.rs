@@ -12,7 +12,7 @@ mod turn;
 
 pub use answer::{Answer, CollectedCall};
 pub use content::{Content, Part};
-pub use event::{Event, EventSink, EventStream, FinishReason, Head, OpaquePart, Relayed, Usage};
+pub use event::{Event, EventSink, EventStream, FinishReason, Head, OpaquePart, Relayed, Stop, Usage};
 pub use message::{FunctionCall, Message, Role, ToolCall};
 pub use request::ChatRequest;
 pub use tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec, Tools};

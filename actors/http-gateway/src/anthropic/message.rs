@@ -2,7 +2,7 @@
 
 use crate::encoder::{WholeEncoder, unfinished};
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
+use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Stop, Usage};
 use contract::failure::Failure;
 use contract::ids::SharedIds;
 use serde_json::value::RawValue;
@@ -15,6 +15,8 @@ pub(crate) struct Asked {
     pub(crate) model: Rc<str>,
     /// Where ids come from.
     pub(crate) ids: SharedIds,
+    /// The stop sequences that it named.
+    pub(crate) stops: Vec<String>,
 }
 
 impl Asked {
@@ -30,13 +32,28 @@ impl Asked {
     }
 }
 
-/// The word for why a model stopped. A stop sequence cannot be told from an end: the neutral event does not say.
-pub(crate) fn stop_reason(reason: FinishReason, calls: bool) -> &'static str {
-    match reason {
-        FinishReason::Stop | FinishReason::ToolCalls if calls => "tool_use",
-        FinishReason::Stop | FinishReason::ToolCalls => "end_turn",
-        FinishReason::Length => "max_tokens",
-        FinishReason::ContentFilter => "refusal",
+/// Why a model stopped, as far as it is known.
+#[derive(Default)]
+pub(crate) struct End {
+    pub(crate) reason: Option<FinishReason>,
+    /// What is known beyond.
+    pub(crate) stopped: Option<Stop>,
+}
+
+impl End {
+    /// `stop_reason` and `stop_sequence`. Most providers do not tell a stop sequence from an end; then it is an end.
+    pub(crate) fn print(&self, asked: &Asked, calls: bool) -> Result<(&'static str, Option<&str>), Failure> {
+        Ok(match (self.reason.ok_or_else(unfinished)?, &self.stopped) {
+            (FinishReason::Length, _) => ("max_tokens", None),
+            (FinishReason::ContentFilter, _) => ("refusal", None),
+            (FinishReason::Stop | FinishReason::ToolCalls, _) if calls => ("tool_use", None),
+            // One that the caller did not name is none of its own: some servers put other words there.
+            (_, Some(Stop::Sequence(met))) if asked.stops.iter().any(|stop| **stop == **met) => {
+                ("stop_sequence", Some(met))
+            }
+            (_, Some(Stop::Paused)) => ("pause_turn", None),
+            _ => ("end_turn", None),
+        })
     }
 }
 
@@ -72,12 +89,12 @@ pub(crate) struct Whole {
     head: Head,
     blocks: Vec<Block>,
     usage: Usage,
-    finish: Option<FinishReason>,
+    end: End,
 }
 
 impl Whole {
     pub(crate) fn new(asked: Asked) -> Self {
-        Self { asked, head: Head::default(), blocks: Vec::new(), usage: Usage::default(), finish: None }
+        Self { asked, head: Head::default(), blocks: Vec::new(), usage: Usage::default(), end: End::default() }
     }
 
     fn text(&mut self, more: &str) {
@@ -133,7 +150,8 @@ impl EventSink for Whole {
                 }
             }
             Event::Usage(usage) => self.usage.update(usage),
-            Event::Finish(reason) => self.finish = Some(reason),
+            Event::Stopped(stop) => self.end.stopped = Some(stop),
+            Event::Finish(reason) => self.end.reason = Some(reason),
             _ => {}
         }
     }
@@ -141,8 +159,8 @@ impl EventSink for Whole {
 
 impl WholeEncoder for Whole {
     fn complete(self) -> Result<Bytes, Failure> {
-        let reason = self.finish.ok_or_else(unfinished)?;
         let calls = self.blocks.iter().any(|block| matches!(block, Block::Call { .. }));
+        let (stop_reason, stop_sequence) = self.end.print(&self.asked, calls)?;
         let id = self.asked.id(&self.head);
         let content: Vec<Value> = self.blocks.into_iter().map(print).collect();
         let message = json!({
@@ -151,8 +169,8 @@ impl WholeEncoder for Whole {
             "role": "assistant",
             "model": &*self.asked.model,
             "content": content,
-            "stop_reason": stop_reason(reason, calls),
-            "stop_sequence": null,
+            "stop_reason": stop_reason,
+            "stop_sequence": stop_sequence,
             "usage": usage(&self.usage),
         });
         Ok(message.to_string().into())

@@ -3,11 +3,11 @@
 //! One block is open at a time, as clients expect it: what comes for a later call meanwhile waits until the one before it has ended.
 
 use super::error;
-use super::message::{Asked, proof, stop_reason, usage};
-use crate::encoder::{StreamEncoder, unfinished};
+use super::message::{Asked, End, proof, usage};
+use crate::encoder::StreamEncoder;
 use crate::openai::error::Refusal;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
+use contract::chat::{Event, EventSink, Head, OpaquePart, Usage};
 use contract::failure::Failure;
 use contract::json::{put_number, put_string};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) struct MessageStream {
     calls: Vec<Call>,
     /// Text and thinking that came while a call was under way.
     later: Vec<(Open, String)>,
-    finish: Option<FinishReason>,
+    end: End,
     usage: Usage,
 }
 
@@ -72,7 +72,7 @@ impl MessageStream {
             open: Open::None,
             calls: Vec::new(),
             later: Vec::new(),
-            finish: None,
+            end: End::default(),
             usage: Usage::default(),
         }
     }
@@ -233,7 +233,8 @@ impl EventSink for MessageStream {
                 self.say_later();
             }
             Event::Usage(usage) => self.usage.update(usage),
-            Event::Finish(reason) => self.finish = Some(reason),
+            Event::Stopped(stop) => self.end.stopped = Some(stop),
+            Event::Finish(reason) => self.end.reason = Some(reason),
             // The agent works: people cannot be told here, but the connection stays alive.
             Event::Status { .. } => self.ping(),
             Event::KeepAlive if self.begun => self.ping(),
@@ -260,14 +261,14 @@ impl StreamEncoder for MessageStream {
     }
 
     fn complete(&mut self) -> Result<(), Failure> {
-        let reason = self.finish.ok_or_else(unfinished)?;
+        let calls = self.calls.iter().any(|call| call.started);
+        let (stop_reason, stop_sequence) = self.end.print(&self.asked, calls)?;
+        let delta = json!({ "stop_reason": stop_reason, "stop_sequence": stop_sequence });
         self.begin();
         self.calls.iter_mut().for_each(|call| call.ended = true);
         self.settle();
         self.say_later();
         self.stop();
-        let calls = self.calls.iter().any(|call| call.started);
-        let delta = json!({ "stop_reason": stop_reason(reason, calls), "stop_sequence": null });
         let counts = usage(&self.usage);
         self.print("message_delta", &json!({ "type": "message_delta", "delta": delta, "usage": counts }));
         self.print("message_stop", &json!({ "type": "message_stop" }));

@@ -69,7 +69,7 @@ async fn messages(call: Call) -> Result<HttpResponse, Refusal> {
         }
     }
     let request = read(&fields)?;
-    let asked = Asked { model, ids: call.ports().ids.clone() };
+    let asked = Asked { model, ids: call.ports().ids.clone(), stops: request.stop.clone() };
     let exchange = answering::ask(&call, answerer, request)?;
     if envelope.stream {
         answering::streamed(call, exchange, MessageStream::new(asked)).await

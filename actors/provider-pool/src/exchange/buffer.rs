@@ -2,7 +2,7 @@
 //! reader is given the answer only then.
 
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Relayed, Usage};
+use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Relayed, Stop, Usage};
 
 /// An event that owns its text.
 enum Kept {
@@ -15,6 +15,7 @@ enum Kept {
     ToolEnd { index: u32 },
     Opaque(OpaquePart),
     Usage(Usage),
+    Stopped(Stop),
     Finish(FinishReason),
     Relay(Bytes, Relayed),
     RelayWhole(Bytes),
@@ -59,6 +60,7 @@ impl Buffer {
                 Kept::ToolEnd { index } => sink.event(Event::ToolEnd { index }),
                 Kept::Opaque(part) => sink.event(Event::Opaque(part)),
                 Kept::Usage(usage) => sink.event(Event::Usage(usage)),
+                Kept::Stopped(stop) => sink.event(Event::Stopped(stop)),
                 Kept::Finish(reason) => sink.event(Event::Finish(reason)),
                 Kept::Relay(bytes, holds) => sink.relay(bytes, holds),
                 Kept::RelayWhole(body) => sink.relay_whole(body),
@@ -82,6 +84,7 @@ impl EventSink for Buffer {
             Event::ToolEnd { index } => Kept::ToolEnd { index },
             Event::Opaque(part) => Kept::Opaque(part),
             Event::Usage(usage) => Kept::Usage(usage),
+            Event::Stopped(stop) => Kept::Stopped(stop),
             Event::Finish(reason) => Kept::Finish(reason),
             // A provider has no status of HAIA's tools to tell.
             _ => return,

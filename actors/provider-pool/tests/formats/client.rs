@@ -156,6 +156,7 @@ impl EventSink for Client {
             }
             Event::Opaque(_) => self.told("Opaque"),
             Event::Usage(_) | Event::Cost(_) => self.told("Usage"),
+            Event::Stopped(_) => assert!(self.answer.finish.is_none(), "the end was told before"),
             Event::Finish(_) if self.whole.is_some() => {}
             Event::Finish(_) => self.told("Finish"),
             other => panic!("{other:?} is none of a decoder's events"),

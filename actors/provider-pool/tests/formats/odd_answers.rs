@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::kit;
 use bytes::Bytes;
-use contract::chat::FinishReason;
+use contract::chat::{FinishReason, Stop};
 use contract::failure::{Failure, FailureClass};
 use provider_pool::formats;
 use serde_json::{Value, json};
@@ -78,6 +78,35 @@ fn unknown_blocks_and_unsigned_thinking() {
 }
 
 #[test]
+fn a_stop_sequence_is_told_where_the_server_tells_it() {
+    let sequence = Some(Stop::Sequence("END".into()));
+    let delta = json!({"type": "message_delta", "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"}});
+    let (client, outcome) = anthropic(&[delta, json!({"type": "message_stop"})]);
+    assert_eq!((outcome, client.answer.stopped), (Ok(()), sequence.clone()));
+    let openai = formats::by_kind("openai").expect("the format");
+    for (more, expected) in [
+        (json!({"stop_reason": "END"}), sequence.clone()),
+        (json!({"matched_stop": "END"}), sequence),
+        (json!({"stop_reason": 128_009, "matched_stop": 128_009}), None),
+        (json!({"stop_reason": null}), None),
+        (json!({}), None),
+    ] {
+        let choice = |member: &str, said: Value| {
+            let mut choice = json!({"index": 0, member: said, "finish_reason": "stop"});
+            more.as_object().expect("members").iter().for_each(|(name, value)| choice[name] = value.clone());
+            json!({"choices": [choice]})
+        };
+        let stream = format!("data: {}\n\ndata: [DONE]\n\n", choice("delta", json!({"content": "a"})));
+        let (client, outcome) = kit::feed(openai, Client::neutral(), &[stream.into()]);
+        assert_eq!((outcome, client.answer.stopped), (Ok(()), expected.clone()), "{more}");
+        let mut client = Client::neutral();
+        let body = choice("message", json!({"content": "a"})).to_string();
+        openai.decode_whole(&body.into(), &kit::decoding(), &mut client).expect("an answer");
+        assert_eq!(client.answer.stopped, expected, "{more}, whole");
+    }
+}
+
+#[test]
 fn stop_reasons_in_openais_words() {
     for (reason, finish) in [
         ("end_turn", FinishReason::Stop),
@@ -92,11 +121,13 @@ fn stop_reasons_in_openais_words() {
         let delta = json!({"type": "message_delta", "delta": {"stop_reason": reason}});
         let (client, outcome) = anthropic(&[delta, json!({"type": "message_stop"})]);
         assert_eq!((outcome, client.answer.finish), (Ok(()), Some(finish)), "{reason}");
+        let stopped = (reason == "pause_turn").then_some(Stop::Paused);
+        assert_eq!(client.answer.stopped, stopped, "{reason}");
         let body = json!({"type": "message", "content": [], "stop_reason": reason}).to_string();
         let mut client = Client::neutral();
         let format = formats::by_kind("anthropic").expect("the format");
         format.decode_whole(&body.into(), &kit::decoding(), &mut client).expect("an answer");
-        assert_eq!(client.answer.finish, Some(finish), "{reason}, whole");
+        assert_eq!((client.answer.finish, client.answer.stopped), (Some(finish), stopped), "{reason}, whole");
     }
 }
 

@@ -1,12 +1,19 @@
 //! Streams from events to what a client reads out of them.
 
 use super::*;
+use crate::anthropic::message::Whole;
+use crate::encoder::WholeEncoder as _;
+use contract::chat::{FinishReason, Stop};
 use contract::failure::FailureClass;
 use runtime::world::TestIds;
 use std::sync::Arc;
 
+fn asked() -> Asked {
+    Asked { model: "haia".into(), ids: Arc::<TestIds>::default(), stops: vec!["END".to_owned()] }
+}
+
 fn stream() -> MessageStream {
-    MessageStream::new(Asked { model: "haia".into(), ids: Arc::<TestIds>::default() })
+    MessageStream::new(asked())
 }
 
 /// The events of a stream: each has its name and its data, of the same type.
@@ -186,6 +193,31 @@ fn reasons_are_translated() {
         assert!(end["usage"]["output_tokens"].is_null(), "unknown is not 0");
     }
     assert_eq!(message(&run(&[Event::Finish(FinishReason::Stop)])).0, [""; 0]);
+}
+
+#[test]
+fn what_is_known_of_a_stop_is_told_and_nothing_is_guessed() {
+    let met = |sequence: &str| Some(Stop::Sequence(sequence.into()));
+    for (stopped, reason, calls, expected) in [
+        (met("END"), FinishReason::Stop, false, json!({ "stop_reason": "stop_sequence", "stop_sequence": "END" })),
+        // Nobody named it.
+        (met("eos"), FinishReason::Stop, false, json!({ "stop_reason": "end_turn", "stop_sequence": null })),
+        (None, FinishReason::Stop, false, json!({ "stop_reason": "end_turn", "stop_sequence": null })),
+        (Some(Stop::Paused), FinishReason::Stop, false, json!({ "stop_reason": "pause_turn", "stop_sequence": null })),
+        (met("END"), FinishReason::ToolCalls, true, json!({ "stop_reason": "tool_use", "stop_sequence": null })),
+        (met("END"), FinishReason::Length, false, json!({ "stop_reason": "max_tokens", "stop_sequence": null })),
+    ] {
+        let mut given = vec![Event::Text("x")];
+        given.extend(calls.then(|| start(0, "c0")));
+        given.extend(stopped.map(Event::Stopped));
+        given.push(Event::Finish(reason));
+        assert_eq!(message(&run(&given)).1["delta"], expected);
+        let mut whole = Whole::new(asked());
+        given.into_iter().for_each(|event| whole.event(event));
+        let whole: Value = serde_json::from_slice(&whole.complete().expect("whole")).expect("JSON");
+        let told = json!({ "stop_reason": whole["stop_reason"], "stop_sequence": whole["stop_sequence"] });
+        assert_eq!(told, expected);
+    }
 }
 
 #[test]

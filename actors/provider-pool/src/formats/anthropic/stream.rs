@@ -5,7 +5,7 @@
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoder, MAX_EVENT, errors};
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Usage};
+use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Stop, Usage};
 use contract::failure::{Failure, FailureClass};
 use runtime::http::sse::{self, Sse};
 use serde::Deserialize;
@@ -32,6 +32,7 @@ impl AnthropicStream {
             blocks: Vec::new(),
             calls: 0,
             stop: None,
+            stopped: None,
             is_at_work: false,
             complete: false,
         };
@@ -72,6 +73,7 @@ struct Reading {
     blocks: Vec<(u64, Block)>,
     calls: u32,
     stop: Option<FinishReason>,
+    stopped: Option<Stop>,
     /// A block has begun that is no text: the first words of a text follow its beginning at once, of other blocks nothing may for minutes.
     is_at_work: bool,
     complete: bool,
@@ -131,6 +133,8 @@ struct Delta<'a> {
     partial_json: Raw<'a>,
     #[serde(borrow)]
     stop_reason: Raw<'a>,
+    #[serde(borrow)]
+    stop_sequence: Raw<'a>,
 }
 
 /// A block, whole or as its start.
@@ -216,6 +220,15 @@ pub fn finish_reason(stop: Option<&str>, calls: bool) -> FinishReason {
     }
 }
 
+/// What the stop reason says beyond that.
+pub fn stopped(reason: &str, sequence: Raw<'_>) -> Option<Stop> {
+    match reason {
+        "stop_sequence" => wire::filled(sequence).map(|sequence| Stop::Sequence(Arc::from(sequence))),
+        "pause_turn" => Some(Stop::Paused),
+        _ => None,
+    }
+}
+
 /// A part that goes back byte for byte.
 pub fn opaque(json: Bytes) -> OpaquePart {
     OpaquePart { format: "anthropic", json, call: None }
@@ -249,13 +262,19 @@ impl Reading {
                 if let Some(counts) = &event.usage {
                     sink.event(Event::Usage(self.counts.update(counts)));
                 }
-                if let Some(stop) = event.delta.as_ref().and_then(|delta| wire::filled(delta.stop_reason)) {
+                if let Some(delta) = &event.delta
+                    && let Some(stop) = wire::filled(delta.stop_reason)
+                {
                     self.stop = Some(finish_reason(Some(&stop), self.calls > 0));
+                    self.stopped = stopped(&stop, delta.stop_sequence);
                 }
             }
             "message_stop" => {
                 self.complete = true;
                 let calls = self.calls > 0;
+                if let Some(stop) = self.stopped.take() {
+                    sink.event(Event::Stopped(stop));
+                }
                 sink.event(Event::Finish(self.stop.unwrap_or_else(|| finish_reason(None, calls))));
             }
             _ if event.error.is_some() => return Err(errors::inside(&text)),

@@ -1,6 +1,6 @@
 //! Reads a whole Anthropic answer.
 
-use super::stream::{Counts, WireBlock, WireCounts, finish_reason, opaque};
+use super::stream::{Counts, WireBlock, WireCounts, finish_reason, opaque, stopped};
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoding, errors};
 use bytes::Bytes;
@@ -24,6 +24,8 @@ struct Whole<'a> {
     content: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     stop_reason: Raw<'a>,
+    #[serde(borrow)]
+    stop_sequence: Raw<'a>,
     #[serde(borrow)]
     usage: Option<WireCounts<'a>>,
 }
@@ -79,6 +81,10 @@ pub fn read(body: &Bytes, call: &Decoding, sink: &mut dyn EventSink) -> Result<(
     if let Some(counts) = &whole.usage {
         sink.event(Event::Usage(Counts::default().update(counts)));
     }
-    sink.event(Event::Finish(finish_reason(wire::filled(whole.stop_reason).as_deref(), calls > 0)));
+    let reason = wire::filled(whole.stop_reason);
+    if let Some(stop) = reason.as_deref().and_then(|reason| stopped(reason, whole.stop_sequence)) {
+        sink.event(Event::Stopped(stop));
+    }
+    sink.event(Event::Finish(finish_reason(reason.as_deref(), calls > 0)));
     Ok(())
 }

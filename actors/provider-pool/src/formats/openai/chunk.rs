@@ -3,11 +3,12 @@
 //! It only reads: what a chunk means is `stream`'s business.
 
 use crate::formats::wire::{self, Json, Raw};
-use contract::chat::{FinishReason, Usage};
+use contract::chat::{FinishReason, Stop, Usage};
 use contract::json::Scan;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// `chat.completion.chunk`; also a whole `chat.completion`, whose choices have a message instead of a delta.
 #[derive(Default)]
@@ -94,6 +95,17 @@ pub struct Choice<'a> {
     /// Of a whole answer.
     pub message: Option<Delta<'a>>,
     pub finish_reason: Raw<'a>,
+    /// vLLM's and SGLang's words for what ended it.
+    stop_reason: Raw<'a>,
+    matched_stop: Raw<'a>,
+}
+
+impl Choice<'_> {
+    /// The stop sequence that ended it, if it tells. A figure in its place is the token that did.
+    pub fn stopped(&self) -> Option<Stop> {
+        let sequence = wire::filled(self.stop_reason).or_else(|| wire::filled(self.matched_stop))?;
+        Some(Stop::Sequence(Arc::from(sequence)))
+    }
 }
 
 impl<'a> Choice<'a> {
@@ -105,6 +117,8 @@ impl<'a> Choice<'a> {
                 "delta" => choice.delta = wire::optional(scan, Delta::read)?,
                 "message" => choice.message = wire::optional(scan, Delta::read)?,
                 "finish_reason" => choice.finish_reason = wire::raw(scan)?,
+                "stop_reason" => choice.stop_reason = wire::raw(scan)?,
+                "matched_stop" => choice.matched_stop = wire::raw(scan)?,
                 _ => return scan.value().map(|_| ()),
             }
             Some(())

@@ -15,7 +15,7 @@ use super::relay::{Held, Out};
 use super::thought::Thought;
 use crate::formats::{Decoder, Decoding, MAX_EVENT, errors, wire};
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Usage};
+use contract::chat::{Event, EventSink, FinishReason, Head, Relayed, Stop, Usage};
 use contract::failure::{Failure, FailureClass};
 use runtime::http::sse::{self, Sse};
 use std::borrow::Cow;
@@ -40,6 +40,7 @@ impl OpenAiStream {
             details: Details::new(dialect.format),
             thought: Thought::wanted(call, dialect),
             finish: None,
+            stopped: None,
             held: Vec::new(),
             complete: false,
         };
@@ -93,6 +94,7 @@ struct Reading {
     details: Details,
     thought: Option<Box<Thought>>,
     finish: Option<FinishReason>,
+    stopped: Option<Stop>,
     held: Vec<Held>,
     complete: bool,
 }
@@ -155,6 +157,7 @@ impl Reading {
         }
         let fits = can_relay && self.head.as_ref().is_some_and(|head| head.is_repeated_by(&chunk));
         if let Some(choice) = choice {
+            self.stopped = choice.stopped().or(self.stopped.take());
             let alone = chunk.choices.as_ref().is_some_and(|choices| choices.count == 1);
             let holds = (fits && alone && usage.is_none()).then(|| self.clean(choice)).flatten();
             match (holds, &choice.delta) {
@@ -336,6 +339,9 @@ impl Reading {
         // A held finish reason that calls after it made wrong is printed anew.
         if self.held.is_empty() || self.finish != Some(reason) {
             self.held.clear();
+            if let Some(stop) = self.stopped.take() {
+                out.event(Event::Stopped(stop));
+            }
             out.event(Event::Finish(reason));
         }
         self.held.drain(..).for_each(|held| out.release(held));

@@ -62,6 +62,9 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
     {
         sink.event(Event::Cost(cost));
     }
+    if let Some(stop) = choice.stopped() {
+        sink.event(Event::Stopped(stop));
+    }
     sink.event(Event::Finish(reason));
     Ok(())
 }
