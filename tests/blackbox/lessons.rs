@@ -235,6 +235,52 @@ fn a_smaller_request_does_not_load_an_ollama_model_anew() {
 }
 
 #[test]
+fn a_configured_member_that_anthropics_own_input_meets_a_refusal_with_is_left_out() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        let body = request.json();
+        let has = |name: &str| !body[name].is_null();
+        let message = match (request.format()?, request.model().as_str()) {
+            (Format::Anthropic, "text") if has("temperature") => "`temperature` is deprecated for this model.",
+            (Format::Anthropic, "long") if has("temperature") && has("top_p") => {
+                "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+            }
+            _ => return None,
+        };
+        let error = json!({ "type": "invalid_request_error", "message": message });
+        Some(Answer::json(400, &json!({ "type": "error", "error": error })))
+    });
+    let daemon = Setup::with_sim(&sim)
+        .config("[providers.anthropic.model.text]\ntemperature = 0.7\n")
+        .config("[providers.anthropic.model.long]\noptions = { top_p = 0.9 }\n")
+        .start();
+    let asked = |model: &str, stream: bool, more: Value| {
+        sim.forget();
+        let mut body = asking(model, stream, more);
+        body["max_tokens"] = json!(50);
+        let answer = daemon.post("/v1/messages", &body);
+        (answer.status, sim.chats().len(), answer.text().to_owned())
+    };
+    // What the caller wrote itself is refused, and the refusal is told.
+    let (status, seen, text) = asked("anthropic/text", false, json!({ "temperature": 0.2 }));
+    assert!((status, seen) == (400, 1) && text.contains("`temperature` is deprecated"), "{text}");
+    // It has taught what is true of a configured one too; here the lesson comes from such a one.
+    for (stream, seen) in [(true, 2), (true, 1), (false, 1)] {
+        let (status, asked, text) = asked("anthropic/long", stream, json!({ "temperature": 0.2 }));
+        assert_eq!((status, asked), (200, seen), "once more, and never again: {text}");
+        assert_eq!(sim.chats().last().map(|chat| chat.request.json()["temperature"].clone()), Some(json!(0.2)));
+    }
+    for stream in [false, true] {
+        let (status, asked, text) = asked("anthropic/text", stream, json!({}));
+        assert_eq!((status, asked), (200, 1), "{text}");
+    }
+    let both = json!({ "temperature": 0.2, "top_p": 0.5 });
+    let (status, seen, text) = asked("anthropic/long", false, both);
+    assert!((status, seen) == (400, 1) && text.contains("cannot both be specified"), "{text}");
+    assert_eq!(sim.violations(), [""; 0]);
+}
+
+#[test]
 fn sampling_that_a_model_refuses_is_left_out() {
     let (sim, daemon) = refusing(|request| {
         let body = request.json();

@@ -11,6 +11,7 @@ use super::{GRANT_DEADLINE, Inner, MAX_ANSWER, Unread, read, read_answer};
 use crate::backoff;
 use crate::formats::Decoding;
 use crate::formats::direct::{self, Asked, Outgoing, Reading};
+use crate::learned::{Learned, Lesson};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::Candidate;
@@ -72,7 +73,7 @@ impl Inner {
         Ok(Directed::Answer(DirectAnswer { content_type: "application/json".to_owned(), body }))
     }
 
-    /// One request, asked again after a moment where that is of use.
+    /// One request, asked again after a moment where that is of use, and at once in another way if it turns out what the model does not take.
     async fn directed(
         &self,
         call: &DirectCall,
@@ -82,11 +83,20 @@ impl Inner {
         upload: &Upload,
     ) -> Result<Directed, Failure> {
         let named = |failure: Failure| failure.from_provider(Arc::clone(&provider.name));
+        let write = |learned: Learned| match learned.is_empty() {
+            true => direct::outgoing(provider.format.kind(), asked),
+            false => {
+                let settings = &learned.applied(asked.settings);
+                direct::outgoing(provider.format.kind(), &Asked { settings, ..*asked })
+            }
+        };
         let mut tries = 0;
+        let mut learned = model.memory.learned();
         loop {
-            let Some(outgoing) = direct::outgoing(provider.format.kind(), asked).map_err(named)? else {
+            let Some(outgoing) = write(learned).map_err(named)? else {
                 return Ok(Directed::Unsupported { kind: provider.kind });
             };
+            let sent = outgoing.body.clone();
             let failure = match self.directly(call, provider, model, outgoing, upload).await {
                 Ok(answer) => return Ok(Directed::Answer(answer)),
                 Err(failure) => match upload.broken() {
@@ -94,6 +104,16 @@ impl Inner {
                     None => named(failure),
                 },
             };
+            if let Some(lesson) = Lesson::of(&failure).filter(|lesson| !learned.has(*lesson)) {
+                model.memory.learn(lesson);
+                learned = learned.and(lesson);
+                // If it changes nothing, the caller itself wrote what was refused, and is told so.
+                let changes = write(learned).is_ok_and(|outgoing| outgoing.is_some_and(|other| other.body != sent));
+                if changes && upload.is_repeatable() {
+                    tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, ?lesson, "model is asked in another way");
+                    continue;
+                }
+            }
             tries += 1;
             let again = tries <= provider.config.retries && upload.is_repeatable();
             let pause = again.then(|| backoff::pause(&failure, tries, self.ledger.chance())).flatten();

@@ -4,6 +4,7 @@
 use super::{Asked, Outgoing, Reading, json, no_object};
 use crate::formats::call_ids;
 use crate::formats::prompt::{Members, Object};
+use crate::formats::sampling;
 use crate::formats::wire::{self, Raw};
 use contract::direct::DirectKind;
 use contract::failure::Failure;
@@ -35,14 +36,21 @@ pub fn write(asked: &Asked<'_>) -> Result<Outgoing, Failure> {
     object.add("max_tokens", &asked.settings.max_tokens.unwrap_or(MAX_TOKENS));
     let thinks = object.has("thinking");
     // With thinking the API takes no temperature but its own, and newer models take one of the two only.
-    if !thinks && !object.has("top_p") {
+    if !thinks && !object.has("top_p") && goes(asked, &object, "temperature") {
         object.add_some("temperature", asked.settings.temperature.as_ref());
     }
     for (name, value) in &asked.settings.options {
-        object.add(name, value);
+        if goes(asked, &object, name) {
+            object.add(name, value);
+        }
     }
     let path = "/v1/messages".to_owned();
     Ok(Outgoing { path, content_type: JSON.to_owned(), body: vec![object.finish().into()], reading: Reading::Chat })
+}
+
+/// Whether a configured member may be added: what the model turned out to refuse is left out. What the caller wrote is the caller's affair.
+fn goes(asked: &Asked<'_>, object: &Object, name: &str) -> bool {
+    sampling::goes(asked.settings, object, name) && !(name == "thinking" && asked.settings.thinking == Some(false))
 }
 
 /// Adds the caller's own members, the messages mended where the API would refuse them.

@@ -203,6 +203,37 @@ fn anthropics_own_messages_are_completed_only() {
 }
 
 #[test]
+fn a_configured_member_that_a_model_refused_is_left_out_and_a_callers_own_is_not() {
+    let options = json!({ "top_p": 0.9, "thinking": { "type": "adaptive" }, "service_tier": "auto" });
+    let sent = |given: &Value, settings: ModelSettings| {
+        let (body, options) = (body(given), options.as_object().cloned().unwrap_or_default());
+        let settings = ModelSettings { temperature: Some(0.5), options, ..settings };
+        let asked = Asked { kind: DirectKind::Messages, body: &body, model: "m-1", stream: false, settings: &settings };
+        let outgoing = outgoing("anthropic", &asked).expect("can be written").expect("is known");
+        let value: Value = serde_json::from_slice(&outgoing.body.concat()).expect("JSON");
+        ["temperature", "top_p", "thinking", "service_tier"].map(|name| value[name].clone())
+    };
+    let none = ModelSettings::default;
+    let (thinking, tier, nothing) = (options["thinking"].clone(), json!("auto"), Value::Null);
+    let own = json!({ "temperature": 0.1, "top_p": 0.2, "thinking": { "type": "enabled" } });
+    let all = [json!(0.5), json!(0.9), thinking.clone(), tier.clone()];
+    assert_eq!(sent(&json!({}), none()), all);
+    for (settings, expected) in [
+        (
+            ModelSettings { no_temperature: true, ..none() },
+            [nothing.clone(), json!(0.9), thinking.clone(), tier.clone()],
+        ),
+        (ModelSettings { no_top_p: true, ..none() }, [json!(0.5), nothing.clone(), thinking.clone(), tier.clone()]),
+        (ModelSettings { one_of_sampling: true, ..none() }, [json!(0.5), nothing.clone(), thinking, tier.clone()]),
+        (ModelSettings { thinking: Some(false), ..none() }, [json!(0.5), json!(0.9), nothing, tier.clone()]),
+    ] {
+        assert_eq!(sent(&json!({}), settings.clone()), expected);
+        let told = [json!(0.1), json!(0.2), json!({ "type": "enabled" }), tier.clone()];
+        assert_eq!(sent(&own, settings), told);
+    }
+}
+
+#[test]
 fn what_a_format_has_no_words_for_is_not_sent() {
     let given = body(&json!({ "input": "a" }));
     for (format, kind) in [
