@@ -109,7 +109,8 @@ fn an_answer_without_counts_is_counted_as_such() {
 #[test]
 fn whoever_leaves_before_the_counts_come_is_counted_all_the_same() {
     let sim = Provider::start();
-    let daemon = setup(&sim, "tokens_per_day = 100, usd_per_day = 1.0").start();
+    let limits = "tokens_per_day = 100, usd_per_day = 1.0";
+    let mut daemon = setup(&sim, limits).start();
     let begin =
         |model: &str, stream: bool| daemon.call("POST", "/v1/chat/completions").key(TABLET).json(&ask(model, stream));
     let today = |daemon: &Daemon, calls: u64| {
@@ -141,6 +142,12 @@ fn whoever_leaves_before_the_counts_come_is_counted_all_the_same() {
     assert!(state == "limited" && used.as_f64().is_some_and(|used| used > 100.0), "{state} {used}");
     assert_eq!((&sums["uncounted"], &sums["output_tokens"]), (&json!(2), &Value::Null));
     assert_eq!(begin("openai/text", true).send().status, 429);
+
+    daemon.signal("TERM");
+    daemon.wait();
+    let daemon = setup(&sim, limits).folder(daemon.folder()).start();
+    assert_eq!(today(&daemon, 3), (sums, used, state), "a restart forgives nothing, and shows no guess among the sums");
+    assert_eq!(as_tablet(&daemon, "openai/text", true).status, 429);
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub struct UsageTotals {
     pub first_token_us: u64,
     /// The times to the end of all calls, in microseconds, summed.
     pub total_us: u64,
+    /// Tokens beyond those above that are guessed of calls whose provider did not tell: for limits, and never shown as used.
+    pub guessed_tokens: u64,
+    /// Their cost, and that of calls whose cost is not known otherwise, in billionths of a USD: for limits too.
+    pub guessed_nanos: u64,
 }
 
 impl UsageTotals {
@@ -69,11 +73,23 @@ impl UsageTotals {
         self.answered = self.answered.saturating_add(other.answered);
         self.first_token_us = self.first_token_us.saturating_add(other.first_token_us);
         self.total_us = self.total_us.saturating_add(other.total_us);
+        self.guessed_tokens = self.guessed_tokens.saturating_add(other.guessed_tokens);
+        self.guessed_nanos = self.guessed_nanos.saturating_add(other.guessed_nanos);
     }
 
     /// Tokens read and written, as far as they are known.
     pub fn tokens(&self) -> u64 {
         self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0))
+    }
+
+    /// What counts towards a limit in tokens.
+    pub fn counted_tokens(&self) -> u64 {
+        self.tokens().saturating_add(self.guessed_tokens)
+    }
+
+    /// What counts towards a limit in money, in billionths of a USD.
+    pub fn counted_nanos(&self) -> u64 {
+        self.cost_nanos.unwrap_or(0).saturating_add(self.guessed_nanos)
     }
 
     /// The sum as `/status` shows it.

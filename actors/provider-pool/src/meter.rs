@@ -54,20 +54,11 @@ pub struct Charge {
     pub cost_nanos: u64,
 }
 
-impl Charge {
-    fn add(&mut self, more: Self) {
-        self.tokens = self.tokens.saturating_add(more.tokens);
-        self.cost_nanos = self.cost_nanos.saturating_add(more.cost_nanos);
-    }
-}
-
-/// Today's sum, and the month's; and what is guessed beyond, since the start.
+/// Today's sum, and the month's.
 #[derive(Clone, Copy, Default)]
 struct Sums {
     today: UsageTotals,
     month: UsageTotals,
-    guessed_today: Charge,
-    guessed_month: Charge,
 }
 
 impl Sums {
@@ -78,14 +69,8 @@ impl Sums {
         }
     }
 
-    fn charge(&mut self, more: Charge) {
-        self.guessed_today.add(more);
-        self.guessed_month.add(more);
-    }
-
     fn next_day(&mut self) {
         self.today = UsageTotals::default();
-        self.guessed_today = Charge::default();
     }
 
     fn add_all(&mut self, other: &Self) {
@@ -107,18 +92,16 @@ impl Meter {
         Self { clock, timezone, sink, state: Mutex::new(state) }
     }
 
-    /// Counts a call that has ended, and what is guessed of it: that counts towards limits until HAIA ends, and nowhere else.
+    /// Counts a call that has ended, and what is guessed of it: that counts towards limits, and nowhere else.
     pub fn record(&self, who: &Arc<str>, provider: &Arc<str>, model: &Arc<str>, took: &UsageTotals, guessed: Charge) {
         let mut state = self.now();
         let day = state.period.today();
         let key = (Arc::clone(who), Arc::clone(provider), Arc::clone(model));
-        state.add(key, took, true);
-        if let Some(sums) = state.callers.get_mut(who) {
-            sums.charge(guessed);
-        }
+        let took = UsageTotals { guessed_tokens: guessed.tokens, guessed_nanos: guessed.cost_nanos, ..*took };
+        state.add(key, &took, true);
         // The queue's own lock is held for a moment inside this one, and never the other way round.
         let slot = UsageSlot { day, who: Arc::clone(who), provider: Arc::clone(provider), model: Arc::clone(model) };
-        self.sink.record(&slot, took);
+        self.sink.record(&slot, &took);
     }
 
     /// The first day whose sums are of use, while those of earlier runs were not taken over yet.
@@ -240,20 +223,14 @@ impl State {
 /// Each limit that is set, and how much of it is used.
 fn statuses(limits: &KeyLimits, sums: &Sums, period: &Period) -> impl Iterator<Item = LimitStatus> {
     let (day, month): (Timestamp, Timestamp) = (period.day_ends(), period.month_ends());
-    let tokens = |totals: &UsageTotals, guessed: Charge| totals.tokens().saturating_add(guessed.tokens) as f64;
-    let cost =
-        |totals: &UsageTotals, guessed: Charge| usd(totals.cost_nanos.unwrap_or(0).saturating_add(guessed.cost_nanos));
-    let Sums { today, month: this_month, guessed_today, guessed_month } = sums;
+    let tokens = |totals: &UsageTotals| totals.counted_tokens() as f64;
+    let cost = |totals: &UsageTotals| usd(totals.counted_nanos());
+    let Sums { today, month: this_month } = sums;
     [
-        ("tokens_per_day", limits.tokens_per_day.map(|most| most as f64), tokens(today, *guessed_today), day),
-        (
-            "tokens_per_month",
-            limits.tokens_per_month.map(|most| most as f64),
-            tokens(this_month, *guessed_month),
-            month,
-        ),
-        ("usd_per_day", limits.usd_per_day, cost(today, *guessed_today), day),
-        ("usd_per_month", limits.usd_per_month, cost(this_month, *guessed_month), month),
+        ("tokens_per_day", limits.tokens_per_day.map(|most| most as f64), tokens(today), day),
+        ("tokens_per_month", limits.tokens_per_month.map(|most| most as f64), tokens(this_month), month),
+        ("usd_per_day", limits.usd_per_day, cost(today), day),
+        ("usd_per_month", limits.usd_per_month, cost(this_month), month),
     ]
     .into_iter()
     .filter_map(|(name, limit, used, resets_at)| limit.map(|limit| LimitStatus { name, limit, used, resets_at }))

@@ -12,6 +12,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_watching.sql"),
     include_str!("migrations/0004_approvals.sql"),
     include_str!("migrations/0005_usage.sql"),
+    include_str!("migrations/0006_guessed_usage.sql"),
 ];
 
 /// "HAIA": tells our databases from other programs' (`PRAGMA application_id`).
@@ -88,6 +89,18 @@ mod tests {
         assert_eq!((rows.len(), &*rows[0].what, rows[0].bytes), (1, "get_time", 12));
         assert_eq!(crate::keys::list(&old).unwrap()[0].hash, "aa");
         assert_eq!(crate::models::load(&old).unwrap()[0].context_tokens, Some(32768));
+    }
+
+    #[test]
+    fn sums_of_version_5_have_nothing_guessed() {
+        let mut old = Connection::open_in_memory().unwrap();
+        migrate(&mut old, &MIGRATIONS[..5]).unwrap();
+        let row = "INSERT INTO usage VALUES ('2026-03-01', 'web', 'openai', 'gpt', 1, 0, 0, 0, 7, 3, NULL, NULL, NULL, 1, 5, 9)";
+        old.execute_batch(row).unwrap();
+        migrate(&mut old, MIGRATIONS).unwrap();
+        let sums = crate::usage::load(&old, jiff::civil::date(2026, 3, 1)).unwrap();
+        assert_eq!((sums.len(), sums[0].1.input, sums[0].1.total_us), (1, Some(7), 9));
+        assert_eq!((sums[0].1.guessed_tokens, sums[0].1.guessed_nanos), (0, 0));
     }
 
     #[test]

@@ -11,8 +11,8 @@ pub(crate) fn add(connection: &Connection, more: &[(UsageSlot, UsageTotals)]) ->
     // A sum of something known and something unknown is what is known.
     let mut statement = connection.prepare_cached(
         "INSERT INTO usage (day, who, provider, model, calls, errors, cancelled, uncounted, input, output, cached_input, reasoning, cost,
-                            answered, first_token, total)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+                            answered, first_token, total, guessed_tokens, guessed_cost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT (day, who, provider, model) DO UPDATE SET
            calls = calls + excluded.calls, errors = errors + excluded.errors, cancelled = cancelled + excluded.cancelled,
            uncounted = uncounted + excluded.uncounted,
@@ -21,7 +21,8 @@ pub(crate) fn add(connection: &Connection, more: &[(UsageSlot, UsageTotals)]) ->
            cached_input = coalesce(cached_input + excluded.cached_input, cached_input, excluded.cached_input),
            reasoning = coalesce(reasoning + excluded.reasoning, reasoning, excluded.reasoning),
            cost = coalesce(cost + excluded.cost, cost, excluded.cost),
-           answered = answered + excluded.answered, first_token = first_token + excluded.first_token, total = total + excluded.total",
+           answered = answered + excluded.answered, first_token = first_token + excluded.first_token, total = total + excluded.total,
+           guessed_tokens = guessed_tokens + excluded.guessed_tokens, guessed_cost = guessed_cost + excluded.guessed_cost",
     )?;
     for (slot, sum) in more {
         statement.execute(params![
@@ -41,6 +42,8 @@ pub(crate) fn add(connection: &Connection, more: &[(UsageSlot, UsageTotals)]) ->
             column::count(sum.answered),
             column::count(sum.first_token_us),
             column::count(sum.total_us),
+            column::count(sum.guessed_tokens),
+            column::count(sum.guessed_nanos),
         ])?;
     }
     Ok(())
@@ -50,7 +53,7 @@ pub(crate) fn add(connection: &Connection, more: &[(UsageSlot, UsageTotals)]) ->
 pub(crate) fn load(connection: &Connection, since: Date) -> rusqlite::Result<Vec<(UsageSlot, UsageTotals)>> {
     let mut statement = connection.prepare_cached(
         "SELECT day, who, provider, model, calls, errors, cancelled, uncounted, input, output, cached_input, reasoning, cost, answered,
-                first_token, total
+                first_token, total, guessed_tokens, guessed_cost
          FROM usage WHERE day >= ?1 ORDER BY day, who, provider, model",
     )?;
     statement.query_map([since.to_string()], from_row)?.collect()
@@ -86,6 +89,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(UsageSlot, UsageTotals)> {
         answered: column::get_count(row, 13)?,
         first_token_us: column::get_count(row, 14)?,
         total_us: column::get_count(row, 15)?,
+        guessed_tokens: column::get_count(row, 16)?,
+        guessed_nanos: column::get_count(row, 17)?,
     };
     Ok((slot, sum))
 }
@@ -115,6 +120,8 @@ mod tests {
             answered: 2,
             first_token_us: 3,
             total_us: 4,
+            guessed_tokens: 11,
+            guessed_nanos: 13,
             ..UsageTotals::default()
         };
         add(&connection, &[(slot(first, "a"), told), (slot(second, "b"), untold)]).unwrap();

@@ -91,6 +91,8 @@ mod tests {
         answered: 0,
         first_token_us: 0,
         total_us: 0,
+        guessed_tokens: 0,
+        guessed_nanos: 0,
     };
 
     #[test]

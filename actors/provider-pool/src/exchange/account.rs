@@ -236,6 +236,7 @@ impl Account {
             answered: u64::from(self.first.is_some()),
             first_token_us: self.first.map_or(0, micros),
             total_us: micros(elapsed),
+            ..UsageTotals::default()
         }
     }
 }

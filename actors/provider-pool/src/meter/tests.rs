@@ -91,7 +91,14 @@ fn what_is_guessed_counts_towards_limits_and_is_shown_in_no_sum() {
         let keys = meter.keys(&BTreeMap::from([("tablet".to_owned(), limits)]));
         assert_eq!((keys[0].usage.today.input_tokens, keys[0].usage.today.cost), (None, None), "unknown is unknown");
         assert_eq!((keys[0].limits[0].used, keys[0].limits[1].used), (100.0, 1.0));
-        assert_eq!(sink.0.lock().unwrap_or_else(PoisonError::into_inner)[0].1, left);
+        let kept = sink.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        assert_eq!(kept[0].1, UsageTotals { guessed_tokens: 50, guessed_nanos: 500_000_000, ..left });
+        // A restart knows of it.
+        let again = self::meter(&world.clock).0;
+        again.load(kept);
+        assert!(again.check(&who, &limits).is_err());
+        assert_eq!(again.keys(&BTreeMap::from([("tablet".to_owned(), limits)])), keys);
+        assert_eq!(again.provider("openai").0.today.cost, None);
         tokio::time::sleep(12 * HOUR).await;
         let tokens = KeyLimits { usd_per_month: None, ..limits };
         assert_eq!(meter.check(&who, &tokens), Ok(()), "a new day");

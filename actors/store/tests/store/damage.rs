@@ -114,7 +114,7 @@ fn a_newer_haias_store_is_not_touched() {
     well_filled(&path);
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 77).unwrap();
     let error = store::origin(&path, jiff::Timestamp::UNIX_EPOCH).unwrap_err();
-    assert!(error.0.contains("version 77") && error.0.contains("versions up to 5"), "{error}");
+    assert!(error.0.contains("version 77") && error.0.contains("versions up to 6"), "{error}");
     refuses(&path, "newer HAIA");
 }
 

@@ -78,7 +78,7 @@ fn a_fresh_file_is_for_its_owner_only_and_its_folder_is_made() {
         assert_eq!(mode(&log_of(&path)), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         let report = running.report().await;
-        assert_eq!((report.path.as_str(), report.schema), (path.to_str().unwrap(), 5));
+        assert_eq!((report.path.as_str(), report.schema), (path.to_str().unwrap(), 6));
         assert!(report.bytes >= 4096, "{report:?}");
     });
     assert_eq!(store::origin(&path, NOON + SignedDuration::from_hours(1)), Ok(NOON), "created when the daemon says");
@@ -241,7 +241,7 @@ fn observed_as_json() {
         running.queue.record(row("r"));
         let observed = world.supervision.observe(Duration::from_secs(1)).await;
         let detail: serde_json::Value = serde_json::from_str(observed[0].detail.as_ref().unwrap().get()).unwrap();
-        assert_eq!(detail["schema"], 5);
+        assert_eq!(detail["schema"], 6);
         assert_eq!(detail["problem"], serde_json::Value::Null);
         assert_eq!(detail["audit_waiting"], 1);
         running.audit().await;
