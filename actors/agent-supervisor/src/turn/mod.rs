@@ -56,7 +56,7 @@ pub(crate) struct Turn {
     /// How the offline responder speaks, should it have to.
     manner: Manner,
     permit: Option<TurnPermit>,
-    too_late: contract::BoxFuture<'static, ()>,
+    too_late: LocalBoxFuture<'static, ()>,
     conversation: Conversation,
     /// Which tools are whose; `None` for housekeeping, which is answered plainly.
     offer: Option<Offer>,
@@ -136,7 +136,7 @@ impl Turn {
             (Some(offer), conversation)
         };
         let mut turn = Self {
-            too_late: ports.clock.pause(limits.turn_timeout),
+            too_late: ports.clock.patience(limits.turn_timeout),
             ports,
             asker,
             target,

@@ -60,14 +60,20 @@ fn spec(tool: &Tool) -> ToolSpec {
 
 /// What turns are offered whose callers bring no tools, which are most: made once for each catalogue, and printed once.
 #[derive(Default)]
-pub(crate) struct Usual(RefCell<Option<(Arc<Catalogue>, [Option<Tools>; 2])>>);
+pub(crate) struct Usual(RefCell<Option<Known>>);
+
+struct Known {
+    catalogue: Arc<Catalogue>,
+    /// Without the tools that may change something, and with them.
+    tools: [Option<Tools>; 2],
+}
 
 impl Usual {
     fn get(&self, catalogue: &Arc<Catalogue>, may_write: bool, make: impl FnOnce() -> Tools) -> Tools {
         let mut known = self.0.borrow_mut();
-        let (_, tools) = match &mut *known {
-            Some(known) if Arc::ptr_eq(&known.0, catalogue) => known,
-            known => known.insert((Arc::clone(catalogue), [None, None])),
+        let Known { tools, .. } = match &mut *known {
+            Some(known) if Arc::ptr_eq(&known.catalogue, catalogue) => known,
+            known => known.insert(Known { catalogue: Arc::clone(catalogue), tools: [None, None] }),
         };
         tools[usize::from(may_write)].get_or_insert_with(make).clone()
     }
