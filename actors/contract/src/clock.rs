@@ -20,7 +20,7 @@ pub trait Clock: Send + Sync + 'static {
     /// Waits in real time: for network deadlines and for waits that another program asked for.
     fn pause(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Waits in real time for what nearly never happens: the deadlines around a request. It counts from its first poll, may end half a second
-    /// late, and costs next to nothing.
+    /// late and more where its thread is held up just when it begins or ends, never ends early, and costs next to nothing.
     fn patience(&self, duration: Duration) -> LocalBoxFuture<'static, ()> {
         self.pause(duration)
     }
