@@ -1,8 +1,9 @@
 //! A walk over JSON as it stands: members of objects and elements of arrays as pieces of the text, checked and not built into anything.
 //!
 //! For requests and answers that HAIA passes on nearly as they are: their members need not be built to be written again.
-//! Every byte is looked at once. It takes what serde_json takes, which is RFC 8259 to [`DEPTH`] levels, and words no error: who needs one reads
-//! the text again with serde.
+//! Every byte is looked at once. It takes what serde_json takes where that skips a value, which is RFC 8259 to [`DEPTH`] levels: half of a
+//! surrogate pair in an escape and a number beyond all bounds too, which serde_json refuses where it builds them. It words no error: who needs
+//! one reads the text again with serde.
 
 use super::ordinary;
 
