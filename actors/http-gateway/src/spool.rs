@@ -2,9 +2,11 @@
 //! name, which is gone as soon as nobody holds it, whatever way its request ends.
 //!
 //! It writes and reads on the threads that are there to be blocked, one bounded piece at a time: the worker thread answers others meanwhile.
-//! It does not know what it keeps.
+//! A disk that does not answer is waited for as long as [`DEADLINE`], and then given up. It does not know what it keeps.
 
 use bytes::Bytes;
+use contract::LocalBoxFuture;
+use contract::clock::SharedClock;
 use contract::direct::Pieces;
 use contract::failure::{Failure, FailureClass};
 use std::fs::File;
@@ -15,17 +17,21 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::task::{JoinHandle, spawn_blocking};
+use std::time::Duration;
+use tokio::task::{JoinError, spawn_blocking};
 
 /// The most bytes that wait in memory; with the piece that goes beyond they are written to the file.
 pub(crate) const IN_MEMORY: usize = 256 << 10;
 /// What is read back goes out in pieces of at most this size.
 const PIECE: u64 = 64 << 10;
+/// How long the disk may take for one piece.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What was kept so far.
 pub(crate) struct Spool {
     /// Where the file is made.
     folder: Arc<Path>,
+    clock: SharedClock,
     file: Option<Arc<File>>,
     /// How many bytes the file holds.
     written: u64,
@@ -35,14 +41,14 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// An empty one. Its file, if it comes to need one, is made in this folder.
-    pub(crate) fn new(folder: &Arc<Path>) -> Self {
-        Self { folder: Arc::clone(folder), file: None, written: 0, held: Vec::new() }
+    pub(crate) fn new(folder: &Arc<Path>, clock: &SharedClock) -> Self {
+        Self { folder: Arc::clone(folder), clock: Arc::clone(clock), file: None, written: 0, held: Vec::new() }
     }
 
     /// Keeps these bytes too.
     ///
     /// # Errors
-    /// The file cannot be made or written, because the disk is full for example. What was kept before is lost then.
+    /// The file cannot be made or written, because the disk is full for example, or not within [`DEADLINE`]. What was kept before is lost then.
     pub(crate) async fn add(&mut self, piece: &[u8]) -> io::Result<()> {
         if self.held.len() + piece.len() > IN_MEMORY {
             self.write().await?;
@@ -64,7 +70,7 @@ impl Spool {
             held.clear();
             Ok::<_, io::Error>((file, held))
         });
-        let (file, held) = written.await??;
+        let (file, held) = in_time(&self.clock, written).await?;
         (self.file, self.held) = (Some(file), held);
         self.written += length;
         Ok(())
@@ -72,7 +78,7 @@ impl Spool {
 
     /// All of it, to be read.
     pub(crate) fn kept(self) -> Kept {
-        Kept { file: self.file, written: self.written, tail: self.held.into() }
+        Kept { file: self.file, clock: self.clock, written: self.written, tail: self.held.into() }
     }
 }
 
@@ -80,6 +86,7 @@ impl Spool {
 #[derive(Clone)]
 pub(crate) struct Kept {
     file: Option<Arc<File>>,
+    clock: SharedClock,
     written: u64,
     tail: Bytes,
 }
@@ -105,20 +112,37 @@ impl Kept {
 pub(crate) struct Reading {
     kept: Kept,
     left: Range<u64>,
-    under_way: Option<JoinHandle<io::Result<Vec<u8>>>>,
+    under_way: Option<LocalBoxFuture<'static, io::Result<Vec<u8>>>>,
+}
+
+/// What comes of a work on the disk, which goes on unheeded where it takes too long.
+async fn in_time<T>(
+    clock: &SharedClock,
+    work: impl Future<Output = Result<io::Result<T>, JoinError>>,
+) -> io::Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done.map_err(io::Error::from).flatten(),
+        () = clock.patience(DEADLINE) => {
+            let message = format!("the disk did not answer within {} s", DEADLINE.as_secs());
+            Err(io::Error::new(io::ErrorKind::TimedOut, message))
+        }
+    }
 }
 
 impl Reading {
     /// The next piece, if it can be had without waiting, or the beginning of the wait for it.
     fn next(&mut self) -> Option<Bytes> {
-        let Kept { file, written, tail } = &self.kept;
+        let Kept { file, clock, written, tail } = &self.kept;
         if let Some(file) = file.as_ref().filter(|_| self.left.start < *written) {
             let (file, at) = (Arc::clone(file), self.left.start);
             let length = PIECE.min(self.left.end.min(*written) - at) as usize;
-            self.under_way = Some(spawn_blocking(move || {
+            let piece = spawn_blocking(move || {
                 let mut piece = vec![0; length];
                 file.read_exact_at(&mut piece, at).map(|()| piece)
-            }));
+            });
+            let clock = Arc::clone(clock);
+            self.under_way = Some(Box::pin(async move { in_time(&clock, piece).await }));
             return None;
         }
         let place = |at: u64| (at - written) as usize;
@@ -132,7 +156,7 @@ impl Pieces for Reading {
     fn poll_piece(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         loop {
             if let Some(reading) = &mut self.under_way {
-                let read = ready!(Pin::new(reading).poll(context)).map_err(io::Error::from).flatten();
+                let read = ready!(reading.as_mut().poll(context));
                 self.under_way = None;
                 return Poll::Ready(Some(match read {
                     Ok(piece) => {
@@ -177,10 +201,11 @@ mod tests {
 
     #[test]
     fn every_part_of_what_was_kept_can_be_read_from_wherever_it_lies() {
-        World::run(async |_| {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
             let place = tempfile::tempdir().expect("a folder");
             let bytes: Vec<u8> = (0..IN_MEMORY * 2 + 77).map(|at| (at % 251) as u8).collect();
-            let mut spool = Spool::new(&folder(place.path()));
+            let mut spool = Spool::new(&folder(place.path()), &clock);
             for piece in bytes.chunks(9_999) {
                 spool.add(piece).await.expect("room");
                 assert!(spool.held.len() <= IN_MEMORY, "memory has a bound");
@@ -209,11 +234,12 @@ mod tests {
 
     #[test]
     fn what_is_short_needs_no_disk_and_what_is_long_says_when_there_is_none() {
-        World::run(async |_| {
-            let mut spool = Spool::new(&folder(Path::new("/nowhere/at/all")));
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
+            let mut spool = Spool::new(&folder(Path::new("/nowhere/at/all")), &clock);
             spool.add(&vec![7; IN_MEMORY]).await.expect("memory suffices");
             assert_eq!(spool.add(b"x").await.map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
-            let mut short = Spool::new(&folder(Path::new("/nowhere/at/all")));
+            let mut short = Spool::new(&folder(Path::new("/nowhere/at/all")), &clock);
             short.add(b"ab").await.expect("memory suffices");
             short.add(b"c").await.expect("memory suffices");
             let kept = short.kept();
@@ -224,11 +250,30 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told() {
-        World::run(async |_| {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
             let full = File::options().write(true).open("/dev/full").expect("a full disk");
-            let mut spool = Spool { file: Some(Arc::new(full)), ..Spool::new(&folder(Path::new("/"))) };
+            let mut spool = Spool { file: Some(Arc::new(full)), ..Spool::new(&folder(Path::new("/")), &clock) };
             spool.add(&vec![7; IN_MEMORY]).await.expect("memory suffices");
             assert_eq!(spool.add(b"x").await.map_err(|error| error.kind()), Err(io::ErrorKind::StorageFull));
+        });
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_given_up() {
+        World::run(async |world| {
+            let clock: SharedClock = world.clock.clone();
+            let begun = clock.monotonic();
+            let hung = || std::future::pending::<Result<io::Result<Vec<u8>>, JoinError>>();
+            let failure = in_time(&clock, hung()).await.expect_err("nothing was done");
+            assert_eq!((failure.kind(), clock.monotonic() - begun), (io::ErrorKind::TimedOut, DEADLINE));
+            let kept = Kept { file: None, clock: Arc::clone(&clock), written: 0, tail: Bytes::new() };
+            let hung: LocalBoxFuture<'static, _> = Box::pin(async move { in_time(&clock, hung()).await });
+            let mut reading = Reading { under_way: Some(hung), ..kept.read(0..1) };
+            let read = poll_fn(|context| Pin::new(&mut reading).poll_piece(context)).await;
+            let failure = read.expect("an end").expect_err("nothing was read");
+            assert_eq!(failure.class, FailureClass::Internal);
+            assert!(failure.message.contains("did not answer within 30 s"), "{failure}");
         });
     }
 }

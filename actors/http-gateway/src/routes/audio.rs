@@ -75,7 +75,7 @@ async fn transcription(call: Call) -> Result<HttpResponse, Refusal> {
     let arriving = arriving.ok_or_else(|| Refusal::internal("the form was read by somebody else"))?;
     let mut reader = Reader::new(&content_type)?;
     let is_short = arriving.left().is_some_and(|length| length <= SHORT);
-    let mut spool = Spool::new(&call.ports().spool);
+    let mut spool = Spool::new(&call.ports().spool, &call.ports().clock);
     let is_whole = loop {
         let Some(piece) = arriving.piece().await? else { break true };
         reader.feed(&piece)?;
