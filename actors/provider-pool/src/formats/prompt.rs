@@ -12,6 +12,7 @@ use contract::provider::CallBody;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::fmt;
 use std::rc::Rc;
 
@@ -199,20 +200,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// A JSON object in the making.
 pub struct Object {
     out: Vec<u8>,
+    /// The first [`FEW`] of its names, and the others: a client may send any number.
     names: Vec<String>,
+    others: HashSet<String>,
 }
+
+/// The most names that are looked through one by one, which is the quickest for a few.
+const FEW: usize = 64;
 
 impl Object {
     /// An empty object, with room for about `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
         let mut out = Vec::with_capacity(bytes);
         out.push(b'{');
-        Self { out, names: Vec::new() }
+        Self { out, names: Vec::new(), others: HashSet::new() }
     }
 
     /// Whether there is a member of that name.
     pub fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known == name)
+        self.names.iter().any(|known| known == name) || (!self.others.is_empty() && self.others.contains(name))
     }
 
     /// Adds a member, unless there is one of that name. What cannot be written as JSON is left out: no type here is like that.
@@ -232,7 +238,8 @@ impl Object {
         put_string(&mut self.out, name);
         self.out.push(b':');
         match write(&mut self.out) {
-            Ok(()) => self.names.push(name.to_owned()),
+            Ok(()) if self.names.len() < FEW => self.names.push(name.to_owned()),
+            Ok(()) => drop(self.others.insert(name.to_owned())),
             Err(_) => self.out.truncate(before),
         }
     }
@@ -302,5 +309,11 @@ mod tests {
         object.add_some("b", Some("x"));
         object.add_some("c", None::<&str>);
         assert_eq!(object.finish(), br#"{"a":1,"b":"x"}"#);
+        let mut many = Object::with_capacity(0);
+        for at in (0..FEW * 3).chain(0..FEW * 3) {
+            many.add(&format!("x{at}"), &at);
+        }
+        let read: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&many.finish()).expect("JSON");
+        assert_eq!(read.len(), FEW * 3);
     }
 }

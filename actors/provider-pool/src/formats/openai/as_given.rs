@@ -6,6 +6,9 @@
 use crate::formats::{Encode, ModelSettings};
 use contract::json::{Scan, put_string};
 
+/// The most members that are told apart by comparing their names one with another.
+const FEW: usize = 64;
+
 /// The body of a request with its model's own name, and with the usage asked for in a stream.
 pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>> {
     if !is_without_wishes(call.settings) {
@@ -18,7 +21,7 @@ pub fn request(call: &Encode<'_>, body: &[u8], is_newer: bool) -> Option<Vec<u8>
     let (mut offers_tools, mut speaks_of_tools) = (false, false);
     let mut scan = Scan::of(std::str::from_utf8(body).ok()?);
     scan.object(|scan, name| {
-        if names.contains(&name) || name.contains('\\') {
+        if names.len() == FEW || names.contains(&name) || name.contains('\\') {
             return None;
         }
         names.push(name);

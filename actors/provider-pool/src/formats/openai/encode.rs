@@ -278,6 +278,7 @@ mod tests {
         let none = ModelSettings::default();
         for (body, is_quick) in [
             (r#"{"messages":[],"stream":null,"stream_options":null,"n":1,"temperature":0.5,"max_tokens":9}"#, true),
+            (r#"{"model":"openai\/gpt-4o","messages":[]}"#, true),
             (r#" { "messages" : [ ] , "stream_options":{"include_usage":true}} "#, true),
             (r#"{"messages":[],"tools":[{}],"tool_choice":"auto","parallel_tool_calls":false}"#, true),
             (r#"{"messages":[],"tools":[],"tool_choice":"auto"}"#, false),
@@ -295,6 +296,14 @@ mod tests {
                 let call = Encode { body: &as_bytes, model: "m", stream, settings: &none };
                 assert_eq!(as_given::request(&call, body.as_bytes(), false).is_some(), is_quick, "{body}");
             }
+        }
+        for (count, is_quick) in [(64, true), (65, false)] {
+            let members: Vec<String> = (0..count).map(|at| format!(r#""x{at}":{at}"#)).collect();
+            let body = format!("{{{}}}", members.join(","));
+            let call = Encode { body: &CallBody::Raw(body.clone().into()), model: "m", stream: false, settings: &none };
+            assert_eq!(as_given::request(&call, body.as_bytes(), false).is_some(), is_quick, "{count} members");
+            let sent: Value = serde_json::from_str(&raw(&body, "m", false, &none)).expect("JSON");
+            assert_eq!(sent.as_object().map(serde_json::Map::len), Some(count + 2), "none is lost");
         }
         let wishes = [
             ModelSettings { max_tokens: Some(1), ..none.clone() },
