@@ -24,13 +24,23 @@ pub struct Chunk<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Reads it. `None` if it is no JSON, or if what should be a list or an object is something else.
+    /// Reads a chunk. `None` if it is no JSON, or if what should be a list or an object is something else.
     pub fn read(text: &'a str) -> Option<Self> {
+        Self::read_with(text, "delta")
+    }
+
+    /// Reads a whole answer, likewise.
+    pub fn read_whole(text: &'a str) -> Option<Self> {
+        Self::read_with(text, "message")
+    }
+
+    /// Reads it, with what this member of its choices says.
+    fn read_with(text: &'a str, told_in: &str) -> Option<Self> {
         let mut chunk = Self::default();
         let mut scan = Scan::of(text);
         scan.object(|scan, name| {
             match name {
-                "choices" => chunk.choices = wire::optional(scan, Choices::read)?,
+                "choices" => chunk.choices = wire::optional(scan, |scan| Choices::read(scan, told_in))?,
                 "id" => chunk.id = wire::raw(scan)?,
                 "object" => chunk.object = wire::raw(scan)?,
                 "created" => chunk.created = wire::raw(scan)?,
@@ -71,14 +81,14 @@ pub struct Choices<'a> {
 }
 
 impl<'a> Choices<'a> {
-    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+    fn read(scan: &mut Scan<'a>, told_in: &str) -> Option<Self> {
         let mut choices = Choices::default();
         scan.array(|scan| {
             choices.count += 1;
             if choices.first.is_some() {
                 return scan.value().map(|_| ());
             }
-            let choice = Choice::read(scan)?;
+            let choice = Choice::read(scan, told_in)?;
             choices.first = Some(choice).filter(|choice| wire::count(choice.index).unwrap_or(0) == 0);
             Some(())
         })?;
@@ -90,10 +100,8 @@ impl<'a> Choices<'a> {
 #[derive(Default)]
 pub struct Choice<'a> {
     pub index: Raw<'a>,
-    /// Of a chunk.
-    pub delta: Option<Delta<'a>>,
-    /// Of a whole answer.
-    pub message: Option<Delta<'a>>,
+    /// What it says: a chunk in `delta`, a whole answer in `message`. Some servers send both, and only its own is read.
+    pub told: Option<Delta<'a>>,
     pub finish_reason: Raw<'a>,
     /// vLLM's and SGLang's words for what ended it.
     stop_reason: Raw<'a>,
@@ -109,13 +117,12 @@ impl Choice<'_> {
 }
 
 impl<'a> Choice<'a> {
-    fn read(scan: &mut Scan<'a>) -> Option<Self> {
+    fn read(scan: &mut Scan<'a>, told_in: &str) -> Option<Self> {
         let mut choice = Choice::default();
         scan.object(|scan, name| {
             match name {
                 "index" => choice.index = wire::raw(scan)?,
-                "delta" => choice.delta = wire::optional(scan, Delta::read)?,
-                "message" => choice.message = wire::optional(scan, Delta::read)?,
+                name if name == told_in => choice.told = wire::optional(scan, Delta::read)?,
                 "finish_reason" => choice.finish_reason = wire::raw(scan)?,
                 "stop_reason" => choice.stop_reason = wire::raw(scan)?,
                 "matched_stop" => choice.matched_stop = wire::raw(scan)?,
@@ -353,6 +360,19 @@ pub fn read_usage(usage: Json<'_>) -> Option<Usage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_of_its_kind_is_stepped_over() {
+        for (own, other) in [("delta", "message"), ("message", "delta")] {
+            for odd in [r#""text""#, "[]", r#"{"tool_calls":{}}"#, r#"{"content":"other"}"#] {
+                let text = format!(r#"{{"choices":[{{"{other}":{odd},"{own}":{{"content":"own"}}}}]}}"#);
+                let chunk = Chunk::read_with(&text, own).expect(&text);
+                let told = chunk.choices.and_then(|choices| choices.first).and_then(|choice| choice.told);
+                assert_eq!(told.and_then(|told| wire::filled(told.content)).as_deref(), Some("own"), "{text}");
+                assert!(Chunk::read_with(&text, other).is_none() || odd.contains("content"), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn thinking_is_counted_once_wherever_it_is_told() {

@@ -160,7 +160,7 @@ impl Reading {
             self.stopped = choice.stopped().or(self.stopped.take());
             let alone = chunk.choices.as_ref().is_some_and(|choices| choices.count == 1);
             let holds = (fits && alone && usage.is_none()).then(|| self.clean(choice)).flatten();
-            match (holds, &choice.delta) {
+            match (holds, &choice.told) {
                 (Some(holds), Some(delta)) => {
                     self.has_role |= holds.role;
                     if let Some(thought) = &mut self.thought {
@@ -225,7 +225,7 @@ impl Reading {
 
     /// What a choice holds, if it can be relayed as it is. The chunk around it was checked.
     fn clean(&self, choice: &Choice<'_>) -> Option<Relayed> {
-        let delta = choice.delta.as_ref()?;
+        let delta = choice.told.as_ref()?;
         let textual = |member: wire::Raw<'_>| member.is_none_or(|member| member.get().starts_with('"'));
         let nothing = |member: wire::Raw<'_>| member.is_none_or(|member| member.get() == "\"\"");
         let role = delta.role.is_some();
@@ -266,7 +266,7 @@ impl Reading {
     /// Hands on what a choice says as neutral events.
     fn mend(&mut self, choice: &Choice<'_>, out: &mut Out<'_>) -> Result<(), Failure> {
         let none = Delta::default();
-        let delta = choice.delta.as_ref().unwrap_or(&none);
+        let delta = choice.told.as_ref().unwrap_or(&none);
         if let Some(thinking) = delta.thinking() {
             self.has_role = true;
             out.event(Event::Thinking(&thinking));

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// The failure that the body tells, or `Truncated` if it is no answer.
 pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     let text = wire::utf8(body);
-    let whole = Chunk::read(&text).ok_or_else(|| wire::not_understood("the answer"))?;
+    let whole = Chunk::read_whole(&text).ok_or_else(|| wire::not_understood("the answer"))?;
     if whole.error.is_some() {
         return Err(errors::inside(&text));
     }
@@ -27,7 +27,7 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
     let choice =
         choices.and_then(|choices| choices.first.as_ref()).ok_or_else(|| wire::not_understood("the answer"))?;
     let none = Delta::default();
-    let message = choice.message.as_ref().unwrap_or(&none);
+    let message = choice.told.as_ref().unwrap_or(&none);
     let told = match chunk::finish_reason(choice.finish_reason) {
         Some(Finish::Error) => {
             return Err(Failure::new(FailureClass::ServerError, "the provider ended its answer with an error"));
@@ -88,7 +88,7 @@ fn is_right(whole: &Chunk<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason:
         && wire::filled(whole.model).is_some()
         && is(choice.index, "0")
         && choice.finish_reason.is_some_and(|told| told.get().trim_matches('"') == reason.as_str())
-        && choice.message.is_some()
+        && choice.told.is_some()
         && is(message.role, "\"assistant\"")
         && textual(message.content)
         && textual(message.reasoning_content)
