@@ -52,7 +52,7 @@ pub struct AuditRow {
     /// The tool, `<provider>/<model>`, or the change.
     pub what: Arc<str>,
     /// Of a tool's arguments the first 16 hex digits of their SHA-256, of a request to a provider its XXH3 (64 bits) in hex; empty where there
-    /// were none.
+    /// were none, and for a form of which nothing was at hand when it was sent.
     pub digest: String,
     /// Bytes of the result.
     pub bytes: u64,
