@@ -85,7 +85,7 @@ impl Upload {
         self.length.map(|others| others.saturating_add(at_hand))
     }
 
-    /// Why the caller did not bring it to its end.
+    /// Why the rest of it did not come: the caller broke off, or what was kept cannot be read.
     pub(super) fn broken(&self) -> Option<Failure> {
         self.broken.borrow().clone()
     }
@@ -112,8 +112,9 @@ impl Upload {
             }
             Some(Err(failure)) => {
                 *part = None;
+                let error = io::Error::other(format!("the rest of the request did not come: {failure}"));
                 self.broken.replace(Some(failure));
-                Some(Err(io::Error::other("the caller did not bring the rest of the request")))
+                Some(Err(error))
             }
             None => {
                 *part = None;
