@@ -264,20 +264,60 @@ fn a_configured_member_that_anthropics_own_input_meets_a_refusal_with_is_left_ou
     // What the caller wrote itself is refused, and the refusal is told.
     let (status, seen, text) = asked("anthropic/text", false, json!({ "temperature": 0.2 }));
     assert!((status, seen) == (400, 1) && text.contains("`temperature` is deprecated"), "{text}");
-    // It has taught what is true of a configured one too; here the lesson comes from such a one.
     for (stream, seen) in [(true, 2), (true, 1), (false, 1)] {
         let (status, asked, text) = asked("anthropic/long", stream, json!({ "temperature": 0.2 }));
         assert_eq!((status, asked), (200, seen), "once more, and never again: {text}");
         assert_eq!(sim.chats().last().map(|chat| chat.request.json()["temperature"].clone()), Some(json!(0.2)));
     }
-    for stream in [false, true] {
+    // What a caller wrote teaches nothing, what is configured does.
+    for (stream, seen) in [(false, 2), (true, 1), (false, 1)] {
         let (status, asked, text) = asked("anthropic/text", stream, json!({}));
-        assert_eq!((status, asked), (200, 1), "{text}");
+        assert_eq!((status, asked), (200, seen), "{text}");
     }
     let both = json!({ "temperature": 0.2, "top_p": 0.5 });
     let (status, seen, text) = asked("anthropic/long", false, both);
     assert!((status, seen) == (400, 1) && text.contains("cannot both be specified"), "{text}");
     assert_eq!(sim.violations(), [""; 0]);
+}
+
+#[test]
+fn what_one_caller_may_not_use_at_anthropics_own_input_is_not_taken_from_the_others() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        let body = request.json();
+        let message = match request.format()? {
+            Format::Anthropic if body["tools"][0]["type"] == "computer_20241022" => {
+                "'text' does not support tool types: computer_20241022"
+            }
+            // HAIA itself has this model think in the adaptive way.
+            Format::Anthropic if body["thinking"]["type"] == "enabled" => {
+                "budgeted thinking is not supported on this model"
+            }
+            _ => return None,
+        };
+        let error = json!({ "type": "invalid_request_error", "message": message });
+        Some(Answer::json(400, &json!({ "type": "error", "error": error })))
+    });
+    let daemon = Setup::with_sim(&sim).start();
+    for (more, told) in [
+        (json!({ "tools": [{ "type": "computer_20241022", "name": "computer" }] }), "does not support tool types"),
+        (json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } }), "thinking is not supported"),
+    ] {
+        sim.forget();
+        let mut body = asking("anthropic/text", false, more);
+        body["max_tokens"] = json!(50);
+        let answer = daemon.post("/v1/messages", &body);
+        assert!(answer.status == 400 && answer.text().contains(told), "{}", answer.text());
+        assert_eq!(sim.chats().len(), 1, "nothing of it can be changed");
+    }
+    sim.forget();
+    let function = json!({ "name": "look", "parameters": { "type": "object", "properties": {} } });
+    let more = json!({ "tools": [{ "type": "function", "function": function }], "reasoning_effort": "low" });
+    let answer = daemon.chat(&asking("anthropic/text", false, more));
+    assert_eq!((answer.status, answer.header("x-haia-notice")), (200, None), "{}", answer.text());
+    let sent = sim.chats()[0].request.json();
+    assert_eq!(sent["tools"][0]["name"], "look", "{sent}");
+    assert_ne!(sent["thinking"], Value::Null, "{sent}");
 }
 
 #[test]

@@ -105,10 +105,13 @@ impl Inner {
                 },
             };
             if let Some(lesson) = Lesson::of(&failure).filter(|lesson| !learned.has(*lesson)) {
-                model.memory.learn(lesson);
                 learned = learned.and(lesson);
-                // If it changes nothing, the caller itself wrote what was refused, and is told so.
+                // If it changes nothing, the caller itself wrote what was refused, and is told so. It says nothing of what others may write then:
+                // a model that refuses one kind of tools, or one way of thinking, may well take another.
                 let changes = write(learned).is_ok_and(|outgoing| outgoing.is_some_and(|other| other.body != sent));
+                if changes {
+                    model.memory.learn(lesson);
+                }
                 if changes && upload.is_repeatable() {
                     tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, ?lesson, "model is asked in another way");
                     continue;
