@@ -110,11 +110,15 @@ impl Waits {
 
 async fn look() {
     let mut idle = 0;
-    while idle < IDLE_TICKS {
+    loop {
         let now = Instant::now();
         let (wakers, is_empty) = WAITS.with_borrow_mut(|waits| waits.tick(now));
         idle = if is_empty { idle + 1 } else { 0 };
         wakers.into_iter().for_each(Waker::wake);
+        // Between a look and the end nobody else runs on this thread: what comes later finds that the task has ended.
+        if idle == IDLE_TICKS {
+            return;
+        }
         sleep(TICK).await;
     }
 }
@@ -225,6 +229,21 @@ mod tests {
             later.await;
             let waited = begun.elapsed();
             assert!(waited >= asked && waited <= asked + LATEST, "{waited:?}");
+        });
+    }
+
+    #[test]
+    fn a_wait_that_comes_as_the_task_is_about_to_end_is_looked_at() {
+        run(async {
+            // Some moment of each look at the empty list, and a few after the last.
+            for rest in (0..IDLE_TICKS * 8).map(|eighths| TICK * eighths / 4) {
+                drop(Patience::new(TICK).now_or_never());
+                sleep(rest).await;
+                let begun = Instant::now();
+                tokio::time::timeout(TICK * 100, Patience::new(TICK)).await.expect("looked at");
+                assert!(begun.elapsed() <= TICK * 3, "after {rest:?}: {:?}", begun.elapsed());
+                sleep(TICK * IDLE_TICKS * 2).await;
+            }
         });
     }
 
