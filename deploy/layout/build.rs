@@ -58,14 +58,16 @@ fn reads_packed_relocations() -> bool {
 fn linker_script(list: &str) -> String {
     let mut script = String::from("SECTIONS { .text.first : {\n");
     for line in list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
-        // Rust's functions end in a hash, `17h` and 16 digits; C's have none.
-        let pattern = match line.strip_suffix('@') {
-            Some(name) if name.starts_with("_ZN") => format!("{name}17h*"),
-            Some(name) => name.to_owned(),
-            None => line.to_owned(),
+        // Rust's functions end in a hash, `17h` and 16 digits; others may end in a number.
+        let patterns = match line.strip_suffix('@') {
+            Some(name) if name.starts_with("_ZN") => vec![format!("{name}17h*")],
+            Some(name) => vec![name.to_owned(), format!("{name}.*")],
+            None => vec![line.to_owned()],
         };
-        // What is marked cold lies in a section with another name, and runs once all the same.
-        let _ = writeln!(script, "*(.text.{pattern} .text.unlikely.{pattern})");
+        for pattern in patterns {
+            // What is marked cold lies in a section with another name, and runs once all the same.
+            let _ = writeln!(script, "*(.text.{pattern} .text.unlikely.{pattern})");
+        }
     }
     script.push_str("} } INSERT BEFORE .text;\n");
     script
