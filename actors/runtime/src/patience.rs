@@ -237,7 +237,7 @@ mod tests {
         run(async {
             // Some moment of each look at the empty list, and a few after the last.
             for rest in (0..IDLE_TICKS * 8).map(|eighths| TICK * eighths / 4) {
-                drop(Patience::new(TICK).now_or_never());
+                let _ = Patience::new(TICK).now_or_never();
                 sleep(rest).await;
                 let begun = Instant::now();
                 tokio::time::timeout(TICK * 100, Patience::new(TICK)).await.expect("looked at");
