@@ -18,7 +18,7 @@ fn ordinary(bytes: &[u8]) -> usize {
     plain * 32 + ordinary_by_eights(&bytes[plain * 32..])
 }
 
-/// Without a branch, so that compilers make two dozen vector instructions of it. (With `bool` in place of `u8` they made two hundred others.)
+/// Without a branch, so that compilers make two dozen vector instructions of it.
 #[inline]
 fn is_ordinary(block: &[u8; 32]) -> bool {
     let marks = block
