@@ -19,7 +19,7 @@ pub(crate) fn cluster(config: &SimConfig, now: i64) -> Cluster {
         .collect();
     let nodes = hardware::nodes(&names, homelab, config.ceph, now);
     let storages = hardware::storages(&names, homelab, config.ceph);
-    let services = services(config, &names, homelab);
+    let services = services(config, &names, homelab, now);
     let mut cluster = Cluster::new(config.name.clone(), now, nodes, storages, services);
     let made = if homelab { guests::homelab(now, config.ceph) } else { guests::many(config.guests, &names, now) };
     cluster.guests = made.into_iter().map(|guest| (guest.vmid, guest)).collect();
@@ -34,7 +34,7 @@ pub(crate) fn cluster(config: &SimConfig, now: i64) -> Cluster {
     cluster
 }
 
-fn services(config: &SimConfig, nodes: &[String], homelab: bool) -> Services {
+fn services(config: &SimConfig, nodes: &[String], homelab: bool, now: i64) -> Services {
     let ceph = config.ceph.then(|| {
         let osds = nodes.iter().flat_map(|node| [node, node]).enumerate().map(|(id, node)| Osd {
             id: u32::try_from(id).unwrap_or(u32::MAX),
@@ -57,7 +57,7 @@ fn services(config: &SimConfig, nodes: &[String], homelab: bool) -> Services {
     let pools =
         [("production", "What the household relies on"), ("media", "Films, music, downloads"), ("lab", "May break")];
     Services {
-        jobs: jobs(homelab),
+        jobs: jobs(homelab, config.failed_backup.is_some().then_some(now)),
         ha: ha.into_iter().map(service).collect(),
         replications,
         ceph,
@@ -66,12 +66,16 @@ fn services(config: &SimConfig, nodes: &[String], homelab: bool) -> Services {
     }
 }
 
-fn jobs(homelab: bool) -> Vec<BackupJob> {
+/// The jobs. If something `failed` at the start, at whatever hour that is, the last night's run must be over by then and not a day ago.
+fn jobs(homelab: bool, failed: Option<i64>) -> Vec<BackupJob> {
+    const TWO: i64 = 2 * 3600;
+    let is_under_way = |now: i64| (now - TWO).rem_euclid(history::DAY) < history::RUN;
+    let (schedule, second) = if failed.is_some_and(is_under_way) { ("22:00", 22 * 3600) } else { ("02:00", TWO) };
     let nightly = BackupJob {
         id: "backup-nightly".into(),
         storage: "pbs".into(),
-        schedule: "02:00",
-        second: 2 * 3600,
+        schedule,
+        second,
         days: 1,
         enabled: true,
         held: false,
@@ -102,4 +106,21 @@ fn jobs(homelab: bool) -> Vec<BackupJob> {
         ..weekly.clone()
     };
     if homelab { vec![nightly, weekly, old] } else { vec![nightly, weekly] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backup_that_failed_last_night_is_over_and_less_than_a_day_ago_at_every_hour() {
+        let midnight = 1_772_323_200;
+        for now in (midnight..midnight + history::DAY).step_by(600) {
+            let cluster = cluster(&SimConfig::demo(), now);
+            let tasks = ["pve1", "pve2", "pve3"].into_iter().flat_map(|node| cluster.tasks.of_node(node));
+            let failed = tasks.filter(|task| task.kind == "vzdump" && task.status.contains("error"));
+            let end = failed.map(|task| task.end).max().unwrap_or(0);
+            assert!((now - history::DAY + 600..now).contains(&end), "{} s after midnight: {end}", now - midnight);
+        }
+    }
 }
