@@ -65,8 +65,8 @@ fn linker_script(list: &str) -> String {
             None => vec![line.to_owned()],
         };
         for pattern in patterns {
-            // What is marked cold lies in a section with another name, and runs once all the same.
-            let _ = writeln!(script, "*(.text.{pattern} .text.unlikely.{pattern})");
+            // What is marked cold, or as run before `main`, lies in a section with another name, and runs once all the same.
+            let _ = writeln!(script, "*(.text.{pattern} .text.unlikely.{pattern} .text.startup.{pattern})");
         }
     }
     script.push_str("} } INSERT BEFORE .text;\n");
