@@ -206,6 +206,15 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
+    fn a_roles_word_is_what_json_says() {
+        for word in ["system", "developer", "user", "assistant", "tool", "function"] {
+            let role: Role = serde_json::from_value(json!(word)).expect("a role");
+            assert_eq!((role.as_str(), Role::named(word)), (word, Some(role)));
+        }
+        assert_eq!(Role::named("king"), None);
+    }
+
+    #[test]
     fn reasoning_is_read_under_either_name_and_under_both() {
         for (both, expected) in [
             (json!({"reasoning_content": "hm", "reasoning": "hm"}), Some("hm")),

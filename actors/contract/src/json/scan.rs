@@ -45,7 +45,7 @@ impl<'a> Scan<'a> {
         self.list(b'[', b']', element)
     }
 
-    /// Steps over the value that begins here.
+    /// Steps over the value that begins here, and gives its text.
     pub fn value(&mut self) -> Option<&'a str> {
         let begin = self.at;
         self.skip()?;
@@ -56,13 +56,13 @@ impl<'a> Scan<'a> {
         self.take(open)?;
         self.levels = self.levels.checked_sub(1)?;
         self.space();
-        if self.next()? == close {
+        if self.peek()? == close {
             self.at += 1;
         } else {
             loop {
                 each(self)?;
                 self.space();
-                let next = self.next()?;
+                let next = self.peek()?;
                 self.at += 1;
                 if next == close {
                     break;
@@ -88,8 +88,9 @@ impl<'a> Scan<'a> {
         Some(name)
     }
 
-    fn skip(&mut self) -> Option<()> {
-        match self.next()? {
+    /// Steps over the value that begins here, whatever it is.
+    pub fn skip(&mut self) -> Option<()> {
+        match self.peek()? {
             b'"' => self.string(),
             b'{' => self.object(|scan, _| scan.skip()),
             b'[' => self.array(Self::skip),
@@ -102,19 +103,15 @@ impl<'a> Scan<'a> {
 
     /// The first byte of what begins here.
     pub fn peek(&self) -> Option<u8> {
-        self.next()
-    }
-
-    fn next(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then(|| self.at += 1)
+        (self.peek()? == byte).then(|| self.at += 1)
     }
 
     fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.next() {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
     }
@@ -131,9 +128,9 @@ impl<'a> Scan<'a> {
         if self.take(b'.').is_some() {
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.next() {
+        if let Some(b'e' | b'E') = self.peek() {
             self.at += 1;
-            if let Some(b'+' | b'-') = self.next() {
+            if let Some(b'+' | b'-') = self.peek() {
                 self.at += 1;
             }
             self.digits()?;
@@ -143,7 +140,7 @@ impl<'a> Scan<'a> {
 
     fn digits(&mut self) -> Option<()> {
         let begin = self.at;
-        while self.next().is_some_and(|byte| byte.is_ascii_digit()) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
         }
         (self.at > begin).then_some(())
@@ -154,7 +151,7 @@ impl<'a> Scan<'a> {
         let bytes = self.text.as_bytes();
         loop {
             self.at += ordinary(&bytes[self.at..]);
-            match self.next()? {
+            match self.peek()? {
                 b'"' => {
                     self.at += 1;
                     return Some(());
@@ -187,7 +184,7 @@ mod tests {
     }
 
     fn built(scan: &mut Scan<'_>) -> Option<Value> {
-        match scan.next()? {
+        match scan.peek()? {
             b'{' => {
                 let mut map = serde_json::Map::new();
                 scan.object(|scan, name| {

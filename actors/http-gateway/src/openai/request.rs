@@ -118,7 +118,7 @@ fn message(scan: &mut Scan<'_>) -> Option<()> {
                     && string(scan.value()?).is_some_and(|role| Role::named(&role).is_some())
             }
             "content" => !std::mem::replace(&mut has_content, true) && content(scan)?,
-            _ => scan.value().is_some(),
+            _ => scan.skip().is_some(),
         };
         is_right.then_some(())
     })?;

@@ -255,7 +255,7 @@ fn outcome_word(outcome: &'static str) -> Arc<str> {
     if outcome == OK { Arc::clone(SHARED.get_or_init(|| Arc::from(OK))) } else { Arc::from(outcome) }
 }
 
-/// XXH3 of a body, 64 bits, in hex. It is made on the path of every call, where SHA-256 of an agent's ten kilobytes would cost a twelfth of
+/// XXH3 of a body, 64 bits, in hex. It is made on the path of every call, where SHA-256 of an agent's six kilobytes cost a twelfth of
 /// the whole call: the trail ties rows to requests, it is no proof of their content. Of a body of which nothing is at hand there is none.
 fn digest(body: &[u8]) -> String {
     if body.is_empty() {

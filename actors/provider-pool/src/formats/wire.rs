@@ -43,7 +43,7 @@ pub fn raw<'a>(scan: &mut Scan<'a>) -> Option<Raw<'a>> {
 /// Steps over a member that `read` can read, or that is null.
 pub fn optional<'a, T>(scan: &mut Scan<'a>, read: impl FnOnce(&mut Scan<'a>) -> Option<T>) -> Option<Option<T>> {
     match scan.peek()? {
-        b'n' => scan.value().map(|_| None),
+        b'n' => scan.skip().map(|()| None),
         _ => read(scan).map(Some),
     }
 }

@@ -48,7 +48,7 @@ impl<'a> Chunk<'a> {
                 "usage" => chunk.usage = wire::raw(scan)?,
                 "x_groq" => chunk.x_groq = wire::raw(scan)?,
                 "error" => chunk.error = wire::raw(scan)?,
-                _ => return scan.value().map(|_| ()),
+                _ => return scan.skip(),
             }
             Some(())
         })?;
@@ -86,7 +86,7 @@ impl<'a> Choices<'a> {
         scan.array(|scan| {
             choices.count += 1;
             if choices.first.is_some() {
-                return scan.value().map(|_| ());
+                return scan.skip();
             }
             let choice = Choice::read(scan, told_in)?;
             choices.first = Some(choice).filter(|choice| wire::count(choice.index).unwrap_or(0) == 0);
@@ -126,7 +126,7 @@ impl<'a> Choice<'a> {
                 "finish_reason" => choice.finish_reason = wire::raw(scan)?,
                 "stop_reason" => choice.stop_reason = wire::raw(scan)?,
                 "matched_stop" => choice.matched_stop = wire::raw(scan)?,
-                _ => return scan.value().map(|_| ()),
+                _ => return scan.skip(),
             }
             Some(())
         })?;
@@ -198,7 +198,7 @@ impl<'a> CallDelta<'a> {
                 "id" => call.id = wire::raw(scan)?,
                 "type" => call.kind = wire::raw(scan)?,
                 "function" => call.function = wire::optional(scan, FunctionDelta::read)?,
-                _ => return scan.value().map(|_| ()),
+                _ => return scan.skip(),
             }
             Some(())
         })?;
@@ -220,7 +220,7 @@ impl<'a> FunctionDelta<'a> {
             match name {
                 "name" => function.name = wire::raw(scan)?,
                 "arguments" => function.arguments = wire::raw(scan)?,
-                _ => return scan.value().map(|_| ()),
+                _ => return scan.skip(),
             }
             Some(())
         })?;
