@@ -4,8 +4,6 @@ use crate::incidents::{Trouble, run_job};
 use crate::model::{BackupJob, Cluster, NewTask};
 
 pub(super) const DAY: i64 = 86_400;
-/// No run of a job takes longer.
-pub(super) const RUN: i64 = 2 * 3_600;
 
 /// Fills tasks and backups. The guest `failed` was not backed up last night.
 pub(super) fn fill(cluster: &mut Cluster, homelab: bool, failed: Option<u32>) {
@@ -34,7 +32,8 @@ pub(super) fn fill(cluster: &mut Cluster, homelab: bool, failed: Option<u32>) {
 /// The runs that were over before `now`, oldest first.
 fn past_runs(job: &BackupJob, now: i64, days: i64) -> impl Iterator<Item = i64> {
     let period = job.days * DAY;
-    let over = now - RUN;
+    // No run takes longer.
+    let over = now - 2 * 3_600;
     let last = job.next_run(over) - period;
     let count = if job.days == 1 { days } else { 3 };
     (0..count).rev().map(move |back| last - back * period)

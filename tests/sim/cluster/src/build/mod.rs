@@ -66,11 +66,12 @@ fn services(config: &SimConfig, nodes: &[String], homelab: bool, now: i64) -> Se
     }
 }
 
-/// The jobs. If something `failed` at the start, at whatever hour that is, the last night's run must be over by then and not a day ago.
+/// The jobs. If something `failed` at the start, that run is so long ago that the backup before it is too old, and not a day ago: at whatever hour the
+/// start is, it shows the same.
 fn jobs(homelab: bool, failed: Option<i64>) -> Vec<BackupJob> {
-    const TWO: i64 = 2 * 3600;
-    let is_under_way = |now: i64| (now - TWO).rem_euclid(history::DAY) < history::RUN;
-    let (schedule, second) = if failed.is_some_and(is_under_way) { ("22:00", 22 * 3600) } else { ("02:00", TWO) };
+    const HOUR: i64 = 3_600;
+    let is_too_soon = |now: i64| now.rem_euclid(history::DAY) < 8 * HOUR;
+    let (schedule, second) = if failed.is_some_and(is_too_soon) { ("18:00", 18 * HOUR) } else { ("02:00", 2 * HOUR) };
     let nightly = BackupJob {
         id: "backup-nightly".into(),
         storage: "pbs".into(),
@@ -113,14 +114,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_backup_that_failed_last_night_is_over_and_less_than_a_day_ago_at_every_hour() {
+    fn the_failed_backup_is_hours_but_not_a_day_ago_at_every_hour() {
         let midnight = 1_772_323_200;
         for now in (midnight..midnight + history::DAY).step_by(600) {
             let cluster = cluster(&SimConfig::demo(), now);
             let tasks = ["pve1", "pve2", "pve3"].into_iter().flat_map(|node| cluster.tasks.of_node(node));
             let failed = tasks.filter(|task| task.kind == "vzdump" && task.status.contains("error"));
             let end = failed.map(|task| task.end).max().unwrap_or(0);
-            assert!((now - history::DAY + 600..now).contains(&end), "{} s after midnight: {end}", now - midnight);
+            let age = now - end;
+            // The backup before it, of the same hour, is older than 1.15 days and two hours.
+            assert!((20_500..history::DAY).contains(&age), "{} s after midnight: {age} s ago", now - midnight);
         }
     }
 }
