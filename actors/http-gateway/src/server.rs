@@ -11,7 +11,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Extensions, Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::UnixStream;
-use actix_web::{App, HttpServer};
+use actix_web::{App, HttpServer, web};
 use actix_web_lab::middleware::{CatchPanic, PanicReporter};
 use runtime::Port;
 use socket2::SockRef;
@@ -186,7 +186,7 @@ pub(crate) fn app(
     let outermost = Rc::clone(&thread);
     App::new()
         .app_data(thread)
-        .configure(routes::register)
+        .default_service(web::to(routes::answer))
         .wrap(PanicReporter::new(|panic| tracing::error!(panic = panic_text(panic), "a request's handler crashed")))
         .wrap(CatchPanic::default())
         // Boxed, so that the room for it is given back once the head is sent: a stream may stay for minutes, a connection longer.

@@ -8,9 +8,10 @@ use crate::metrics::Metrics;
 use crate::openai::error::Refusal;
 use crate::ports::{Ports, ThreadPorts};
 use crate::published::Shared;
+use crate::routes::{Endpoint, table};
 use actix_web::HttpRequest;
 use bytes::Bytes;
-use contract::caller::{Caller, Scope};
+use contract::caller::Caller;
 use runtime::Port;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Call {
     pub(crate) thread: Rc<Thread>,
     pub(crate) http: HttpRequest,
+    /// The route's path, with the names of its parts.
+    pattern: &'static str,
     /// Who asks; `None` on the routes that need no key, where the caller is not known.
     pub(crate) known: Option<Caller>,
     pub(crate) body: Bytes,
@@ -51,15 +54,15 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Lets a request through to a route that needs `scope`.
+    /// Lets a request through to an endpoint if its caller's scope suffices.
     pub(crate) fn admit(
         thread: Rc<Thread>,
         http: HttpRequest,
         arrival: Arrival,
-        scope: Option<Scope>,
+        endpoint: &Endpoint,
     ) -> Result<Self, Refusal> {
         let Arrival { identity, body, arriving, access } = arrival;
-        let known = match (identity, scope) {
+        let known = match (identity, endpoint.scope) {
             (Ok(known), Some(scope)) if known.caller.scope < scope => {
                 return Err(Refusal::forbidden(format!(
                     "this needs a key of scope {:?}; {:?} has {:?}",
@@ -72,7 +75,7 @@ impl Call {
             (Err(_), None) => None,
             (Err(refusal), Some(_)) => return Err(refusal),
         };
-        Ok(Self { thread, http, known, body, arriving, access })
+        Ok(Self { thread, http, pattern: endpoint.path, known, body, arriving, access })
     }
 
     /// Who asks.
@@ -93,10 +96,10 @@ impl Call {
         &self.thread.gateway.shared
     }
 
-    /// A part of the path that the route's pattern names, decoded.
+    /// A part of the path that the route names, decoded.
     pub(crate) fn path_part(&self, name: &str) -> String {
-        let raw = self.http.match_info().get(name).unwrap_or_default();
-        decode(raw)
+        let raw = table::part(self.pattern, self.http.match_info().as_str(), name);
+        raw.map(decode).unwrap_or_default()
     }
 }
 

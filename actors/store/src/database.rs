@@ -113,7 +113,14 @@ impl Database {
         let until = clock.monotonic() + budget;
         let outcome = self
             .connection
-            .progress_handler(STEPS_PER_LOOK, Some(move || ticking.monotonic() >= until))
+            .progress_handler(
+                STEPS_PER_LOOK,
+                Some(move || {
+                    // The rest of the daemon starts meanwhile, and may have no other core for it.
+                    std::thread::yield_now();
+                    ticking.monotonic() >= until
+                }),
+            )
             .and_then(|()| self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
         // What was only looked at need not stay in memory.
         let tidied = self

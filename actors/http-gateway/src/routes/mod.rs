@@ -26,13 +26,14 @@ mod responses;
 mod schemas;
 mod signals;
 mod status;
+pub(crate) mod table;
 
 use crate::answers;
 use crate::openai::error::Refusal;
 use crate::thread::{Arrival, Call, Thread};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use contract::LocalBoxFuture;
 use contract::caller::Scope;
 use std::rc::Rc;
@@ -68,14 +69,6 @@ impl Verb {
             Verb::Get => "GET",
             Verb::Post => "POST",
             Verb::Delete => "DELETE",
-        }
-    }
-
-    fn method(self) -> Method {
-        match self {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Delete => Method::DELETE,
         }
     }
 }
@@ -130,38 +123,15 @@ pub(crate) fn reads_by_itself(path: &str) -> bool {
     path == audio::TRANSCRIPTIONS
 }
 
-/// Registers every endpoint.
-pub(crate) fn register(config: &mut web::ServiceConfig) {
-    let mut paths: Vec<&'static str> = Vec::new();
-    for endpoint in endpoints() {
-        if !paths.contains(&endpoint.path) {
-            paths.push(endpoint.path);
-        }
+/// Answers every request: finds its route and what it does there.
+pub(crate) async fn answer(request: HttpRequest) -> HttpResponse {
+    match table::find(request.match_info().as_str()) {
+        None => unknown_path(&request),
+        Some(route) => match route.endpoint(request.method()) {
+            Some(endpoint) => serve(request, endpoint).await,
+            None => wrong_method(&request, route),
+        },
     }
-    for path in paths {
-        let mut resource = web::resource(pattern(path));
-        let mut allowed = String::from("OPTIONS");
-        for endpoint in endpoints().filter(|endpoint| endpoint.path == path) {
-            let handler = move |request: HttpRequest| serve(request, endpoint);
-            resource = resource.route(web::method(endpoint.method.method()).to(handler));
-            allowed.push_str(", ");
-            allowed.push_str(endpoint.method.as_str());
-            if endpoint.method == Verb::Get {
-                // Monitors like to ask without a body; actix leaves it out by itself.
-                resource = resource.route(web::head().to(handler));
-                allowed.push_str(", HEAD");
-            }
-        }
-        config.service(
-            resource.default_service(web::to(move |request: HttpRequest| wrong_method(request, path, allowed.clone()))),
-        );
-    }
-    config.default_service(web::to(unknown_path));
-}
-
-/// The router's pattern for a path: a model id may hold slashes.
-fn pattern(path: &'static str) -> String {
-    path.replace("{id}", "{id:.+}")
 }
 
 /// Checks and answers one request. The arrival was put there by the entry.
@@ -169,7 +139,7 @@ async fn serve(request: HttpRequest, endpoint: &'static Endpoint) -> HttpRespons
     let Some((thread, arrival)) = arrived(&request) else { return lost() };
     let access = Rc::clone(&arrival.access);
     access.route.set(endpoint.path);
-    let answer = match Call::admit(thread, request, arrival, endpoint.scope) {
+    let answer = match Call::admit(thread, request, arrival, endpoint) {
         Ok(call) if endpoint.starts_work && call.shared().is_draining() => Err(Refusal::draining()),
         Ok(call) => (endpoint.handler)(call).await,
         Err(refusal) => Err(refusal),
@@ -177,8 +147,9 @@ async fn serve(request: HttpRequest, endpoint: &'static Endpoint) -> HttpRespons
     answer.unwrap_or_else(|refusal| answers::refusal(&refusal, &access))
 }
 
-async fn wrong_method(request: HttpRequest, path: &'static str, allowed: String) -> HttpResponse {
-    let Some((_, arrival)) = arrived(&request) else { return lost() };
+fn wrong_method(request: &HttpRequest, route: &table::Route) -> HttpResponse {
+    let Some((_, arrival)) = arrived(request) else { return lost() };
+    let (path, allowed) = (route.path, route.allowed());
     arrival.access.route.set(path);
     let mut response = match (&arrival.identity, request.method()) {
         (_, &Method::OPTIONS) => HttpResponse::new(StatusCode::NO_CONTENT),
@@ -202,8 +173,8 @@ fn meant(path: &str) -> Option<&'static str> {
     found.path.starts_with("/v1/").then_some(found.path)
 }
 
-async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    let Some((_, arrival)) = arrived(&request) else { return lost() };
+fn unknown_path(request: &HttpRequest) -> HttpResponse {
+    let Some((_, arrival)) = arrived(request) else { return lost() };
     match &arrival.identity {
         Err(refusal) => answers::refusal(refusal, &arrival.access),
         Ok(_) => {
