@@ -21,6 +21,7 @@ pub mod socket;
 pub mod status;
 mod table;
 mod text;
+pub mod usage;
 
 pub use approvals::ApprovalsAction;
 pub use audit::AuditAction;
@@ -101,6 +102,15 @@ pub enum Command {
     /// Show what the running daemon reports of itself
     Status {
         /// The whole status as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what calls of models took: by day, by model, by key
+    Usage {
+        /// So many days, today included
+        #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=800))]
+        days: u32,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -340,7 +350,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         type Expected = fn(&Command) -> bool;
-        let table: [(&str, Expected); 16] = [
+        let table: [(&str, Expected); 18] = [
             (
                 "haia serve --listen 127.0.0.1:1",
                 |command| matches!(command, Command::Serve(options) if options.overrides().len() == 1),
@@ -374,6 +384,8 @@ mod tests {
             ("haia approvals approve 7 --no-wait", |command| {
                 matches!(command, Command::Approvals { action: Some(ApprovalsAction::Approve { no_wait: true, .. }) })
             }),
+            ("haia usage", |command| matches!(command, Command::Usage { days: 30, json: false })),
+            ("haia usage --days 7 --json", |command| matches!(command, Command::Usage { days: 7, json: true })),
             ("haia audit verify", |command| {
                 matches!(command, Command::Audit { action: Some(AuditAction::Verify { json: false }) })
             }),

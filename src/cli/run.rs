@@ -8,7 +8,7 @@ use super::output::{Output, is_gone};
 use super::socket::{Socket, SocketError};
 use super::{
     AlertsAction, ApprovalsAction, Arguments, AuditAction, Command, ConfigAction, Exit, JobsAction, KeysAction,
-    LogFormat, ServeOptions, alerts, approvals, audit, bridge, config as config_command, jobs, mcp, status,
+    LogFormat, ServeOptions, alerts, approvals, audit, bridge, config as config_command, jobs, mcp, status, usage,
 };
 use crate::config::{self, Environment, Loaded, Located, Options};
 use crate::telemetry::{self, Form, Telemetry};
@@ -94,6 +94,9 @@ impl Run<'_> {
                 let now = self.clock.now();
                 let action = action.unwrap_or(AlertsAction::List { json: false });
                 self.through_daemon(|socket, output| alerts::run(&action, socket, now, output))
+            }
+            Command::Usage { days, json } => {
+                self.through_daemon(|socket, output| usage::run(days, json, socket, output))
             }
             Command::Jobs { action } => {
                 let action = action.unwrap_or(JobsAction::List { json: false });

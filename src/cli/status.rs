@@ -216,7 +216,8 @@ fn usage_cells(of: &Value) -> Vec<Cell> {
 /// What nobody told.
 const UNKNOWN: &str = "?";
 
-fn tokens(figures: &Value) -> String {
+/// Tokens read and written, as far as anybody told.
+pub(super) fn tokens(figures: &Value) -> String {
     let count = |name: &str| figures[name].as_u64().map_or_else(|| UNKNOWN.to_owned(), |tokens| tokens.to_string());
     match (&figures["input_tokens"], &figures["output_tokens"]) {
         (Value::Null, Value::Null) => UNKNOWN.to_owned(),
@@ -224,7 +225,8 @@ fn tokens(figures: &Value) -> String {
     }
 }
 
-fn cost(figures: &Value) -> String {
+/// USD, or that nobody told.
+pub(super) fn cost(figures: &Value) -> String {
     figures["cost"].as_f64().map_or_else(|| UNKNOWN.to_owned(), |usd| format!("${usd:.4}"))
 }
 

@@ -35,7 +35,7 @@ use contract::store::{
     AddKey, CacheModels, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey, StoreHealth, StoredKey,
 };
 use contract::tools::{CallTool, ListTools, SharedCatalogue};
-use contract::usage::{ListKeyUsage, LoadUsage};
+use contract::usage::{ListKeyUsage, LoadUsage, ReadUsage};
 use http_gateway::{
     ApprovalPorts, DaemonControl, HttpGateway, Listeners, RefreshKeys, Running, ThreadFactory, ThreadPorts, ToolPorts,
 };
@@ -370,6 +370,7 @@ pub fn start(parts: Parts) -> anyhow::Result<Actors> {
         add_key: store.port::<AddKey>(Lane::Interactive),
         revoke_key: store.port::<RevokeKey>(Lane::Interactive),
         audit: store.port::<ReadAudit>(Lane::Interactive),
+        usage: store.port::<ReadUsage>(Lane::Interactive),
         audit_sink: audit,
         models: pool.port::<ListModels>(Lane::Interactive),
         readiness: pool.port::<RouteReadiness>(Lane::Interactive),

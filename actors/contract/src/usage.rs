@@ -235,6 +235,18 @@ impl Msg for LoadUsage {
     const NAME: &'static str = "LoadUsage";
 }
 
+/// Reads the sums from a day on as they are now, those of the last second included.
+#[derive(Clone, Debug)]
+pub struct ReadUsage {
+    /// The first day.
+    pub since: Date,
+}
+
+impl Msg for ReadUsage {
+    type Reply = Result<Vec<(UsageSlot, UsageTotals)>, StoreError>;
+    const NAME: &'static str = "ReadUsage";
+}
+
 /// Asks what each caller's calls took.
 #[derive(Clone, Debug)]
 pub struct ListKeyUsage;

@@ -19,6 +19,7 @@ use contract::relay::{AskAttached, CallForMcp, ListMcpOffers, ResourceUpdates};
 use contract::status::{Gauges, StatusSource};
 use contract::store::{AddKey, ListKeys, ReadActionAudit, ReadAudit, RevokeKey, SharedAudit, VerifyActionAudit};
 use contract::tools::{CallTool, SharedCatalogue};
+use contract::usage::ReadUsage;
 use runtime::Port;
 use std::path::Path;
 use std::rc::Rc;
@@ -35,6 +36,8 @@ pub struct Ports {
     pub revoke_key: Port<RevokeKey>,
     /// Reads the audit trail.
     pub audit: Port<ReadAudit>,
+    /// Reads the accounts.
+    pub usage: Port<ReadUsage>,
     /// Takes the audit rows of administrative requests.
     pub audit_sink: SharedAudit,
     /// The models and routes.

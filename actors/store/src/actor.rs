@@ -136,7 +136,7 @@ impl Store {
     }
 
     /// Adds the accounts that wait, unless it is too early to try again.
-    fn flush_usage(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn flush_usage(&mut self) -> Result<(), StoreError> {
         if let Some(problem) = self.health.too_early(self.clock.monotonic()) {
             return Err(StoreError(problem.to_owned()));
         }

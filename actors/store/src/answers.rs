@@ -10,7 +10,7 @@ use contract::store::{
     AddKey, AuditRow, CacheModels, HistorySlab, KeepHistory, ListKeys, LoadHistory, LoadModels, ReadAudit, RevokeKey,
     StoreError, StoreHealth, StoreReport, StoredKey,
 };
-use contract::usage::{LoadUsage, UsageSlot, UsageTotals};
+use contract::usage::{LoadUsage, ReadUsage, UsageSlot, UsageTotals};
 use runtime::{Context, Handle, Reply};
 
 impl Handle<AddKey> for Store {
@@ -75,6 +75,22 @@ impl Handle<LoadUsage> for Store {
             self.usage().read_once();
         }
         Reply::Now(loaded)
+    }
+}
+
+impl Handle<ReadUsage> for Store {
+    /// What was recorded before is written first, so that it is among the sums. Where that fails, those on disk are answered all the same.
+    fn handle(
+        &mut self,
+        asked: ReadUsage,
+        _: &Context<Self>,
+    ) -> Reply<Result<Vec<(UsageSlot, UsageTotals)>, StoreError>> {
+        if self.usage().is_due()
+            && let Err(error) = self.flush_usage()
+        {
+            tracing::debug!(%error, "the accounts are read without the sums that wait");
+        }
+        Reply::Now(self.read(|connection| usage::load(connection, asked.since)))
     }
 }
 

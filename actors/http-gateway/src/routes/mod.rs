@@ -27,6 +27,7 @@ mod schemas;
 mod signals;
 mod status;
 pub(crate) mod table;
+mod usage;
 
 use crate::answers;
 use crate::openai::error::Refusal;
@@ -99,6 +100,7 @@ pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         health::ENDPOINTS,
         status::ENDPOINTS,
         metrics::ENDPOINTS,
+        usage::ENDPOINTS,
         signals::ENDPOINTS,
         alerts::ENDPOINTS,
         jobs::ENDPOINTS,

@@ -1,6 +1,6 @@
 //! The schemas that `/openapi.json` refers to: what programs rely on, member by member; what is open stays open.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Every schema by name.
 pub(super) fn all() -> Value {
@@ -140,6 +140,14 @@ fn core() -> Value {
             }),
         ),
         "Named": object(&["name", "state"], json!({ "name": text("Its name"), "state": text("Its state as a word") })),
+        "UsageHistory": object(&["since", "total", "days", "models", "keys"], json!({
+            "since": text("The first day asked for"),
+            "total": reference("UsageFigures"),
+            "days": figures_of(&["day"], "The day, the newest first"),
+            "models": figures_of(&["provider", "name"], "Of what, the dearest first"),
+            "keys": figures_of(&["name"], "For whom, the dearest first"),
+        })),
+        "UsageFigures": object(&["calls"], usage_figures()),
         "AuditRows": object(&["rows"], json!({ "rows": { "type": "array", "items": reference("AuditRow") } })),
         "AuditRow": object(&["at", "kind", "request_id", "who", "what", "outcome"], json!({
             "at": text("When it began"),
@@ -148,7 +156,7 @@ fn core() -> Value {
             "who": text("The caller's name"),
             "origin": text("chat, cli, job, alert or internal"),
             "what": text("The tool, <provider>/<model>, or the change"),
-            "digest": text("The beginning of the SHA-256 of the arguments"),
+            "digest": text("Of a tool's arguments the beginning of their SHA-256, of a request to a provider its XXH3"),
             "bytes": integer("Size of the result"),
             "ms": integer("How long it took"),
             "outcome": text("ok, cancelled, or the class of the failure"),
@@ -334,6 +342,30 @@ fn scope() -> Value {
 
 fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+/// The members of sums; what nobody told is null.
+fn usage_figures() -> Value {
+    let known = |kind: &str, what: &str| json!({ "type": [kind, "null"], "description": what });
+    json!({
+        "calls": integer("Calls that have ended"),
+        "errors": integer("Of those, the failed ones"),
+        "cancelled": integer("Of those, the ones that the caller left"),
+        "uncounted": integer("Of those, the ones without any token count"),
+        "input_tokens": known("integer", "Tokens read, cached ones included"),
+        "output_tokens": known("integer", "Tokens written, thinking included"),
+        "cached_tokens": known("integer", "Of the tokens read, those from the provider's cache"),
+        "reasoning_tokens": known("integer", "Of the tokens written, those spent on thinking"),
+        "cost": known("number", "USD"),
+        "first_token_ms": known("number", "Milliseconds to the first event of streamed answers, the mean"),
+        "total_ms": known("number", "Milliseconds to the end, the mean"),
+    })
+}
+
+/// Sums, each of something that has these names.
+fn figures_of(names: &[&str], what: &str) -> Value {
+    let named: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), text(what))).collect();
+    json!({ "type": "array", "items": { "allOf": [object(names, Value::Object(named)), reference("UsageFigures")] } })
 }
 
 fn named_list() -> Value {

@@ -25,7 +25,7 @@ use contract::status::{ActorStatus, ConnectionCounts, Gauges, Status, StatusSour
 use contract::store::{
     AddKey, AuditRow, AuditSink, ListKeys, ReadAudit, RevokeKey, StoreError, StoreReport, StoredKey,
 };
-use contract::usage::{KeyStatus, LimitStatus, ModelUsage, UsageFigures, UsageReport};
+use contract::usage::{KeyStatus, LimitStatus, ModelUsage, ReadUsage, UsageFigures, UsageReport};
 use runtime::world::World;
 use runtime::{Mailbox, Policy, Port};
 use std::rc::Rc;
@@ -125,6 +125,7 @@ pub(crate) fn ports(props: &Arc<Props>, players: &Players, clock: SharedClock, i
                     .collect()
             })
         }),
+        usage: Port::scripted("store", |_: ReadUsage| Ok(Vec::new())),
         audit_sink: cue.clone(),
         models: Port::scripted("provider-pool", |_: ListModels| Arc::new(models())),
         readiness: Port::scripted("provider-pool", move |_: RouteReadiness| {

@@ -2,7 +2,7 @@
 
 use crate::common::{Running, pass};
 use contract::message::Drain;
-use contract::usage::{LoadUsage, UsageSink as _, UsageSlot, UsageTotals};
+use contract::usage::{LoadUsage, ReadUsage, UsageSink as _, UsageSlot, UsageTotals};
 use jiff::civil::{Date, date};
 use runtime::Event;
 use runtime::world::World;
@@ -45,6 +45,22 @@ fn sums_survive_a_restart_and_are_not_counted_twice() {
         let mut three = two;
         three.add(&one());
         assert_eq!(running.ask(load()).await, Ok(vec![(slot(), three)]));
+        running.ask(Drain).await;
+    });
+}
+
+#[test]
+fn whoever_asks_later_is_told_of_the_last_second_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("haia.db");
+    World::run(async |world| {
+        let running = Running::start(world, &path);
+        running.usage.record(&slot(), &one());
+        let read = || ReadUsage { since: DAY };
+        assert_eq!(running.ask(read()).await, Ok(vec![]), "the sums of earlier runs come first");
+        assert_eq!(running.ask(LoadUsage { since: DAY }).await, Ok(vec![]));
+        assert_eq!(running.ask(read()).await, Ok(vec![(slot(), one())]));
+        assert_eq!(running.ask(ReadUsage { since: date(2026, 3, 2) }).await, Ok(vec![]));
         running.ask(Drain).await;
     });
 }
