@@ -114,6 +114,8 @@ fn recordings_are_transcribed_in_the_form_that_was_asked_for() {
     let plain = transcribe(&daemon, "openai/whisper-1", "text").send();
     assert_eq!((plain.text().as_str(), plain.header("content-type")), (text, Some("text/plain")));
     assert!(transcribe(&daemon, "openai/whisper-1", "srt").send().text().contains("-->"));
+    let escaped = daemon.call("POST", "/v1/audio/transcription%73").bytes(form("openai/whisper-1", "text"));
+    assert_eq!(escaped.header("content-type", FORM).send().text(), text, "the same path");
     let asked = sim.beside_chats();
     let request = &asked[0].request;
     assert_eq!(request.header("content-type"), Some(FORM));

@@ -2,7 +2,7 @@
 
 use crate::ask;
 use crate::daemon::{CONTROL, Daemon, Setup, eventually};
-use crate::sim::{Exchange, Format, Outcome, Provider, Step, by_model, refused_address};
+use crate::sim::{Answer, Exchange, Format, Outcome, Provider, Step, by_model, refused_address};
 use contract::clock::{Clock as _, SharedClock};
 use runtime::SystemClock;
 use sim_cluster::{SimCluster, SimConfig};
@@ -296,4 +296,27 @@ fn one_failed_call_does_not_make_haia_unready_for_long() {
     assert_eq!(daemon.get("/ready").status, 503);
     // Within half a minute, and long before the round of every ten.
     eventually("the provider to be asked whether it is there", || (daemon.get("/ready").status == 200).then_some(()));
+}
+
+#[test]
+fn a_list_of_models_that_is_refused_says_nothing_against_calls_that_work() {
+    let sim = Provider::start();
+    let lists = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&lists);
+    sim.script(move |request| {
+        (request.method == "GET").then(|| {
+            let status = if seen.fetch_add(1, Ordering::Relaxed) == 0 { 403 } else { 401 };
+            Answer::json(status, &serde_json::json!({ "error": { "message": "this key lists no models" } }))
+        })
+    });
+    let daemon = Setup::new()
+        .provider(Format::OpenAi, "openai", &sim.url(), "models = [\"text\"]")
+        .route("default", &["openai/text"])
+        .start();
+    assert_eq!(daemon.chat(&ask("openai/text", false)).status, 200);
+    // The first call that works has the list asked for once more.
+    eventually("the list to be asked for again", || (lists.load(Ordering::Relaxed) == 2).then_some(()));
+    assert_eq!(daemon.chat(&ask("openai/text", false)).status, 200);
+    let state = daemon.status()["providers"][0]["state"].clone();
+    assert_eq!((daemon.get("/ready").status, state, lists.load(Ordering::Relaxed)), (200, "ready".into(), 2));
 }

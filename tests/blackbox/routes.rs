@@ -156,6 +156,52 @@ fn the_only_one_that_may_be_asked_is_asked_again_and_waited_for() {
 }
 
 #[test]
+fn one_that_is_only_busy_is_waited_for_before_anything_lesser() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let held = gate.clone();
+    sim.script(move |request| (request.model() == "long").then(|| by_model(request).first(Step::Hold(held.clone()))));
+    let daemon = Setup::new()
+        .provider(Format::OpenAi, "openai", &sim.url(), "max_concurrent = 1")
+        .provider(Format::Anthropic, "anthropic", &sim.url(), "")
+        .route("default", &["openai/long", "anthropic/status-500", "builtin/offline"])
+        .start();
+    let begin = || daemon.call("POST", "/v1/chat/completions").json(&ask("haia/default", false)).begin();
+    let running = begin();
+    eventually("the only place to be taken", || (counts(&sim, ["long"]) == [1]).then_some(()));
+    let waiting = begin();
+    daemon.status_until("one to wait", |status| {
+        let providers = status["providers"].as_array().cloned().unwrap_or_default();
+        providers.iter().any(|provider| provider["name"] == "openai" && provider["waiting"] == 1)
+    });
+    assert_eq!(counts(&sim, ["status-500"]), [1], "whoever may answer sooner is asked first");
+    gate.open();
+    for begun in [running, waiting] {
+        let answer = begun.read().unwrap();
+        assert!(answer.status == 200 && answer.content().ends_with("word-199 "), "{}", answer.text());
+    }
+    assert_eq!(counts(&sim, ["long", "status-500"]), [2, 1]);
+}
+
+#[test]
+fn one_that_works_is_asked_again_before_those_that_are_left_alone() {
+    let sim = Provider::start();
+    let seen = AtomicUsize::new(0);
+    sim.script(move |request| {
+        let is_first = request.format() == Some(Format::OpenAi) && seen.fetch_add(1, Ordering::Relaxed) == 0;
+        is_first.then(|| Answer::json(503, &json!({ "error": "not now" })))
+    });
+    let daemon = Setup::with_sim(&sim)
+        .route("down", &["anthropic/status-500", "ollama/text"])
+        .route("flaky", &["anthropic/status-500", "openai/echo"])
+        .start();
+    good(&daemon, "haia/down", 6);
+    sim.forget();
+    assert_eq!(daemon.chat(&ask("haia/flaky", false)).status, 200);
+    assert_eq!(counts(&sim, ["status-500", "echo"]), [0, 2]);
+}
+
+#[test]
 fn a_wrong_request_is_told_as_such_whatever_failed_before() {
     let sim = Provider::start();
     let daemon =

@@ -87,9 +87,9 @@ impl Circuit {
         Pass::Probe
     }
 
-    /// Whether its provider told to wait until later. Takes no turn.
-    pub fn is_told(&self, now: Duration) -> bool {
-        self.lock().told(now).is_some()
+    /// Whether nobody may ask before some later time. Takes no turn.
+    pub fn is_shut(&self, now: Duration) -> bool {
+        self.lock().shut.is_some_and(|shut| now < shut.until)
     }
 
     /// `closed`, `open`, or `half_open`: the next request tries it.

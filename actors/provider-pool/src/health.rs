@@ -7,7 +7,7 @@ use contract::provider::ProviderState;
 use contract::usage::UsageTotals;
 use jiff::{SignedDuration, Timestamp};
 use runtime::Histogram;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use std::time::Duration;
 #[derive(Debug, Default)]
 pub struct Health {
     state: AtomicU8,
+    /// A call worked, and nothing has changed the state since.
+    proven: AtomicBool,
     /// Calls begun.
     pub requests: AtomicU64,
     /// Calls failed.
@@ -52,6 +54,15 @@ impl Health {
         self.state.store(code, Relaxed);
     }
 
+    /// A call worked. `true` if the provider was not known to work before.
+    pub fn answered(&self) -> bool {
+        let news = self.worked();
+        if !self.proven.load(Relaxed) {
+            self.proven.store(true, Relaxed);
+        }
+        news
+    }
+
     /// A call, or a probe, worked. `true` if the provider was not known to work before.
     pub fn worked(&self) -> bool {
         let news = self.state() != ProviderState::Ready;
@@ -69,7 +80,20 @@ impl Health {
         let Some(state) = state_after(failure.class).filter(|_| !of_model) else { return false };
         let news = self.state() != state;
         self.set(state);
+        self.proven.store(false, Relaxed);
         news
+    }
+
+    /// The list of models could not be had. `true` if that changes the provider's state. Many a key may call models and not list them, and where
+    /// calls go well, or have a key that the list was asked without (`keys_elsewhere`), only a provider that is not there is worth a word.
+    pub fn unlisted(&self, failure: &Failure, keys_elsewhere: bool, at: Timestamp) -> bool {
+        let is_proof = match failure.class {
+            FailureClass::Unreachable | FailureClass::Timeout => true,
+            FailureClass::Permission => false,
+            FailureClass::Authentication => !keys_elsewhere && !self.proven.load(Relaxed),
+            _ => !self.proven.load(Relaxed),
+        };
+        self.failed(failure, !is_proof, at)
     }
 
     /// Whether something failed within this time before `now`.
@@ -81,6 +105,7 @@ impl Health {
     /// What was known of the provider's state is known no more: it is another account, or elsewhere.
     pub fn forget_state(&self) {
         self.set(ProviderState::Unknown);
+        self.proven.store(false, Relaxed);
     }
 
     /// Counts what a call took.
@@ -121,6 +146,34 @@ fn state_after(class: FailureClass) -> Option<ProviderState> {
 mod tests {
     use super::*;
     use crate::circuit::is_of_model;
+
+    #[test]
+    fn a_list_that_cannot_be_had_says_little_where_calls_go_well() {
+        use FailureClass::{Authentication, Permission, ServerError, Unreachable};
+        let unlisted = |health: &Health, class, keys_elsewhere| {
+            health.unlisted(&Failure::new(class, "x"), keys_elsewhere, Timestamp::UNIX_EPOCH);
+            health.state()
+        };
+        let (new, proven) = (Health::default, || {
+            let health = Health::default();
+            health.answered();
+            health
+        });
+        for (class, keys_elsewhere, at_first, later) in [
+            (Unreachable, false, ProviderState::Failing, ProviderState::Failing),
+            (ServerError, false, ProviderState::Failing, ProviderState::Ready),
+            (Permission, false, ProviderState::Unknown, ProviderState::Ready),
+            (Authentication, false, ProviderState::Refused, ProviderState::Ready),
+            (Authentication, true, ProviderState::Unknown, ProviderState::Ready),
+        ] {
+            let states = (unlisted(&new(), class, keys_elsewhere), unlisted(&proven(), class, keys_elsewhere));
+            assert_eq!(states, (at_first, later), "{class:?}, keys elsewhere: {keys_elsewhere}");
+        }
+        let health = proven();
+        health.failed(&Failure::new(Authentication, "x"), false, Timestamp::UNIX_EPOCH);
+        assert!(health.worked());
+        assert_eq!(unlisted(&health, Authentication, false), ProviderState::Refused, "no call has worked since");
+    }
 
     #[test]
     fn only_what_speaks_of_the_provider_changes_its_state() {

@@ -288,8 +288,11 @@ impl Handle<Discovered> for ProviderPool {
                 if fails { RETRY } else { REFRESH }
             }
             Err(failure) => {
-                if provider.standing.health.failed(&failure, false, self.ports.clock.now()) {
+                let keys_elsewhere = provider.has_keys_of_models_only();
+                if provider.standing.health.unlisted(&failure, keys_elsewhere, self.ports.clock.now()) {
                     tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
+                } else {
+                    tracing::debug!(provider = %provider.name, reason = %failure, "the list of models cannot be had");
                 }
                 RETRY
             }

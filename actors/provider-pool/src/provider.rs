@@ -171,6 +171,11 @@ impl Provider {
         Ok(Places { provider, model: own })
     }
 
+    /// Whether it has no key, but some of its models have: then what is asked without a model is asked without a key.
+    pub fn has_keys_of_models_only(&self) -> bool {
+        self.config.api_key.is_none() && self.config.model.values().any(|model| model.api_key.is_some())
+    }
+
     /// Counts the tokens of a call against the minute.
     pub fn debit(&self, model: &Model, tokens: u64, now: Duration) {
         self.standing.gate.debit(tokens, now);

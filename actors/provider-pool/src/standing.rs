@@ -113,9 +113,9 @@ impl Standing {
         Ok(probe)
     }
 
-    /// Whether its provider told to wait until later, so that a route will not ask this model now.
-    pub fn is_told(&self, model: &ModelStanding, now: Duration) -> bool {
-        self.circuit.is_told(now) || model.circuit.is_told(now)
+    /// Whether a route will not ask this model now: its provider told to wait, or it failed too often.
+    pub fn is_shut(&self, model: &ModelStanding, now: Duration) -> bool {
+        self.circuit.is_shut(now) || model.circuit.is_shut(now)
     }
 
     /// An answer began, or came as a whole.
@@ -240,7 +240,7 @@ mod tests {
         drop(probe);
         assert!(standing.pass(&fine, at(2)).is_ok());
         assert!(standing.pass(&open, at(2)).is_err(), "the other model stays shut");
-        assert_eq!([&open, &fine].map(|model| standing.is_told(model, at(2))), [true, false]);
-        assert!(!standing.is_told(&open, at(60)), "the time is over");
+        assert_eq!([&open, &fine].map(|model| standing.is_shut(model, at(2))), [true, false]);
+        assert!(!standing.is_shut(&open, at(60)), "the time is over");
     }
 }

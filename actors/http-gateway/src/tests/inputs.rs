@@ -147,6 +147,9 @@ fn anthropics_clients_may_send_their_key_in_their_own_header() {
         stage.players.plan(answer());
         let reply = send(MESSAGES, "sk-ui").await;
         assert_eq!((reply.status, stage.players.asked()[0].caller.as_str()), (200, "ui"));
+        stage.players.plan(answer());
+        let escaped = post("/v1/%6dessages", &body(MESSAGES, "haia", false)).insert_header(("x-api-key", "sk-ui"));
+        assert_eq!(stage.send(escaped).await.status, 200, "the same path");
         assert_eq!(send(MESSAGES, "sk-eye").await.status, 403);
         for reply in [send(MESSAGES, "wrong").await, send("/v1/messages/count_tokens", "wrong").await] {
             assert_eq!((reply.status, reply.error().1.as_deref()), (401, Some("invalid_api_key")));

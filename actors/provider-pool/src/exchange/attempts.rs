@@ -13,6 +13,47 @@ use crate::table::{Candidate, merge};
 use contract::failure::{Failure, FailureClass};
 use contract::provider::{Called, ModelAnswer, ModelCall};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Why an attempt brought no answer.
+pub(super) enum Missed {
+    /// HAIA's own limits left no place: nothing was sent, and whoever waits may have one.
+    Busy(Failure),
+    /// It was asked, or could not be.
+    Failed(Failure),
+}
+
+impl From<Failure> for Missed {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// One that was not asked, and why.
+struct Passed {
+    provider: Arc<Provider>,
+    model: Arc<Model>,
+    failure: Failure,
+}
+
+impl Passed {
+    fn of(provider: &Arc<Provider>, model: &Arc<Model>, failure: Failure) -> Self {
+        Self { provider: Arc::clone(provider), model: Arc::clone(model), failure }
+    }
+}
+
+/// What has come of a call's candidates so far.
+#[derive(Default)]
+struct Course {
+    failures: Vec<Failure>,
+    /// Those that HAIA's own limits had no place for.
+    busy: Vec<Passed>,
+    /// Those that are left alone because they failed before.
+    shut: Vec<Passed>,
+}
+
+/// How long one may have waited for a place in vain and still wait for another's.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
     pub(super) async fn call(&self, call: ModelCall) -> Result<Called, Failure> {
@@ -20,61 +61,96 @@ impl Inner {
         let Grant(candidates) = self.grant.ask(asked, GRANT_DEADLINE).await??;
         // Whoever is asked for by name, or has nobody beside it, is asked whatever happened before.
         let is_alone = candidates.len() == 1;
-        let mut failures: Vec<Failure> = Vec::new();
-        let mut shut = Vec::new();
+        let mut course = Course::default();
+        let mut has_builtin = false;
         let mut left = candidates.into_iter();
         while let Some(candidate) = left.next() {
-            let (provider, model) = match candidate {
-                Candidate::Model { provider, model } => (provider, model),
-                // A request that no model can be asked is for its writer to mend.
-                Candidate::Builtin if shut.is_empty() && !failures.is_empty() && are_particular(&failures) => {
-                    return Err(conclude(failures));
-                }
-                Candidate::Builtin => {
-                    failures.extend(shut.into_iter().map(|(_, _, failure)| failure));
-                    return Ok(Called::Builtin { failures });
-                }
-            };
-            let probe = match if is_alone { Ok(None) } else { self.pass(&provider, &model) } {
-                Ok(probe) => probe,
-                Err((told, failure)) => {
-                    tracing::debug!(request_id = %call.request_id, model = %model.id, reason = %failure, "model is left alone");
-                    // Before the time that a provider told nobody asks it again.
-                    if told {
-                        failures.push(failure);
-                    } else {
-                        shut.push((Arc::clone(&provider), Arc::clone(&model), failure));
-                    }
-                    continue;
-                }
+            let Candidate::Model { provider, model } = candidate else {
+                has_builtin = true;
+                break;
             };
             // Worth a wait, and another try, only where nobody else could answer sooner.
-            let is_last = shut.is_empty() && !self.may_ask(left.as_slice());
-            let asked = self.persist(&call, &provider, &model, is_last).await;
-            drop(probe);
-            match asked {
-                Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.may_fail_over() => failures.push(failure),
-                // What is wrong with the request itself is told as it is, whatever failed before.
-                Err(failure) => return Err(failure),
+            let is_last = course.busy.is_empty() && !self.may_ask(left.as_slice());
+            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, is_last, &mut course).await? {
+                return Ok(Called::Stream(answer));
             }
+        }
+        // A place with one that works is worth the wait before anything lesser is tried; not the wait for each of several.
+        let begun = self.clock.monotonic();
+        for Passed { provider, model, failure } in std::mem::take(&mut course.busy) {
+            if self.clock.monotonic().saturating_sub(begun) > SHORT_WAIT {
+                course.failures.push(failure);
+                continue;
+            }
+            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, true, &mut course).await? {
+                return Ok(Called::Stream(answer));
+            }
+        }
+        let Course { mut failures, busy, shut } = course;
+        failures.extend(busy.into_iter().map(|passed| passed.failure));
+        if has_builtin {
+            // A request that no model can be asked is for its writer to mend.
+            if shut.is_empty() && !failures.is_empty() && are_particular(&failures) {
+                return Err(conclude(failures));
+            }
+            failures.extend(shut.into_iter().map(|passed| passed.failure));
+            return Ok(Called::Builtin { failures });
         }
         // Those that failed before are the last resort.
         let last = shut.len().saturating_sub(1);
-        for (at, (provider, model, _)) in shut.into_iter().enumerate() {
+        for (at, Passed { provider, model, .. }) in shut.into_iter().enumerate() {
             match self.persist(&call, &provider, &model, at == last).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(failure) if failure.may_fail_over() => failures.push(failure),
-                Err(failure) => return Err(failure),
+                Err(Missed::Busy(failure)) => failures.push(failure),
+                Err(Missed::Failed(failure)) if failure.may_fail_over() => failures.push(failure),
+                Err(Missed::Failed(failure)) => return Err(failure),
             }
         }
         Err(conclude(failures))
     }
 
-    /// Whether one of these may be asked now: nobody is whose provider told to wait.
+    /// Asks one candidate if it may be asked now. Where no answer came, `course` knows why.
+    ///
+    /// # Errors
+    /// What is wrong with the request itself is told as it is, whatever failed before.
+    async fn turn(
+        &self,
+        call: &ModelCall,
+        provider: &Arc<Provider>,
+        model: &Arc<Model>,
+        is_alone: bool,
+        is_last: bool,
+        course: &mut Course,
+    ) -> Result<Option<ModelAnswer>, Failure> {
+        let probe = match if is_alone { Ok(None) } else { self.pass(provider, model) } {
+            Ok(probe) => probe,
+            Err((told, failure)) => {
+                tracing::debug!(request_id = %call.request_id, model = %model.id, reason = %failure, "model is left alone");
+                // Before the time that a provider told nobody asks it again.
+                if told {
+                    course.failures.push(failure);
+                } else {
+                    course.shut.push(Passed::of(provider, model, failure));
+                }
+                return Ok(None);
+            }
+        };
+        let asked = self.persist(call, provider, model, is_last).await;
+        drop(probe);
+        match asked {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(Missed::Busy(failure)) if is_last => course.failures.push(failure),
+            Err(Missed::Busy(failure)) => course.busy.push(Passed::of(provider, model, failure)),
+            Err(Missed::Failed(failure)) if failure.may_fail_over() => course.failures.push(failure),
+            Err(Missed::Failed(failure)) => return Err(failure),
+        }
+        Ok(None)
+    }
+
+    /// Whether one of these may be asked now: nobody is whose provider told to wait, or that is left alone after failures.
     fn may_ask(&self, candidates: &[Candidate]) -> bool {
         candidates.iter().any(|candidate| match candidate {
-            Candidate::Model { provider, model } => !provider.standing.is_told(&model.standing, self.clock.monotonic()),
+            Candidate::Model { provider, model } => !provider.standing.is_shut(&model.standing, self.clock.monotonic()),
             Candidate::Builtin => false,
         })
     }
@@ -101,12 +177,17 @@ impl Inner {
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         is_last: bool,
-    ) -> Result<ModelAnswer, Failure> {
+    ) -> Result<ModelAnswer, Missed> {
         let mut tries = 0;
         loop {
             let failure = match self.attempt(call, provider, model, is_last).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure.from_provider(Arc::clone(&provider.name)),
+                Err(Missed::Busy(failure)) => {
+                    let failure = failure.from_provider(Arc::clone(&provider.name));
+                    tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, waited = is_last, "model has no place");
+                    return Err(Missed::Busy(failure));
+                }
+                Err(Missed::Failed(failure)) => failure.from_provider(Arc::clone(&provider.name)),
             };
             tries += 1;
             let again = is_last && tries <= provider.config.retries;
@@ -115,7 +196,7 @@ impl Inner {
             tracing::info!(request_id = %call.request_id, model = %model.id, class = failure.class.as_str(), reason = %failure, again_in_ms = pause_ms, "model did not answer");
             match pause {
                 Some(pause) => self.clock.pause(pause).await,
-                None => return Err(failure),
+                None => return Err(failure.into()),
             }
         }
     }
@@ -127,14 +208,17 @@ impl Inner {
         provider: &Arc<Provider>,
         model: &Arc<Model>,
         is_last: bool,
-    ) -> Result<ModelAnswer, Failure> {
+    ) -> Result<ModelAnswer, Missed> {
         let mut learned = model.memory.learned();
         loop {
             let failure = match self.exchange(call, provider, model, learned, is_last).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
+                Err(Missed::Busy(failure)) => return Err(Missed::Busy(failure)),
+                Err(Missed::Failed(failure)) => failure,
             };
-            let Some(lesson) = Lesson::of(&failure).filter(|lesson| !learned.has(*lesson)) else { return Err(failure) };
+            let Some(lesson) = Lesson::of(&failure).filter(|lesson| !learned.has(*lesson)) else {
+                return Err(failure.into());
+            };
             tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, ?lesson, "model is asked in another way");
             model.memory.learn(lesson);
             learned = learned.and(lesson);

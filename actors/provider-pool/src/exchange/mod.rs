@@ -30,6 +30,7 @@ use crate::standing::Manner;
 use account::{Account, Ledger};
 use actix_http::Payload;
 use actix_http::error::PayloadError;
+use attempts::Missed;
 use awc::http::header::CONTENT_ENCODING;
 use buffer::Buffer;
 use bytes::{Bytes, BytesMut};
@@ -146,7 +147,7 @@ impl Inner {
         model: &Arc<Model>,
         learned: Learned,
         is_last: bool,
-    ) -> Result<ModelAnswer, Failure> {
+    ) -> Result<ModelAnswer, Missed> {
         let pictured = match provider.config.fetch_pictures {
             true => {
                 self.pictures.put_in(provider.format, &call.body, &self.clock).await.map_err(Failure::particular)?
@@ -155,7 +156,8 @@ impl Inner {
         };
         let body = pictured.as_ref().unwrap_or(&call.body);
         // The last of a route is worth a wait; before it, the next one answers sooner.
-        let places = provider.places(model, &call.caller.account(), is_last, &self.clock).await?;
+        let places =
+            provider.places(model, &call.caller.account(), is_last, &self.clock).await.map_err(Missed::Busy)?;
         let changed: ModelSettings;
         let context_loaded = model.standing.context();
         let settings = if learned.is_empty() && context_loaded == 0 {
@@ -188,7 +190,7 @@ impl Inner {
                 model: Arc::clone(&model.name),
                 notices: encoded.notices,
             }),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(failure.into()),
         }
     }
 
