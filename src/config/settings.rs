@@ -68,8 +68,13 @@ impl Settings {
         let store = checked(document, &["store"], problems, store::Config::validate);
         let tools = checked(document, &["tools"], problems, toolbox::Config::validate);
         let mut providers = providers(document, problems);
-        let limited = server.keys.iter().filter(|(_, key)| !key.limits.is_empty());
-        providers.limits = limited.map(|(name, key)| (name.clone(), key.limits)).collect();
+        let of_keys = server
+            .keys
+            .iter()
+            .map(|(name, key)| (name, key.limits))
+            .chain(server.limits.iter().map(|(name, limits)| (name, *limits)));
+        providers.limits =
+            of_keys.filter(|(_, limits)| !limits.is_empty()).map(|(name, limits)| (name.clone(), limits)).collect();
         problems.extend(unknown_route(document, &agent, &providers));
         let clusters = checked(document, &["proxmox"], problems, proxmox_poller::Config::validate);
         let channels = checked(document, &["notify", "channels"], problems, notifier::Config::validate);
@@ -273,12 +278,15 @@ pub fn doubts(document: &Node, settings: &Settings) -> Vec<Problem> {
     });
     in_money
         .map(|(name, limit)| {
-            let path = ["server", "keys", name.as_str(), "limits", limit];
+            let path: &[&str] = match settings.server.keys.contains_key(name) {
+                true => &["server", "keys", name, "limits", limit],
+                false => &["server", "limits", name, limit],
+            };
             let message = format!(
                 "\"{}\" {because}; give the models a price under [providers.NAME.model.MODEL]",
-                super::node::join(&path)
+                super::node::join(path)
             );
-            Problem::at(&document.nearest(&path).origin, message)
+            Problem::at(&document.nearest(path).origin, message)
         })
         .collect()
 }

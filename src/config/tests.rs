@@ -394,6 +394,22 @@ fn a_route_is_a_list_or_a_section() {
 }
 
 #[test]
+fn stored_keys_have_limits_too() {
+    let file = "[server.keys.ui]\nkey = 'env:K'\n[server.limits.tablet]\ntokens_per_day = 5\nusd_per_day = 1\n";
+    let variables = [("K", "key-of-the-ui")];
+    let loaded_once = loaded(file, variables);
+    let limits = &loaded_once.settings.providers.limits;
+    assert_eq!((limits.len(), limits["tablet"].tokens_per_day), (1, Some(5)));
+    let warned: Vec<String> = loaded_once.warnings.iter().map(ToString::to_string).collect();
+    assert!(warned.len() == 1 && warned[0].contains(":5: \"server.limits.tablet.usd_per_day\" is never"), "{warned:?}");
+    let wrong = format!("{file}[server.limits.ui]\ntokens_per_month = 0\n[server.limits.'a b']\n");
+    let told = problems(&wrong, variables);
+    for part in ["\"server.limits.ui\"", "\"server.limits.ui.tokens_per_month\"", "a b"] {
+        assert!(told.iter().any(|problem| problem.contains(part)), "{part}: {told:?}");
+    }
+}
+
+#[test]
 fn limits_of_keys_go_to_the_pool_and_money_needs_prices() {
     let file = "[server.keys.tablet]\nkey = 'env:K'\nlimits = { tokens_per_day = 5, usd_per_month = 1.5 }\n[server.keys.other]\nkey = 'env:L'\n";
     let variables = [("K", "key-of-the-tablet"), ("L", "key-of-another")];

@@ -27,6 +27,8 @@ pub struct Config {
     pub workers: usize,
     /// API keys by name; more can be made with `haia keys new`.
     pub keys: BTreeMap<String, KeyConfig>,
+    /// How much the calls of keys that `haia keys new` made may take, by the key's name. A key of `keys` has its own limits there.
+    pub limits: BTreeMap<String, KeyLimits>,
     /// Further host names that clients without a key may use in `Host`, with or without a port: taken over from `[mcp] allowed_hosts`.
     pub allowed_hosts: Vec<String>,
     /// HAIA as an MCP server: taken over from `[mcp]`.
@@ -60,6 +62,7 @@ impl Default for Config {
             max_body: Size(32 << 20),
             workers: 0,
             keys: BTreeMap::new(),
+            limits: BTreeMap::new(),
             allowed_hosts: Vec::new(),
             mcp: McpConfig::default(),
         }
@@ -73,6 +76,21 @@ pub struct Problem {
     pub key: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+/// Which limits are none, and what to do.
+fn wrong_limits(limits: &KeyLimits) -> impl Iterator<Item = (&'static str, String)> {
+    [
+        ("tokens_per_day", limits.tokens_per_day.map(|most| most as f64)),
+        ("tokens_per_month", limits.tokens_per_month.map(|most| most as f64)),
+        ("usd_per_day", limits.usd_per_day),
+        ("usd_per_month", limits.usd_per_month),
+    ]
+    .into_iter()
+    .filter(|(_, most)| most.is_some_and(|most| !most.is_finite() || most <= 0.0))
+    .map(|(limit, _)| {
+        (limit, "a limit must be above 0; to keep a key from calling models, give it the scope \"read\"".into())
+    })
 }
 
 /// The names that HAIA gives to callers who need no key; a key of that name would be taken for one of them in the audit trail and the
@@ -130,18 +148,8 @@ impl Config {
                     "the key holds blanks or characters that cannot stand in an HTTP header".into(),
                 );
             }
-            for (limit, most) in [
-                ("tokens_per_day", entry.limits.tokens_per_day.map(|most| most as f64)),
-                ("tokens_per_month", entry.limits.tokens_per_month.map(|most| most as f64)),
-                ("usd_per_day", entry.limits.usd_per_day),
-                ("usd_per_month", entry.limits.usd_per_month),
-            ] {
-                if most.is_some_and(|most| !most.is_finite() || most <= 0.0) {
-                    wrong(
-                        format!("keys.{name}.limits.{limit}"),
-                        "a limit must be above 0; to keep a key from calling models, give it the scope \"read\"".into(),
-                    );
-                }
+            for (limit, message) in wrong_limits(&entry.limits) {
+                wrong(format!("keys.{name}.limits.{limit}"), message);
             }
             let twin = self.keys.iter().find(|(other, twin)| *other < name && twin.key == entry.key);
             if let Some((twin, _)) = twin {
@@ -149,6 +157,20 @@ impl Config {
                     format!("keys.{name}.key"),
                     format!("the key is the same as that of {twin:?}: use one key per client"),
                 );
+            }
+        }
+        for (name, limits) in &self.limits {
+            if let Err(message) = check_key_name(name) {
+                wrong(format!("limits.{name}"), message);
+            }
+            if self.keys.contains_key(name) {
+                wrong(
+                    format!("limits.{name}"),
+                    format!("{name:?} is a key of this file: its limits stand in [server.keys.{name}.limits]"),
+                );
+            }
+            for (limit, message) in wrong_limits(limits) {
+                wrong(format!("limits.{name}.{limit}"), message);
             }
         }
         for (key, message) in self.mcp.validate() {
