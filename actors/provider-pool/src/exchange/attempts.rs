@@ -52,7 +52,7 @@ struct Course {
     shut: Vec<Passed>,
 }
 
-/// How long one may have waited for a place in vain and still wait for another's.
+/// Whoever has waited this long for a place in vain does not wait for another's.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
@@ -75,14 +75,11 @@ impl Inner {
                 return Ok(Called::Stream(answer));
             }
         }
-        // A place with one that works is worth the wait before anything lesser is tried; not the wait for each of several.
+        // A place with one that works is worth a wait before anything lesser is tried, but not one wait after the other.
         let begun = self.clock.monotonic();
-        for Passed { provider, model, failure } in std::mem::take(&mut course.busy) {
-            if self.clock.monotonic().saturating_sub(begun) > SHORT_WAIT {
-                course.failures.push(failure);
-                continue;
-            }
-            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, true, &mut course).await? {
+        for Passed { provider, model, .. } in std::mem::take(&mut course.busy) {
+            let may_wait = self.clock.monotonic().saturating_sub(begun) < SHORT_WAIT;
+            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, may_wait, &mut course).await? {
                 return Ok(Called::Stream(answer));
             }
         }
