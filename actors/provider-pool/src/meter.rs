@@ -143,7 +143,7 @@ impl Meter {
         let wait = limit.resets_at.duration_since(self.clock.now()).max(SignedDuration::ZERO);
         let resets = limit.resets_at.to_zoned(self.timezone.clone()).strftime("%Y-%m-%d %H:%M %Z");
         let message = format!(
-            "the key {who:?} has used its {} {unit} of this {span} (its limit {} under [server]); it may go on at {resets}",
+            "the key {who:?} has used its {} {unit} of this {span} (its limits.{} under [server]); it may go on at {resets}",
             limit.limit, limit.name
         );
         let wait = Duration::try_from(wait).unwrap_or_default();

@@ -57,7 +57,9 @@ pub fn text<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
     }
     // As bytes first: half a surrogate pair, which servers that cut UTF-16 send, must not lose the rest of the text.
     let bytes: Unescaped = serde_json::from_str(raw).ok()?;
-    Some(Cow::Owned(String::from_utf8(bytes.0).unwrap_or_else(|error| utf8(error.as_bytes()).into_owned())))
+    Some(Cow::Owned(
+        String::from_utf8(bytes.0).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    ))
 }
 
 struct Unescaped(Vec<u8>);
@@ -105,8 +107,10 @@ pub fn arguments<'a>(raw: Raw<'a>) -> Option<Cow<'a, str>> {
     if json.starts_with('"') { filled(raw) } else { Some(Cow::Borrowed(json)) }
 }
 
-/// The bytes as text; what is not UTF-8 is replaced. For a whole event only, never for a piece of one.
+/// The bytes as text, without a byte order mark before it; what is not UTF-8 is replaced. For a whole event or body only, never for a piece
+/// of one.
 pub fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     // The check alone is many times as quick as the repair, and nearly always all there is to do.
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -15,6 +15,8 @@ mod kit;
 #[cfg(test)]
 mod odd_answers;
 #[cfg(test)]
+mod odd_servers;
+#[cfg(test)]
 mod ollama_requests;
 #[cfg(test)]
 mod openrouter;

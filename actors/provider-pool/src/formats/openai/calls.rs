@@ -7,6 +7,7 @@ use super::chunk::{CallDelta, FunctionDelta};
 use crate::formats::{MAX_EVENT, wire};
 use contract::chat::Event;
 use contract::failure::{Failure, FailureClass};
+use std::borrow::Cow;
 
 /// The most calls in one answer.
 const MAX_CALLS: usize = 256;
@@ -58,7 +59,11 @@ impl Calls {
                     && wire::filled(function.name).is_some();
             }
             let fresh = index >= self.calls.len();
-            let relayed = fresh || self.calls[index].relayed && self.calls[index].index == wire::count(delta.index);
+            // Of calls with the same index the last one goes on.
+            let relayed = fresh
+                || self.calls[index].relayed
+                    && self.calls[index].index == wire::count(delta.index)
+                    && self.calls[index + 1..].iter().all(|later| later.index != self.calls[index].index);
             index < known && relayed && delta.id.is_none() && function.name.is_none()
         })
     }
@@ -144,22 +149,36 @@ impl Calls {
     fn belonging(&self, delta: &CallDelta<'_>) -> Option<usize> {
         let FunctionDelta { name, arguments } = delta.function.unwrap_or_default();
         let index = wire::count(delta.index);
+        let id = wire::filled(delta.id);
+        let opens = |json: Cow<'_, str>| json.trim_start().starts_with('{');
+        if let Some(at) = id.as_deref().and_then(|id| self.known(id, index)) {
+            // Some servers give every call one id, or the function's name for one: another index and a name begin another call then.
+            let begins = index.is_some_and(|index| self.calls[at].index.is_some_and(|known| known != index))
+                && wire::filled(name).is_some()
+                && wire::arguments(arguments).is_none_or(opens);
+            return (!begins).then_some(at);
+        }
         let at = match index {
             Some(_) => self.calls.iter().rposition(|call| call.index == index)?,
             None => self.calls.len().checked_sub(1)?,
         };
         let call = &self.calls[at];
-        let begins = match wire::filled(delta.id) {
+        let begins = match id {
             // Some servers draw a new id for each fragment; the index holds them together, and whoever uses an index twice tells a name.
-            Some(id) if !call.id.is_empty() => id != call.id && (index.is_none() || wire::filled(name).is_some()),
+            Some(_) if !call.id.is_empty() => index.is_none() || wire::filled(name).is_some(),
             // Without ids, a name begins a call, unless it only repeats the name over more fragments.
             _ if wire::filled(name).is_some() && (call.started || call.relayed) => {
-                let opens = |json: std::borrow::Cow<'_, str>| json.trim_start().starts_with('{');
                 index.is_none() || call.has_arguments && wire::arguments(arguments).is_some_and(opens)
             }
             _ => false,
         };
         (!begins).then_some(at)
+    }
+
+    /// The call that has this id, with this index if several do.
+    fn known(&self, id: &str, index: Option<u64>) -> Option<usize> {
+        let own = self.calls.iter().rposition(|call| call.id == id && call.index == index);
+        own.or_else(|| self.calls.iter().rposition(|call| call.id == id))
     }
 
     /// The answer is complete: ends every call, and gives relayed ones that had no arguments the empty object.
@@ -269,6 +288,29 @@ mod tests {
             r#"{"index":1,"id":"d","function":{"name":"f","arguments":"{}"}}"#,
         ];
         assert_eq!(collect(&redrawn), [call("a", "f", "{\"x\":1}"), call("d", "f", "{}")], "an id for each fragment");
+        let interleaved = [
+            r#"{"id":"a","function":{"name":"f","arguments":"{"}}"#,
+            r#"{"id":"b","function":{"name":"g","arguments":"{"}}"#,
+            r#"{"id":"a","function":{"arguments":"}"}}"#,
+            r#"{"id":"b","function":{"name":"g","arguments":"}"}}"#,
+        ];
+        assert_eq!(collect(&interleaved), [call("a", "f", "{}"), call("b", "g", "{}")], "told apart by id alone");
+        let one_index = interleaved.map(|json| json.replace("{\"id\"", "{\"index\":0,\"id\""));
+        assert_eq!(collect(&one_index.each_ref().map(String::as_str)), collect(&interleaved), "and the same index");
+        let moved = [
+            r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}"#,
+            r#"{"index":1,"id":"b","function":{"name":"g","arguments":"{"}}"#,
+            r#"{"index":2,"id":"a","function":{"name":"f","arguments":"}"}}"#,
+            r#"{"index":0,"id":"b","function":{"arguments":"}"}}"#,
+        ];
+        assert_eq!(collect(&moved), [call("a", "f", "{}"), call("b", "g", "{}")], "the id before the index");
+        let one_id = [
+            r#"{"index":0,"id":"f","function":{"name":"f","arguments":"{\"x\":"}}"#,
+            r#"{"index":1,"id":"f","function":{"name":"f"}}"#,
+            r#"{"index":0,"id":"f","function":{"arguments":"1}"}}"#,
+            r#"{"index":1,"id":"f","function":{"arguments":"{}"}}"#,
+        ];
+        assert_eq!(collect(&one_id), [call("f", "f", "{\"x\":1}"), call("f", "f", "{}")], "one id for all");
         let late = [
             r#"{"index":0,"id":"a","type":"function"}"#,
             r#"{"index":0,"function":{"arguments":"{"}}"#,
@@ -305,6 +347,11 @@ mod tests {
             assert!(!clean(&[], &odd), "{odd}");
         }
         assert!(!clean(&[first], first), "begins twice");
+        let again = first.replace("\"a\"", "\"b\"");
+        let mut calls = Calls::default();
+        calls.relayed(&[delta(first)]);
+        calls.take(&delta(&again), |_| {}).expect("few calls");
+        assert!(!calls.are_clean(&[delta(r#"{"index":0,"function":{"arguments":"{"}}"#)]), "the last of its index");
         assert!(!clean(&[first], r#"{"index":0,"function":{"name":"","arguments":"{"}}"#));
     }
 

@@ -2,8 +2,9 @@
 //!
 //! It only reads: what a chunk means is `stream`'s business.
 
+use super::counts;
 use crate::formats::wire::{self, Json, Raw};
-use contract::chat::{FinishReason, Stop, Usage};
+use contract::chat::{Stop, Usage};
 use contract::json::Scan;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,6 +22,8 @@ pub struct Chunk<'a> {
     usage: Raw<'a>,
     x_groq: Raw<'a>,
     pub error: Raw<'a>,
+    /// It tells an error in `error_type` or `error_message`.
+    pub has_old_error: bool,
 }
 
 impl<'a> Chunk<'a> {
@@ -48,6 +51,9 @@ impl<'a> Chunk<'a> {
                 "usage" => chunk.usage = wire::raw(scan)?,
                 "x_groq" => chunk.x_groq = wire::raw(scan)?,
                 "error" => chunk.error = wire::raw(scan)?,
+                "error_type" | "error_message" => {
+                    chunk.has_old_error |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value));
+                }
                 _ => return scan.skip(),
             }
             Some(())
@@ -56,18 +62,18 @@ impl<'a> Chunk<'a> {
         Some(chunk)
     }
 
-    /// The counts it tells, wherever they stand.
+    /// The counts it tells beside its choices.
     pub fn usage(&self) -> Option<Usage> {
         if let Some(usage) = self.usage {
-            return read_usage(usage);
+            return counts::read_usage(usage);
         }
-        let [usage] = members(self.x_groq?, ["usage"])?;
-        read_usage(usage?)
+        let [usage] = counts::members(self.x_groq?.get(), ["usage"])?;
+        counts::read_usage(usage?)
     }
 
     /// What it says that the answer cost, in billionths of the currency.
     pub fn cost(&self) -> Option<u64> {
-        read_cost(self.usage?)
+        counts::read_cost(self.usage?)
     }
 }
 
@@ -102,13 +108,24 @@ pub struct Choice<'a> {
     pub index: Raw<'a>,
     /// What it says: a chunk in `delta`, a whole answer in `message`. Some servers send both, and only its own is read.
     pub told: Option<Delta<'a>>,
+    /// It said so in the other's member, having none of its own.
+    pub is_misplaced: bool,
     pub finish_reason: Raw<'a>,
+    /// OpenRouter's place for an error of the server behind it.
+    pub error: Raw<'a>,
+    /// Moonshot's place for the counts.
+    usage: Raw<'a>,
     /// vLLM's and SGLang's words for what ended it.
     stop_reason: Raw<'a>,
     matched_stop: Raw<'a>,
 }
 
 impl Choice<'_> {
+    /// The counts it tells.
+    pub fn usage(&self) -> Option<Usage> {
+        counts::read_usage(self.usage?)
+    }
+
     /// The stop sequence that ended it, if it tells. A figure in its place is the token that did.
     pub fn stopped(&self) -> Option<Stop> {
         let sequence = wire::filled(self.stop_reason).or_else(|| wire::filled(self.matched_stop))?;
@@ -119,17 +136,27 @@ impl Choice<'_> {
 impl<'a> Choice<'a> {
     fn read(scan: &mut Scan<'a>, told_in: &str) -> Option<Self> {
         let mut choice = Choice::default();
+        let mut other = None;
         scan.object(|scan, name| {
             match name {
                 "index" => choice.index = wire::raw(scan)?,
                 name if name == told_in => choice.told = wire::optional(scan, Delta::read)?,
+                "delta" | "message" => other = wire::raw(scan)?,
                 "finish_reason" => choice.finish_reason = wire::raw(scan)?,
+                "error" => choice.error = wire::raw(scan)?,
+                "usage" => choice.usage = wire::raw(scan)?,
                 "stop_reason" => choice.stop_reason = wire::raw(scan)?,
                 "matched_stop" => choice.matched_stop = wire::raw(scan)?,
                 _ => return scan.skip(),
             }
             Some(())
         })?;
+        if choice.told.is_none()
+            && let Some(other) = other.filter(|other| other.get().starts_with('{'))
+        {
+            choice.told = Some(Delta::read(&mut Scan::of(other.get()))?);
+            choice.is_misplaced = true;
+        }
         Some(choice)
     }
 }
@@ -144,6 +171,8 @@ pub struct Delta<'a> {
     pub reasoning_details: Raw<'a>,
     pub refusal: Raw<'a>,
     pub tool_calls: Option<Vec<CallDelta<'a>>>,
+    /// There was a null among the calls.
+    pub has_null_calls: bool,
     pub function_call: Option<FunctionDelta<'a>>,
     /// There is something that HAIA has no word for: sound, pictures, quotations.
     pub has_more: bool,
@@ -160,7 +189,10 @@ impl<'a> Delta<'a> {
                 "reasoning" => delta.reasoning = wire::raw(scan)?,
                 "reasoning_details" => delta.reasoning_details = wire::raw(scan)?,
                 "refusal" => delta.refusal = wire::raw(scan)?,
-                "tool_calls" => delta.tool_calls = wire::optional(scan, CallDelta::read_all)?,
+                "tool_calls" => {
+                    let nulls = &mut delta.has_null_calls;
+                    delta.tool_calls = wire::optional(scan, |scan| CallDelta::read_all(scan, nulls))?;
+                }
                 "function_call" => delta.function_call = wire::optional(scan, FunctionDelta::read)?,
                 _ => delta.has_more |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value)),
             }
@@ -181,10 +213,13 @@ pub struct CallDelta<'a> {
 }
 
 impl<'a> CallDelta<'a> {
-    fn read_all(scan: &mut Scan<'a>) -> Option<Vec<Self>> {
+    fn read_all(scan: &mut Scan<'a>, has_nulls: &mut bool) -> Option<Vec<Self>> {
         let mut calls = Vec::new();
         scan.array(|scan| {
-            calls.push(Self::read(scan)?);
+            match wire::optional(scan, Self::read)? {
+                Some(call) => calls.push(call),
+                None => *has_nulls = true,
+            }
             Some(())
         })?;
         Some(calls)
@@ -226,19 +261,6 @@ impl<'a> FunctionDelta<'a> {
         })?;
         Some(function)
     }
-}
-
-/// The members of an object by these names.
-fn members<'a, const N: usize>(object: Json<'a>, names: [&str; N]) -> Option<[Raw<'a>; N]> {
-    let mut found = [None; N];
-    Scan::of(object.get()).object(|scan, name| {
-        let value = wire::raw(scan)?;
-        if let Some(at) = names.iter().position(|wanted| *wanted == name) {
-            found[at] = value;
-        }
-        Some(())
-    })?;
-    Some(found)
 }
 
 /// Whether there is nothing in it: "", [], {}, false.
@@ -286,77 +308,6 @@ pub fn parts<'a>(content: Raw<'a>, mut take: impl FnMut(bool, &str)) {
     }
 }
 
-/// Why the model stopped, in the words that servers use; `None` for null, "" or nothing.
-pub fn finish_reason(raw: Raw<'_>) -> Option<Finish> {
-    Some(match wire::filled(raw)?.as_ref() {
-        "length" | "max_tokens" | "model_length" => Finish::Reason(FinishReason::Length),
-        "tool_calls" | "function_call" | "tool_use" => Finish::Reason(FinishReason::ToolCalls),
-        "content_filter" => Finish::Reason(FinishReason::ContentFilter),
-        "error" => Finish::Error,
-        // `stop`, `eos` (Together), and words that are yet to be invented: the model has ended by itself.
-        _ => Finish::Reason(FinishReason::Stop),
-    })
-}
-
-/// A finish reason as servers give it.
-pub enum Finish {
-    /// One of OpenAI's four.
-    Reason(FinishReason),
-    /// OpenRouter's `error`: not an end but a failure.
-    Error,
-}
-
-/// The reason that fits the calls that were made: some servers say `stop` after calls.
-pub fn fitting(reason: FinishReason, calls: bool) -> FinishReason {
-    match reason {
-        FinishReason::Stop if calls => FinishReason::ToolCalls,
-        FinishReason::ToolCalls if !calls => FinishReason::Stop,
-        reason => reason,
-    }
-}
-
-/// OpenRouter's `usage.cost`, in billionths.
-pub fn read_cost(usage: Json<'_>) -> Option<u64> {
-    let [cost] = members(usage, ["cost"])?;
-    let cost: f64 = cost?.get().parse().ok()?;
-    // A million is no price of an answer.
-    (0.0..1e6).contains(&cost).then(|| (cost * 1e9).round() as u64)
-}
-
-/// OpenAI's `usage`, with DeepSeek's name for cached tokens.
-pub fn read_usage(usage: Json<'_>) -> Option<Usage> {
-    let names = [
-        "prompt_tokens",
-        "completion_tokens",
-        "total_tokens",
-        "prompt_tokens_details",
-        "completion_tokens_details",
-        "prompt_cache_hit_tokens",
-    ];
-    let [input, written, total, of_prompt, of_completion, cache_hits] = members(usage, names)?;
-    let detail = |details: Raw<'_>, name| match details {
-        Some(details) => members(details, [name]).map(|[count]| wire::count(count)),
-        None => Some(None),
-    };
-    let (cached, reasoning) = (detail(of_prompt, "cached_tokens")?, detail(of_completion, "reasoning_tokens")?);
-    let (input, written) = (wire::count(input), wire::count(written));
-    // xAI counts what was thought beside what was written; the sum tells.
-    let apart = match (input, written, reasoning, wire::count(total)) {
-        (Some(input), Some(written), Some(reasoning), Some(total)) => {
-            [written, reasoning].iter().try_fold(input, |sum, count| sum.checked_add(*count)) == Some(total)
-        }
-        _ => false,
-    };
-    let usage = Usage {
-        input,
-        output: written.map(|written| if apart { written + reasoning.unwrap_or(0) } else { written }),
-        cached_input: cached.or_else(|| wire::count(cache_hits)),
-        reasoning,
-        ..Usage::default()
-    };
-    (!usage.is_empty()).then_some(usage)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,35 +322,6 @@ mod tests {
                 assert_eq!(told.and_then(|told| wire::filled(told.content)).as_deref(), Some("own"), "{text}");
                 assert!(Chunk::read_with(&text, other).is_none() || odd.contains("content"), "{text}");
             }
-        }
-    }
-
-    #[test]
-    fn thinking_is_counted_once_wherever_it_is_told() {
-        for (usage, expected) in [
-            // xAI.
-            (
-                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
-                (Some(322), Some(320)),
-            ),
-            // OpenAI.
-            (
-                r#"{"prompt_tokens":12,"completion_tokens":322,"total_tokens":334,"completion_tokens_details":{"reasoning_tokens":320}}"#,
-                (Some(322), Some(320)),
-            ),
-            (
-                r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":14,"completion_tokens_details":{"reasoning_tokens":0}}"#,
-                (Some(2), Some(0)),
-            ),
-            (
-                r#"{"prompt_tokens":12,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":320}}"#,
-                (Some(2), Some(320)),
-            ),
-            (r#"{"prompt_tokens":12,"completion_tokens":2,"total_tokens":334}"#, (Some(2), None)),
-        ] {
-            let raw = RawValue::from_string(usage.to_owned()).expect("JSON");
-            let read = read_usage(Json::from(&*raw)).expect("counts");
-            assert_eq!((read.output, read.reasoning), expected, "{usage}");
         }
     }
 }

@@ -3,8 +3,11 @@
 mod as_given;
 mod calls;
 mod chunk;
+mod counts;
 mod details;
 mod encode;
+mod failed;
+mod finish;
 mod models;
 mod put_back;
 mod relay;

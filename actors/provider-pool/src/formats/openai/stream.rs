@@ -9,8 +9,10 @@
 
 use super::Dialect;
 use super::calls::Calls;
-use super::chunk::{self, Choice, Chunk, Delta, Finish};
+use super::chunk::{self, Choice, Chunk, Delta};
 use super::details::Details;
+use super::failed;
+use super::finish::{self, Finish};
 use super::relay::{Held, Out};
 use super::thought::Thought;
 use crate::formats::{Decoder, Decoding, MAX_EVENT, errors, wire};
@@ -36,6 +38,7 @@ impl OpenAiStream {
             relays: None,
             head: None,
             has_role: false,
+            has_deltas: false,
             calls: Calls::default(),
             details: Details::new(dialect.format),
             thought: Thought::wanted(call, dialect),
@@ -90,6 +93,8 @@ struct Reading {
     head: Option<Known>,
     /// A role was relayed, or something came that makes the gateway print one.
     has_role: bool,
+    /// A choice had a delta.
+    has_deltas: bool,
     calls: Calls,
     details: Details,
     thought: Option<Box<Thought>>,
@@ -117,6 +122,7 @@ impl Known {
     fn is_repeated_by(&self, chunk: &Chunk<'_>) -> bool {
         let same = |member: wire::Raw<'_>, known: &str| member.is_some_and(|member| member.get() == known);
         self.is_fit
+            && chunk.error.is_none()
             && same(chunk.object, "\"chat.completion.chunk\"")
             && same(chunk.id, &self.id)
             && same(chunk.created, &self.created)
@@ -143,15 +149,19 @@ impl Reading {
         });
         let text = wire::utf8(data);
         // A whole event on one line can be relayed; so can one that the network cut or the server framed oddly, framed anew.
-        let can_relay =
-            relays.chunks && matches!(text, Cow::Borrowed(_)) && (event.verbatim.is_some() || !data.contains(&b'\n'));
-        let chunk = Chunk::read(&text).ok_or_else(|| wire::not_understood("a piece of the stream"))?;
+        let can_relay = relays.chunks
+            && matches!(text, Cow::Borrowed(_))
+            && text.len() == data.len()
+            && (event.verbatim.is_some() || !data.contains(&b'\n'));
+        let mut chunk = Chunk::read(&text).ok_or_else(|| wire::not_understood("a piece of the stream"))?;
         let usage = chunk.usage();
-        if chunk.error.is_some() {
+        if let Some(failure) = failed::of_chunk(&chunk, &text) {
             self.tell_usage(usage, &chunk, out);
-            return Err(errors::inside(&text));
+            return Err(failure);
         }
+        self.leave_out_repeated(&mut chunk);
         let choice = chunk.choices.as_ref().and_then(|choices| choices.first.as_ref());
+        let counts = usage.or_else(|| choice?.usage());
         if choice.is_some() || usage.is_some() {
             self.tell_head(&chunk, out);
         }
@@ -169,14 +179,19 @@ impl Reading {
                     if let Some(deltas) = &delta.tool_calls {
                         self.calls.relayed(deltas);
                     }
-                    if let Some(Finish::Reason(reason)) = chunk::finish_reason(choice.finish_reason) {
+                    if let Some(Finish::Reason(reason)) = finish::read(choice.finish_reason) {
                         self.finish = Some(reason);
                         self.held.push(out.hold(event.verbatim, data, holds));
                     } else {
                         out.relay(event.verbatim, data, holds);
                     }
                 }
-                _ => self.mend(choice, out)?,
+                _ => {
+                    if let Err(failure) = self.mend(choice, out) {
+                        self.tell_usage(counts, &chunk, out);
+                        return Err(failure);
+                    }
+                }
             }
         } else if usage.is_some_and(|usage| usage.input.is_some() && usage.output.is_some())
             && chunk.choices.as_ref().is_some_and(|choices| choices.count == 0)
@@ -187,8 +202,19 @@ impl Reading {
             let holds = Relayed { usage: true, ..Relayed::default() };
             self.held.push(out.hold(event.verbatim, data, holds));
         }
-        self.tell_usage(usage, &chunk, out);
+        self.tell_usage(counts, &chunk, out);
         Ok(())
+    }
+
+    /// A message in place of a delta is read like one, unless it is the whole answer once more behind its deltas.
+    fn leave_out_repeated(&mut self, chunk: &mut Chunk<'_>) {
+        let is_chunk = chunk.object.is_some_and(|object| object.get() == "\"chat.completion.chunk\"");
+        let Some(choice) = chunk.choices.as_mut().and_then(|choices| choices.first.as_mut()) else { return };
+        if !choice.is_misplaced {
+            self.has_deltas |= choice.told.is_some();
+        } else if self.has_deltas && !is_chunk {
+            choice.told = None;
+        }
     }
 
     fn tell_usage(&self, usage: Option<Usage>, chunk: &Chunk<'_>, out: &mut Out<'_>) {
@@ -230,6 +256,8 @@ impl Reading {
         let nothing = |member: wire::Raw<'_>| member.is_none_or(|member| member.get() == "\"\"");
         let role = delta.role.is_some();
         let is_right = self.finish.is_none()
+            && !choice.is_misplaced
+            && choice.error.is_none()
             && choice.index.is_some_and(|index| index.get() == "0")
             && delta.role.is_none_or(|role| role.get() == "\"assistant\"")
             && (role || self.has_role)
@@ -238,7 +266,8 @@ impl Reading {
             && nothing(delta.reasoning)
             && !delta.has_details()
             && nothing(delta.refusal)
-            && delta.function_call.is_none();
+            && delta.function_call.is_none()
+            && !delta.has_null_calls;
         if !is_right {
             return None;
         }
@@ -307,13 +336,11 @@ impl Reading {
                 out.event(event);
             })?;
         }
-        match chunk::finish_reason(choice.finish_reason) {
-            None => {}
-            Some(Finish::Reason(reason)) => self.finish = self.finish.or(Some(reason)),
-            Some(Finish::Error) => {
-                let message = "the provider ended its answer with an error that it does not explain";
-                return Err(Failure::new(FailureClass::ServerError, message));
-            }
+        if let Some(failure) = failed::of_choice(choice) {
+            return Err(failure);
+        }
+        if let Some(Finish::Reason(reason)) = finish::read(choice.finish_reason) {
+            self.finish = self.finish.or(Some(reason));
         }
         Ok(())
     }
@@ -335,7 +362,7 @@ impl Reading {
         if let Some(thought) = thought {
             thought.tell();
         }
-        let reason = chunk::fitting(self.finish.unwrap_or(FinishReason::Stop), !self.calls.is_empty());
+        let reason = finish::fitting(self.finish.unwrap_or(FinishReason::Stop), !self.calls.is_empty());
         // A held finish reason that calls after it made wrong is printed anew.
         if self.held.is_empty() || self.finish != Some(reason) {
             self.held.clear();

@@ -2,14 +2,15 @@
 
 use super::Dialect;
 use super::calls::Calls;
-use super::chunk::{self, CallDelta, Choice, Chunk, Delta, Finish};
-use super::details;
+use super::chunk::{self, CallDelta, Choice, Chunk, Delta};
+use super::finish::{self, Finish};
 use super::thought::Thought;
+use super::{details, failed};
+use crate::formats::Decoding;
 use crate::formats::wire::{self, Raw};
-use crate::formats::{Decoding, errors};
 use bytes::Bytes;
 use contract::chat::{Event, EventSink, FinishReason, Head};
-use contract::failure::{Failure, FailureClass};
+use contract::failure::Failure;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -20,24 +21,24 @@ use std::sync::Arc;
 pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn EventSink) -> Result<(), Failure> {
     let text = wire::utf8(body);
     let whole = Chunk::read_whole(&text).ok_or_else(|| wire::not_understood("the answer"))?;
-    if whole.error.is_some() {
-        return Err(errors::inside(&text));
+    if let Some(failure) = failed::of_chunk(&whole, &text) {
+        return Err(failure);
     }
     let choices = whole.choices.as_ref();
     let choice =
         choices.and_then(|choices| choices.first.as_ref()).ok_or_else(|| wire::not_understood("the answer"))?;
+    if let Some(failure) = failed::of_choice(choice) {
+        return Err(failure);
+    }
     let none = Delta::default();
     let message = choice.told.as_ref().unwrap_or(&none);
-    let told = match chunk::finish_reason(choice.finish_reason) {
-        Some(Finish::Error) => {
-            return Err(Failure::new(FailureClass::ServerError, "the provider ended its answer with an error"));
-        }
+    let told = match finish::read(choice.finish_reason) {
         Some(Finish::Reason(reason)) => reason,
-        None => FinishReason::Stop,
+        _ => FinishReason::Stop,
     };
     let has_calls =
         message.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty()) || message.function_call.is_some();
-    let reason = chunk::fitting(told, has_calls);
+    let reason = finish::fitting(told, has_calls);
     sink.event(Event::Head(head(&whole, call)));
     if sink.relays()
         && !(has_calls && dialect.mends_calls)
@@ -45,7 +46,8 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
         && choices.is_some_and(|choices| choices.count == 1)
         && is_right(&whole, choice, message, reason)
     {
-        sink.relay_whole(body.clone());
+        // Without the byte order mark before it.
+        sink.relay_whole(body.slice(body.len() - text.len()..));
     } else {
         tell(message, dialect, sink)?;
     }
@@ -54,7 +56,7 @@ pub fn read(body: &Bytes, call: &Decoding, dialect: Dialect, sink: &mut dyn Even
         message.tool_calls.iter().flatten().for_each(|call| thought.call(call));
         thought.tell();
     }
-    if let Some(usage) = whole.usage() {
+    if let Some(usage) = whole.usage().or_else(|| choice.usage()) {
         sink.event(Event::Usage(usage));
     }
     if dialect.tells_cost
@@ -89,6 +91,9 @@ fn is_right(whole: &Chunk<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason:
         && is(choice.index, "0")
         && choice.finish_reason.is_some_and(|told| told.get().trim_matches('"') == reason.as_str())
         && choice.told.is_some()
+        && !choice.is_misplaced
+        && whole.error.is_none()
+        && choice.error.is_none()
         && is(message.role, "\"assistant\"")
         && textual(message.content)
         && textual(message.reasoning_content)
@@ -96,6 +101,7 @@ fn is_right(whole: &Chunk<'_>, choice: &Choice<'_>, message: &Delta<'_>, reason:
         && !message.has_details()
         && nothing(message.refusal)
         && message.function_call.is_none()
+        && !message.has_null_calls
         && message.tool_calls.iter().flatten().all(call_is_right)
 }
 
