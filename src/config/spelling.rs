@@ -107,7 +107,10 @@ mod tests {
                 "haia.toml:3: unknown key \"server.max-body\"; did you mean \"server.max_body\"?",
             ),
             ("listen = 1", "haia.toml:1: unknown key \"listen\"; did you mean \"server.listen\"?"),
-            ("[server]\nzzz = 1", "haia.toml:2: unknown key \"server.zzz\"; the nearest known key is \"server.limits\""),
+            (
+                "[server]\nzzz = 1",
+                "haia.toml:2: unknown key \"server.zzz\"; the nearest known key is \"server.limits\"",
+            ),
             (
                 "[agent]\nmax_toolrounds = 1",
                 "haia.toml:2: unknown key \"agent.max_toolrounds\"; did you mean \"agent.max_tool_rounds\"?",

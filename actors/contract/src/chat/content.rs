@@ -37,6 +37,21 @@ pub enum Part {
     },
 }
 
+impl Content {
+    /// Parts as content: texts alone become one text, because many servers of OpenAI's format know no parts at all. Clients write each
+    /// block of text as a paragraph of its own, so an empty line stands between two. With a picture or anything else they stay parts.
+    pub fn joined(parts: Vec<Part>) -> Self {
+        let text = |part: &Part| match part {
+            Part::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        match parts.iter().map(text).collect::<Option<Vec<String>>>() {
+            Some(texts) => Content::Text(texts.join("\n\n")),
+            None => Content::Parts(parts),
+        }
+    }
+}
+
 impl PartialEq for Part {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

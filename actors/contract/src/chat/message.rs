@@ -2,6 +2,7 @@
 
 use super::content::{Content, Part};
 use super::event::OpaquePart;
+use super::functions;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::value::RawValue;
@@ -48,8 +49,8 @@ impl Role {
 /// A tool call in an assistant's message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// The id that its result refers to.
-    #[serde(default)]
+    /// The id that its result refers to; empty where there is none.
+    #[serde(default, deserialize_with = "null_as_empty")]
     pub id: String,
     /// Always `function`.
     #[serde(rename = "type", default = "function_kind", deserialize_with = "null_as_default")]
@@ -144,6 +145,11 @@ fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_else(function_kind))
 }
 
+/// Clients that got no id send back null.
+fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// Arguments are JSON text; some clients send the object itself, some null.
 fn arguments_as_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let raw = Box::<RawValue>::deserialize(deserializer)?;
@@ -162,6 +168,7 @@ impl<'de> Deserialize<'de> for Message {
             role: Role,
             content: Option<Content>,
             tool_calls: Option<Vec<ToolCall>>,
+            function_call: Option<FunctionCall>,
             tool_call_id: Option<String>,
             name: Option<String>,
             reasoning_content: Option<String>,
@@ -172,7 +179,7 @@ impl<'de> Deserialize<'de> for Message {
         Ok(Message {
             role: wire.role,
             content: wire.content,
-            tool_calls: wire.tool_calls.unwrap_or_default(),
+            tool_calls: functions::calls(wire.tool_calls, wire.function_call),
             tool_call_id: wire.tool_call_id,
             name: wire.name,
             reasoning_content: wire.reasoning_content.filter(|text| !text.is_empty()).or(wire.reasoning),
@@ -212,6 +219,21 @@ mod tests {
             assert_eq!((role.as_str(), Role::named(word)), (word, Some(role)));
         }
         assert_eq!(Role::named("king"), None);
+    }
+
+    #[test]
+    fn a_calls_id_may_be_absent_or_null() {
+        for (id, expected) in [(json!({}), ""), (json!({"id": null}), ""), (json!({"id": "c"}), "c")] {
+            let mut call = json!({"type": "function", "function": {"name": "f", "arguments": "{}"}});
+            if let (Value::Object(call), Value::Object(members)) = (&mut call, &id) {
+                call.extend(members.clone());
+            }
+            let message = json!({"role": "assistant", "content": null, "tool_calls": [call]}).to_string();
+            let read: Message = serde_json::from_str(&message).unwrap_or_else(|error| panic!("{id}: {error}"));
+            assert_eq!(read.tool_calls, [ToolCall::new(expected, "f", "{}")], "{id}");
+        }
+        let odd = r#"{"role":"assistant","tool_calls":[{"id":5,"function":{"name":"f"}}]}"#;
+        assert!(serde_json::from_str::<Message>(odd).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod answer;
 mod content;
 mod event;
+mod functions;
 mod message;
 mod request;
 mod tooling;

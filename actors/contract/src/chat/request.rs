@@ -3,8 +3,9 @@
 //! Unknown and null fields are accepted; unknown ones are kept, so that a compatible server still gets them. A field that is known and
 //! wrong is a [`Failure`] that names it.
 
+use super::functions::{self, Choice, Function};
 use super::message::Message;
-use super::tooling::{Effort, ResponseFormat, ToolChoice, Tools};
+use super::tooling::{Effort, ResponseFormat, ToolChoice, ToolSpec, Tools};
 use crate::failure::{Failure, FailureClass};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -20,6 +21,8 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// The caller's tools.
     pub tools: Tools,
+    /// Whether the caller wrote them as `functions`, OpenAI's first form.
+    pub functions: bool,
     /// Which tools must be called.
     pub tool_choice: Option<ToolChoice>,
     /// Whether several calls may come in one answer.
@@ -58,6 +61,7 @@ impl ChatRequest {
         let mut request = ChatRequest::default();
         let (mut model, mut messages) = (None, None);
         let (mut max_tokens, mut max_completion_tokens) = (None, None);
+        let (mut functions, mut function_call) = (Vec::new(), None);
         for (name, raw) in fields.0 {
             if raw.get() == "null" {
                 continue;
@@ -66,6 +70,8 @@ impl ChatRequest {
                 "model" => model = Some(field::<String>(&name, raw)?),
                 "messages" => messages = Some(field::<Vec<Message>>(&name, raw)?),
                 "tools" => request.tools = field::<Tools>(&name, raw)?,
+                "functions" => functions = field::<Vec<Function>>(&name, raw)?,
+                "function_call" => function_call = Some(field::<Choice>(&name, raw)?.0),
                 "tool_choice" => request.tool_choice = Some(field::<ToolChoice>(&name, raw)?),
                 "parallel_tool_calls" => request.parallel_tool_calls = Some(field(&name, raw)?),
                 "stream" => request.stream = field(&name, raw)?,
@@ -82,10 +88,20 @@ impl ChatRequest {
                 _ => request.extra.push((name, raw.to_owned())),
             }
         }
+        if !functions.is_empty() {
+            if !request.tools.is_empty() {
+                let message = "\"functions\" cannot stand beside \"tools\": send all of them as \"tools\"";
+                return Err(Failure::invalid("functions", message));
+            }
+            request.functions = true;
+            request.tools = functions.into_iter().map(ToolSpec::from).collect();
+            request.tool_choice = request.tool_choice.or(function_call);
+        }
         request.max_tokens_is_completion = max_completion_tokens.is_some();
         request.max_tokens = max_completion_tokens.or(max_tokens);
         request.model = model.ok_or_else(|| Failure::invalid("model", "the field \"model\" is missing"))?;
         request.messages = messages.ok_or_else(|| Failure::invalid("messages", "the field \"messages\" is missing"))?;
+        functions::number(&mut request.messages);
         if request.messages.is_empty() {
             return Err(Failure::invalid("messages", "\"messages\" is empty: at least one message is needed"));
         }

@@ -90,6 +90,31 @@ pub enum ResponseFormat {
     },
 }
 
+impl ResponseFormat {
+    /// JSON after a schema of this name. The schema keeps its text, and with it the order of its members: models write in that order.
+    ///
+    /// # Errors
+    /// None that a caller can cause: a [`RawValue`] is JSON.
+    pub fn named(
+        name: &str,
+        description: Option<&str>,
+        schema: Box<RawValue>,
+        strict: Option<bool>,
+    ) -> serde_json::Result<Self> {
+        #[derive(Serialize)]
+        struct Member<'a> {
+            name: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            description: Option<&'a str>,
+            schema: &'a RawValue,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            strict: Option<bool>,
+        }
+        let raw = serde_json::value::to_raw_value(&Member { name, description, schema: &schema, strict })?;
+        Ok(ResponseFormat::JsonSchema { schema: Some(schema), raw })
+    }
+}
+
 /// How hard the model should think (`reasoning_effort`), in OpenAI's words: none, minimal, low, medium, high, xhigh.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

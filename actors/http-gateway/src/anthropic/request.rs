@@ -1,4 +1,5 @@
-//! A request in Anthropic's words as a neutral one. What has no neutral counterpart is refused by name, not dropped in silence.
+//! A request in Anthropic's words as a neutral one. What the answer depends on and has no neutral counterpart is refused by name, not dropped
+//! in silence; what asks only for bookkeeping at Anthropic (`metadata`, `service_tier`, `context_management`) is of no use elsewhere.
 
 use super::blocks::{self, Blocks};
 use crate::fields::Fields;
@@ -127,7 +128,8 @@ pub(crate) fn read(fields: &Fields<'_>) -> Result<ChatRequest, Failure> {
         fields.get::<u64>("top_k")?;
         request.extra.push(("top_k".to_owned(), top_k.to_owned()));
     }
-    for name in ["mcp_servers", "container", "context_management"] {
+    // Not `context_management`: it only lets the API forget old blocks, and clients add it by themselves to every request.
+    for name in ["mcp_servers", "container"] {
         if fields.raw(name).is_some_and(|raw| raw.get() != "[]") {
             let message = format!("{name:?} works with a provider of kind anthropic only");
             return Err(Failure::invalid(name, message));
@@ -161,7 +163,7 @@ fn user(
         }
     }
     if !parts.is_empty() {
-        messages.push(Message { content: Some(blocks::content(parts)), ..Message::text(Role::User, "") });
+        messages.push(Message { content: Some(Content::joined(parts)), ..Message::text(Role::User, "") });
     }
     Ok(())
 }
@@ -181,6 +183,7 @@ fn result(block: blocks::Block, path: &str, names: &HashMap<String, String>) -> 
         // Other formats have no word for it but the text itself.
         parts.insert(0, Part::Text("The tool failed:".to_owned()));
     }
+    // Texts of a result stay apart: formats that know but one text for a result join them line by line.
     let content = Some(blocks::content(parts));
     Ok(Message { name, tool_call_id: Some(id), content, ..Message::text(Role::Tool, "") })
 }
@@ -289,9 +292,8 @@ fn think(fields: &Fields<'_>, request: &mut ChatRequest) -> Result<(), Failure> 
             return Err(Failure::invalid("output_config.format", message));
         };
         // Without `strict`: it means that every property is required, which a schema in Anthropic's way need not say.
-        let raw = serde_json::json!({ "name": "answer", "schema": &schema }).to_string();
-        let raw = RawValue::from_string(raw).map_err(|_| Failure::invalid("output_config.format", "it is no JSON"))?;
-        request.response_format = Some(ResponseFormat::JsonSchema { schema: Some(schema), raw });
+        let format = ResponseFormat::named("answer", None, schema, None);
+        request.response_format = Some(format.map_err(|_| Failure::invalid("output_config.format", "it is no JSON"))?);
     }
     Ok(())
 }

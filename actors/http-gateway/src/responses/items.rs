@@ -121,7 +121,10 @@ impl Conversation {
         };
         let given = item.content.as_deref();
         let given = given.ok_or_else(|| missing("content", path))?;
-        let said = content(given, &format!("{path}.content"))?;
+        let said = match content(given, &format!("{path}.content"))? {
+            Content::Parts(parts) => Content::joined(parts),
+            text @ Content::Text(_) => text,
+        };
         if role != Role::Assistant {
             self.flush();
             self.messages.push(Message { content: Some(said), ..Message::text(role, "") });

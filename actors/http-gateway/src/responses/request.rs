@@ -9,7 +9,7 @@ use contract::chat::{ChatRequest, Effort, Message, ResponseFormat, Role, ToolCho
 use contract::failure::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// A request that can be answered.
@@ -204,16 +204,9 @@ fn text(fields: &Fields<'_>, request: &mut ChatRequest) -> Result<(), Failure> {
         ("text", _) => ResponseFormat::Text,
         ("json_object", _) => ResponseFormat::JsonObject,
         ("json_schema", Some(schema)) => {
-            let mut member = json!({ "name": format.name.as_deref().unwrap_or("answer"), "schema": &schema });
-            if let Some(strict) = format.strict {
-                member["strict"] = strict.into();
-            }
-            if let Some(description) = format.description {
-                member["description"] = description.into();
-            }
-            let raw = RawValue::from_string(member.to_string());
-            let raw = raw.map_err(|_| Failure::invalid("text.format.schema", "it is no JSON"))?;
-            ResponseFormat::JsonSchema { schema: Some(schema), raw }
+            let name = format.name.as_deref().unwrap_or("answer");
+            ResponseFormat::named(name, format.description.as_deref(), schema, format.strict)
+                .map_err(|_| Failure::invalid("text.format.schema", "it is no JSON"))?
         }
         ("json_schema", None) => {
             return Err(Failure::invalid("text.format.schema", "the field \"schema\" is missing"));

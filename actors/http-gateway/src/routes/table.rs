@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_a_path_of_its_shape() {
         for endpoint in endpoints() {
-            let path = endpoint.path.replace('{', "").replace('}', "");
+            let path = endpoint.path.replace(['{', '}'], "");
             let route = find(&path).unwrap();
             assert_eq!(route.path, endpoint.path);
             let method = Method::from_bytes(endpoint.method.as_str().as_bytes()).unwrap();

@@ -91,6 +91,12 @@ pub fn effort(request: &ChatRequest) -> Result<Option<Effort>, Failure> {
     }))
 }
 
+/// What is to be told of a request in any format. Where the provider's own bytes cannot be handed on, calls are printed in the newer form.
+pub fn notices(request: &ChatRequest) -> Vec<String> {
+    let told = "functions were offered as tools; calls come as tool_calls: send tools in place of functions".to_owned();
+    request.functions.then_some(told).into_iter().collect()
+}
+
 /// The notice for a person whose tools were left out.
 pub fn without_tools(model: &str) -> String {
     format!("the model {model} takes no tools; answered without them")

@@ -243,12 +243,52 @@ fn thinking_is_asked_for_in_the_models_way() {
 }
 
 #[test]
+fn a_pdf_becomes_a_document() {
+    let source = json!({"type": "base64", "media_type": "application/pdf", "data": "AA/="});
+    // PHP escapes the slash.
+    for slash in ["/", "\\/"] {
+        let file = format!(r#"{{"filename":"x.pdf","file_data":"data:application{slash}pdf;base64,AA{slash}="}}"#);
+        let content = format!(r#"[{{"type":"file","file":{file}}},{{"type":"text","text":"read"}}]"#);
+        let body = format!(r#"{{"model":"p/m","messages":[{{"role":"user","content":{content}}}]}}"#);
+        let settings = ModelSettings::default();
+        let (told, _) = encode(&CallBody::Raw(Bytes::from(body)), OLDER, &settings).expect("encodes");
+        let document = json!({"type": "document", "source": source, "title": "x.pdf"});
+        assert_eq!(told["messages"][0]["content"], json!([document, text("read")]), "{slash}");
+    }
+    let nameless = json!([{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA/="}}]);
+    let (told, _) = written(&json!({"messages": [{"role": "user", "content": nameless}]}), OLDER);
+    assert_eq!(told["messages"][0]["content"], json!([{"type": "document", "source": source}]));
+}
+
+#[test]
+fn functions_of_the_first_form_are_tools() {
+    let request = json!({"functions": [{"name": "f"}], "function_call": {"name": "f"}, "messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "r"}]});
+    let (told, notices) = written(&request, OLDER);
+    assert_eq!(told["tools"], json!([{"name": "f", "input_schema": {"type": "object", "properties": {}}}]));
+    assert_eq!(told["tool_choice"], json!({"type": "tool", "name": "f"}));
+    let used = json!({"type": "tool_use", "id": "function_call_1", "name": "f", "input": {}});
+    let result = json!({"type": "tool_result", "tool_use_id": "function_call_1", "content": [text("r")]});
+    assert_eq!((&told["messages"][1]["content"], &told["messages"][2]["content"]), (&json!([used]), &json!([result])));
+    assert!(notices.len() == 1 && notices[0].contains("tool_calls"), "{notices:?}");
+}
+
+#[test]
 fn what_cannot_be_sent_names_its_field() {
     let at_second = |content: Value| json!({"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": content}]});
     for (request, param) in [
         (at_second(json!([{"type": "input_audio", "input_audio": {}}])), "messages[1].content"),
+        (at_second(json!([{"type": "file", "file": {"file_id": "f"}}])), "messages[1].content"),
+        (
+            at_second(json!([{"type": "file", "file": {"file_data": "data:text/plain;base64,AA=="}}])),
+            "messages[1].content",
+        ),
+        (at_second(json!([{"type": "file"}])), "messages[1].content"),
         (at_second(json!([{"type": "image_url", "image_url": {"url": "file:///x"}}])), "messages[1].content"),
         (at_second(json!("")), "messages"),
+        (asking(json!({"messages": [{"role": "function", "name": "f", "content": "r"}]})), "messages[0]"),
         (asking(json!({"reasoning_effort": "banana"})), "reasoning_effort"),
         (asking(json!({"n": 2})), "n"),
         (asking(json!({"temperature": "hot"})), "temperature"),

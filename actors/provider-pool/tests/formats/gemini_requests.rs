@@ -150,6 +150,23 @@ fn the_third_generation_wants_ids_and_a_signature() {
 }
 
 #[test]
+fn pictures_that_the_model_drew_go_back_as_pictures() {
+    let said = "Here:\n\n![picture](data:image/png;base64,AAEC)\n\nWell?";
+    let contents = [json!(said), json!([{"type": "text", "text": said}])];
+    for (content, (model, is_signed)) in contents.iter().zip([(SECOND, false), (THIRD, true)]) {
+        let request = json!({"messages": [
+            {"role": "user", "content": "draw"}, {"role": "assistant", "content": content}, {"role": "user", "content": said}]});
+        let (told, _) = written(&request, model);
+        let mut picture = json!({"inlineData": {"mimeType": "image/png", "data": "AAEC"}});
+        if is_signed {
+            picture["thoughtSignature"] = json!("skip_thought_signature_validator");
+        }
+        assert_eq!(told["contents"][1]["parts"], json!([{"text": "Here:"}, picture, {"text": "Well?"}]));
+        assert_eq!(told["contents"][2]["parts"], json!([{"text": said}]), "a person's own words stay");
+    }
+}
+
+#[test]
 fn tools_and_their_choice() {
     let schema = json!({"type": "object", "additionalProperties": false, "properties": {"a": {"$ref": "#/x"}}});
     let tools = json!([
@@ -225,6 +242,18 @@ fn the_form_of_the_answer() {
 }
 
 #[test]
+fn a_schema_keeps_the_order_of_its_members() {
+    let schema = r#"{"type":"object","properties":{"reasoning":{"type":"string"},"answer":{"type":"string"}}}"#;
+    let form = format!(r#"{{"type":"json_schema","json_schema":{{"name":"x","schema":{schema}}}}}"#);
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"response_format":{form}}}"#);
+    let body = CallBody::Raw(Bytes::from(body));
+    let call = Encode { body: &body, model: SECOND, stream: true, settings: &ModelSettings::default() };
+    let encoded = format().encode(&call).expect("encodes");
+    let text = std::str::from_utf8(&encoded.body).expect("text");
+    assert!(text.contains(&format!(r#""responseJsonSchema":{schema}"#)), "{text}");
+}
+
+#[test]
 fn thinking_is_asked_for_in_the_models_way() {
     let shown = |member: &str, value: Value| Some(json!({member: value, "includeThoughts": true}));
     for (model, effort, thinking, noticed) in [
@@ -278,6 +307,21 @@ fn sound_files_and_googles_own_addresses() {
             {"inlineData": {"mimeType": "application/pdf", "data": "BB=="}},
             {"fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}}])
     );
+}
+
+#[test]
+fn functions_of_the_first_form_are_tools() {
+    let request = json!({"functions": [{"name": "f"}], "function_call": {"name": "f"}, "messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "r"}]});
+    let (told, notices) = written(&request, SECOND);
+    assert_eq!(told["tools"], json!([{"functionDeclarations": [{"name": "f"}]}]));
+    assert_eq!(told["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"], json!(["f"]));
+    let used = json!({"functionCall": {"name": "f", "args": {}}});
+    let result = json!({"functionResponse": {"name": "f", "response": {"result": "r"}}});
+    assert_eq!((&told["contents"][1]["parts"], &told["contents"][2]["parts"]), (&json!([used]), &json!([result])));
+    assert!(notices.len() == 1 && notices[0].contains("tool_calls"), "{notices:?}");
 }
 
 #[test]

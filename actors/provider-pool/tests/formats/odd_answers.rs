@@ -189,6 +189,37 @@ fn a_server_that_can_only_stream_is_read_where_a_whole_answer_was_asked_for() {
 }
 
 #[test]
+fn unknown_events_of_anthropic_are_skipped_whatever_they_hold() {
+    let around = |event: Value| {
+        anthropic(&[
+            json!({"type": "message_start", "message": {"model": "m"}}),
+            event,
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "a"}}),
+            json!({"type": "message_stop"}),
+        ])
+    };
+    for odd in [
+        json!({"type": "notice", "message": "cache warmed"}),
+        json!({"type": "ping", "delta": [1]}),
+        json!({"type": "notice", "usage": 5, "delta": "x", "error": null}),
+    ] {
+        let (client, outcome) = around(odd.clone());
+        assert_eq!((outcome, client.answer.text.as_str()), (Ok(()), "a"), "{odd}");
+    }
+    for odd in [
+        json!({"type": "message_start", "message": "m"}),
+        json!({"type": "message_delta", "delta": 5}),
+        json!({"type": "content_block_delta", "index": 0, "delta": "x"}),
+        json!({"delta": "x"}),
+        json!([1]),
+    ] {
+        assert_eq!(class(around(odd.clone()).1), Some(FailureClass::Truncated), "{odd}");
+    }
+    let refused = json!({"type": "problem", "message": 5, "error": {"type": "overloaded_error", "message": "busy"}});
+    assert_eq!(class(around(refused).1), Some(FailureClass::Overloaded));
+}
+
+#[test]
 fn what_goes_into_the_cache_of_anthropic_is_counted_apart() {
     let counts = json!({"input_tokens": 10, "cache_creation_input_tokens": 10_000, "cache_read_input_tokens": 5, "output_tokens": 1});
     let (client, outcome) = anthropic(&[
@@ -290,4 +321,23 @@ fn parts_of_gemini_in_any_mixture() {
     for odd in [json!({"candidates": 5}), json!([1]), json!("x")] {
         assert!(gemini(std::slice::from_ref(&odd)).1.is_err(), "{odd}");
     }
+}
+
+#[test]
+fn pictures_of_gemini_are_shown_as_markdown() {
+    let picture = json!({"inlineData": {"mimeType": "image/png", "data": "AAEC"}});
+    let (client, outcome) = gemini(&[candidate(json!([picture]), json!("STOP"))]);
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(client.answer.text, "![picture](data:image/png;base64,AAEC)");
+    let draft = json!({"thought": true, "inlineData": {"mimeType": "image/png", "data": "AAEC"}});
+    let (client, outcome) = gemini(&[
+        candidate(json!([draft, {"text": "Here "}, {"text": "it is:"}]), Value::Null),
+        candidate(json!([picture, picture, {"text": "Well?"}]), Value::Null),
+        candidate(json!([{"inlineData": {"mimeType": "audio/wav", "data": "AA=="}}]), json!("STOP")),
+    ]);
+    assert_eq!(outcome, Ok(()));
+    let shown = "![picture](data:image/png;base64,AAEC)";
+    let text = format!("Here it is:\n\n{shown}\n\n{shown}\n\nWell?\n\n(a file of 1 bytes was left out)");
+    assert_eq!((client.answer.text, client.answer.thinking.as_str()), (text, "(a picture of 3 bytes was left out)"));
+    assert_eq!(client.answer.finish, Some(FinishReason::Stop));
 }

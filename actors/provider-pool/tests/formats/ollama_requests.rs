@@ -148,6 +148,20 @@ fn tools_are_offered_to_models_that_take_them() {
 }
 
 #[test]
+fn functions_of_the_first_form_are_tools() {
+    let request = json!({"functions": [{"name": "f"}], "messages": [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "r"}]});
+    let (told, notices) = encode(&request, "m", &ModelSettings::default()).expect("encodes");
+    assert_eq!(told["tools"][0]["function"]["name"], "f");
+    let call = json!([{"id": "function_call_1", "function": {"name": "f", "arguments": {}}}]);
+    assert_eq!(told["messages"][1]["tool_calls"], call);
+    let result = json!({"role": "tool", "content": "r", "tool_name": "f", "tool_call_id": "function_call_1"});
+    assert_eq!((&told["messages"][2], notices.len()), (&result, 1));
+}
+
+#[test]
 fn thinking_and_form() {
     let think = |effort: &str, model: &str| {
         let request = asking(json!("q"), json!({"reasoning_effort": effort}));

@@ -139,12 +139,45 @@ fn what_is_wrong_is_named() {
         (json!({ "thinking": { "type": "enabled" } }), "thinking.budget_tokens"),
         (json!({ "thinking": { "type": "hard" } }), "thinking.type"),
         (json!({ "mcp_servers": [{ "type": "url" }] }), "mcp_servers"),
+        (json!({ "container": "c" }), "container"),
         (json!({ "output_config": { "format": { "type": "xml" } } }), "output_config.format"),
     ] {
         let failure = parse(&with(&more)).expect_err(&more.to_string());
         assert_eq!(failure.class, FailureClass::InvalidRequest);
         assert_eq!(failure.param.as_deref(), Some(param), "{more}: {failure}");
     }
+}
+
+#[test]
+fn what_only_anthropic_would_look_at_is_borne() {
+    let edits = json!({ "edits": [{ "type": "clear_thinking_20251015", "keep": "all" }] });
+    let request = parse(&with(&json!({ "context_management": edits, "metadata": { "user_id": "u" } }))).expect("reads");
+    assert!(request.extra.is_empty(), "no other server knows it: {:?}", request.extra);
+}
+
+#[test]
+fn texts_alone_are_one_text() {
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    let picture = json!({ "type": "image", "source": { "type": "url", "url": "https://x/y.png" } });
+    let said = |blocks: Value| {
+        let request = parse(&with(&json!({ "messages": [{ "role": "user", "content": blocks }] }))).expect("reads");
+        request.messages[0].content.clone()
+    };
+    assert_eq!(said(json!([text("a"), text("b\n")])), Some(Content::Text("a\n\nb\n".to_owned())));
+    assert_eq!(said(json!([text("a")])), Some(Content::Text("a".to_owned())));
+    assert!(matches!(said(json!([text("a"), text("b"), picture])), Some(Content::Parts(parts)) if parts.len() == 3));
+}
+
+#[test]
+fn a_schema_keeps_the_order_of_its_members() {
+    let schema = r#"{"type":"object","properties":{"reasoning":{"type":"string"},"answer":{"type":"string"}}}"#;
+    let format = format!(r#"{{"format":{{"type":"json_schema","schema":{schema}}}}}"#);
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}],"output_config":{format}}}"#);
+    let request = read(&Fields::read(body.as_bytes()).expect("an object")).expect("reads");
+    let Some(ResponseFormat::JsonSchema { schema: Some(found), raw }) = request.response_format else {
+        panic!("no schema")
+    };
+    assert_eq!((found.get(), raw.get()), (schema, format!(r#"{{"name":"answer","schema":{schema}}}"#).as_str()));
 }
 
 #[test]

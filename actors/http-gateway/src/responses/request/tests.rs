@@ -3,6 +3,7 @@
 use super::*;
 use contract::chat::{Content, Part, ToolCall};
 use contract::failure::FailureClass;
+use serde_json::json;
 
 fn parse(value: &Value) -> Result<Wanted, Failure> {
     let body = value.to_string();
@@ -138,4 +139,33 @@ fn what_is_wrong_or_cannot_be_honoured_is_named() {
 fn a_reference_is_answered_with_what_to_do() {
     let failure = parse(&with(&json!({ "input": [{ "type": "item_reference", "id": "x" }] }))).expect_err("refused");
     assert!(failure.message.contains("\"store\": false"), "{failure}");
+}
+
+#[test]
+fn texts_alone_are_one_text_but_results_keep_theirs_apart() {
+    let texts = json!([{ "type": "input_text", "text": "a" }, { "type": "input_text", "text": "b" }]);
+    for role in ["user", "developer", "system", "assistant"] {
+        let request = parse(&with(&json!({ "input": [{ "role": role, "content": texts }] }))).expect("reads").request;
+        assert_eq!(request.messages[0].content, Some(Content::Text("a\n\nb".to_owned())), "{role}");
+    }
+    let picture = json!({ "type": "input_image", "image_url": "https://x/y.png" });
+    let seen = json!([{ "role": "user", "content": [texts[0], texts[1], picture] }]);
+    let request = parse(&with(&json!({ "input": seen }))).expect("reads").request;
+    assert!(matches!(&request.messages[0].content, Some(Content::Parts(parts)) if parts.len() == 3));
+    let result = json!([{ "type": "function_call_output", "call_id": "c", "output": texts }]);
+    let request = parse(&with(&json!({ "input": result }))).expect("reads").request;
+    assert!(matches!(&request.messages[0].content, Some(Content::Parts(parts)) if parts.len() == 2));
+}
+
+#[test]
+fn a_schema_keeps_the_order_of_its_members() {
+    let schema = r#"{"type":"object","properties":{"reasoning":{"type":"string"},"answer":{"type":"string"}}}"#;
+    let format = format!(r#"{{"type":"json_schema","name":"n","schema":{schema},"strict":true,"description":"d"}}"#);
+    let body = format!(r#"{{"model":"m","input":"hi","text":{{"format":{format}}}}}"#);
+    let Wanted { request, .. } = read(&Fields::read(body.as_bytes()).expect("an object")).expect("reads");
+    let Some(ResponseFormat::JsonSchema { schema: Some(found), raw }) = request.response_format else {
+        panic!("no schema")
+    };
+    let told = format!(r#"{{"name":"n","description":"d","schema":{schema},"strict":true}}"#);
+    assert_eq!((found.get(), raw.get()), (schema, told.as_str()));
 }

@@ -8,7 +8,7 @@ use crate::formats::call_ids;
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, Part, Role};
 use contract::failure::Failure;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -34,6 +34,12 @@ pub enum Known<'a> {
     },
     /// A picture.
     Image { source: Source<'a> },
+    /// A PDF.
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<Cow<'a, str>>,
+    },
     /// A call that the model made.
     ToolUse { id: Cow<'a, str>, name: &'a str, input: Box<RawValue> },
     /// What the call gave.
@@ -46,12 +52,12 @@ pub enum Known<'a> {
     },
 }
 
-/// Where a picture is.
+/// Where a picture or a document is.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Source<'a> {
     /// In the request.
-    Base64 { media_type: &'a str, data: &'a str },
+    Base64 { media_type: &'a str, data: Cow<'a, str> },
     /// Where the API can fetch it.
     Url { url: &'a str },
 }
@@ -99,7 +105,13 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
             }
             Role::User => (Speaker::User, parts(message, at, model)?),
             Role::Assistant => (Speaker::Assistant, assistant(message)),
-            Role::Tool | Role::Function => {
+            Role::Function => {
+                let name = message.name.as_deref().unwrap_or_default();
+                let text =
+                    format!("the result of the function {name:?} stands without the function_call that it answers");
+                return Err(Failure::invalid(format!("messages[{at}]"), text));
+            }
+            Role::Tool => {
                 let id = message.tool_call_id.as_deref().or(message.name.as_deref()).unwrap_or_default();
                 let tool_use_id = call_ids::plain(id);
                 let content = parts(message, at, model)?;
@@ -173,15 +185,46 @@ fn parts<'a>(message: &'a Message, at: usize, model: &str) -> Result<Vec<Block<'
             Part::Text(text) | Part::Refusal(text) => blocks.extend(filled(text)),
             Part::Image { url, .. } => {
                 let source = match prompt::picture(url, at)? {
-                    Picture::Inline { media_type, base64 } => Source::Base64 { media_type, data: base64 },
+                    Picture::Inline { media_type, base64 } => Source::Base64 { media_type, data: base64.into() },
                     Picture::Link(url) => Source::Url { url },
                 };
                 blocks.push(Block::Known(Known::Image { source }));
             }
+            Part::Other { kind, json } if kind == "file" => blocks.push(document(json, at, model)?),
             Part::Other { kind, .. } => return Err(prompt::unusable_part(kind, at, model)),
         }
     }
     Ok(blocks)
+}
+
+/// OpenAI's part for a file. The API takes a PDF in the request itself; what a file id stands for only its keeper knows.
+fn document<'a>(json: &'a RawValue, at: usize, model: &str) -> Result<Block<'a>, Failure> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        file: File<'a>,
+    }
+    #[derive(Deserialize)]
+    struct File<'a> {
+        #[serde(borrow)]
+        file_data: Cow<'a, str>,
+        #[serde(borrow)]
+        filename: Option<Cow<'a, str>>,
+    }
+    const PDF: &str = "data:application/pdf;base64,";
+    let file = serde_json::from_str::<Wire<'a>>(json.get()).ok().map(|wire| wire.file);
+    let read = file.and_then(|File { file_data, filename }| {
+        let data = match file_data {
+            Cow::Borrowed(url) => Cow::Borrowed(url.strip_prefix(PDF)?),
+            Cow::Owned(url) => Cow::Owned(url.strip_prefix(PDF)?.to_owned()),
+        };
+        let title = filename.filter(|name| !name.is_empty());
+        Some(Known::Document { source: Source::Base64 { media_type: "application/pdf", data }, title })
+    });
+    read.map(Block::Known).ok_or_else(|| {
+        let message = format!("a file is sent to {model} as a PDF only: {{\"file_data\": \"{PDF}…\"}}");
+        Failure::invalid(format!("messages[{at}].content"), message)
+    })
 }
 
 /// The proof of thinking first, then text, then calls: the order in which the API wants them back.

@@ -29,7 +29,7 @@ const JSON_ONLY: &str = "Answer with one JSON object and nothing else.";
 /// `InvalidRequest` with `param` where the request is wrong or cannot be expressed.
 pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     let request = prompt::request(call.body)?;
-    let mut notices = Vec::new();
+    let mut notices = prompt::notices(&request);
     let Conversation { mut system, mut messages } = content::conversation(&request, call.model)?;
     if matches!(
         request.response_format,

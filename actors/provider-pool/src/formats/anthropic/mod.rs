@@ -2,6 +2,7 @@
 
 mod caching;
 mod content;
+mod counts;
 mod encode;
 mod model;
 mod models;

@@ -2,10 +2,11 @@
 //!
 //! Blocks and events it does not know are skipped, server tools among them. Only `message_stop` makes an answer complete.
 
+use super::counts::{Counts, WireCounts};
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoder, MAX_EVENT, errors};
 use bytes::Bytes;
-use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Stop, Usage};
+use contract::chat::{Event, EventSink, FinishReason, Head, OpaquePart, Stop};
 use contract::failure::{Failure, FailureClass};
 use runtime::http::sse::{self, Sse};
 use serde::Deserialize;
@@ -156,59 +157,6 @@ pub struct WireBlock<'a> {
     pub signature: Raw<'a>,
 }
 
-/// Anthropic's counts as they come.
-#[derive(Deserialize)]
-pub struct WireCounts<'a> {
-    #[serde(borrow)]
-    input_tokens: Raw<'a>,
-    #[serde(borrow)]
-    cache_read_input_tokens: Raw<'a>,
-    #[serde(borrow)]
-    cache_creation_input_tokens: Raw<'a>,
-    #[serde(borrow)]
-    output_tokens: Raw<'a>,
-    #[serde(borrow)]
-    output_tokens_details: Option<OutputDetails<'a>>,
-}
-
-#[derive(Deserialize)]
-struct OutputDetails<'a> {
-    #[serde(borrow)]
-    thinking_tokens: Raw<'a>,
-}
-
-/// The counts so far: later events correct earlier ones, figure by figure.
-#[derive(Default)]
-pub struct Counts {
-    fresh: Option<u64>,
-    cache_read: Option<u64>,
-    cache_written: Option<u64>,
-    output: Option<u64>,
-    thinking: Option<u64>,
-}
-
-impl Counts {
-    /// Takes over what newer counts tell, and says what is known now.
-    pub fn update(&mut self, newer: &WireCounts<'_>) -> Usage {
-        self.fresh = wire::count(newer.input_tokens).or(self.fresh);
-        self.cache_read = wire::count(newer.cache_read_input_tokens).or(self.cache_read);
-        self.cache_written = wire::count(newer.cache_creation_input_tokens).or(self.cache_written);
-        self.output = wire::count(newer.output_tokens).or(self.output);
-        let details = newer.output_tokens_details.as_ref();
-        self.thinking = details.and_then(|details| wire::count(details.thinking_tokens)).or(self.thinking);
-        Usage {
-            // Anthropic counts what came from the cache, and what went into it, beside the rest.
-            input: self.fresh.map(|fresh| {
-                fresh.saturating_add(self.cache_read.unwrap_or(0)).saturating_add(self.cache_written.unwrap_or(0))
-            }),
-            output: self.output,
-            cached_input: self.cache_read,
-            cache_written: self.cache_written,
-            reasoning: self.thinking,
-        }
-    }
-}
-
 /// Why the model stopped, in OpenAI's words.
 pub fn finish_reason(stop: Option<&str>, calls: bool) -> FinishReason {
     match stop {
@@ -234,6 +182,31 @@ pub fn opaque(json: Bytes) -> OpaquePart {
     OpaquePart { format: "anthropic", json, call: None }
 }
 
+/// An event that is not what it should be. One of a type that is not known may hold members of any shape under names that are.
+fn odd(text: &str) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Raw<'a>,
+        #[serde(borrow)]
+        error: Raw<'a>,
+    }
+    const KNOWN: [&str; 6] = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
+    let named: Option<Named<'_>> = serde_json::from_str(text).ok();
+    match named.and_then(|named| Some((wire::filled(named.kind)?, named.error))) {
+        Some((kind, None)) if !KNOWN.contains(&kind.as_ref()) => Ok(()),
+        Some((kind, Some(_))) if !KNOWN.contains(&kind.as_ref()) => Err(errors::inside(text)),
+        _ => Err(wire::not_understood("a piece of the stream")),
+    }
+}
+
 impl Reading {
     fn take(&mut self, event: &sse::Event<'_>, sink: &mut dyn EventSink) -> Result<(), Failure> {
         if self.complete {
@@ -243,7 +216,10 @@ impl Reading {
         if event.name == b"error" {
             return Err(errors::inside(&text));
         }
-        let event: Wire<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("a piece of the stream"))?;
+        let event: Wire<'_> = match serde_json::from_str(&text) {
+            Ok(event) => event,
+            Err(_) => return odd(&text),
+        };
         let kind = wire::text(event.kind).unwrap_or_default();
         // Nothing comes before the head, even where a proxy left its event out.
         if matches!(kind.as_ref(), "content_block_start" | "message_delta" | "message_stop") {

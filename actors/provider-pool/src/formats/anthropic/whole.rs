@@ -1,6 +1,7 @@
 //! Reads a whole Anthropic answer.
 
-use super::stream::{Counts, WireBlock, WireCounts, finish_reason, opaque, stopped};
+use super::counts::{Counts, WireCounts};
+use super::stream::{WireBlock, finish_reason, opaque, stopped};
 use crate::formats::wire::{self, Raw};
 use crate::formats::{Decoding, errors};
 use bytes::Bytes;

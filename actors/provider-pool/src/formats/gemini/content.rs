@@ -4,6 +4,7 @@
 //! tool, so the names are remembered by the calls' ids. Thought signatures go back into the parts that they came with.
 
 use super::model::Known;
+use super::picture;
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, OpaquePart, Part, Role};
 use contract::failure::Failure;
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// What stands for the signature of a call that this model did not make itself, or whose signature is gone: Google's own word for it. A
-/// third-generation model refuses a call without any.
+/// third-generation model refuses a call without any, and may refuse a picture of its own.
 const NO_SIGNATURE: &str = "\"skip_thought_signature_validator\"";
 
 /// Opens a conversation that begins with the model, which the API refuses.
@@ -279,12 +280,12 @@ fn other<'a>(kind: &str, json: &'a RawValue) -> Option<(&'static str, &'a str)> 
 fn assistant(message: &Message, known: Known) -> Vec<Piece<'_>> {
     let mut pieces: Vec<Piece<'_>> = match &message.content {
         None => Vec::new(),
-        Some(Content::Text(text)) => filled(text).into_iter().collect(),
+        Some(Content::Text(text)) => said(text, known),
         Some(Content::Parts(parts)) => parts
             .iter()
-            .filter_map(|part| match part {
-                Part::Text(text) | Part::Refusal(text) => filled(text),
-                Part::Image { .. } | Part::Other { .. } => None,
+            .flat_map(|part| match part {
+                Part::Text(text) | Part::Refusal(text) => said(text, known),
+                Part::Image { .. } | Part::Other { .. } => Vec::new(),
             })
             .collect(),
     };
@@ -308,6 +309,23 @@ fn assistant(message: &Message, known: Known) -> Vec<Piece<'_>> {
         });
     }
     pieces
+}
+
+/// The model's text, with the pictures that it drew as pictures.
+fn said(text: &str, known: Known) -> Vec<Piece<'_>> {
+    let pictures = picture::pieces(text);
+    if !pictures.iter().any(|piece| matches!(piece, picture::Piece::Picture(..))) {
+        return filled(text).into_iter().collect();
+    }
+    let stand_in = || known.is_third().then(|| serde_json::from_str(NO_SIGNATURE).ok()).flatten();
+    let piece = |piece| match piece {
+        picture::Piece::Text(text) => Piece { text: Some(text), ..Piece::default() },
+        // Like a call, it came with a signature, which no client sends back with the text.
+        picture::Piece::Picture(mime_type, data) => {
+            Piece { inline_data: Some(Data { mime_type, data }), thought_signature: stand_in(), ..Piece::default() }
+        }
+    };
+    pictures.into_iter().map(piece).collect()
 }
 
 fn signature(part: &OpaquePart) -> Option<&RawValue> {

@@ -2,8 +2,10 @@
 //! them.
 //!
 //! A call comes whole in one part. There is no end mark but the finish reason, and more may follow it: an answer is complete when the
-//! connection ends after one. Parts that it does not know, code that Google ran among them, are skipped.
+//! connection ends after one. Pictures become text, as [`picture`] says; parts that it does not know, code that Google ran among them, are
+//! skipped.
 
+use super::picture;
 use crate::formats::wire::{self, Json, Raw};
 use crate::formats::wording::readable;
 use crate::formats::{Decoder, MAX_EVENT, errors};
@@ -65,6 +67,8 @@ struct Part<'a> {
     thought_signature: Raw<'a>,
     #[serde(borrow)]
     function_call: Option<Call<'a>>,
+    #[serde(borrow)]
+    inline_data: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -146,11 +150,20 @@ struct Reading {
     calls: u32,
     proofs: u32,
     finish: Option<FinishReason>,
+    /// What was said last, to keep pictures apart from the text around them.
+    last: Last,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Last {
+    Nothing,
+    Text,
+    Picture,
 }
 
 impl Reading {
     fn new(model: Arc<str>) -> Self {
-        Self { model, has_head: false, calls: 0, proofs: 0, finish: None }
+        Self { model, has_head: false, calls: 0, proofs: 0, finish: None, last: Last::Nothing }
     }
 
     fn event(&mut self, event: &sse::Event<'_>, sink: &mut dyn EventSink) -> Result<(), Failure> {
@@ -208,10 +221,30 @@ impl Reading {
         }));
     }
 
+    /// Visible text. A picture is a paragraph of its own.
+    fn say(&mut self, text: &str, what: Last, sink: &mut dyn EventSink) {
+        if self.last != Last::Nothing && (what == Last::Picture || self.last == Last::Picture) {
+            sink.event(Event::Text("\n\n"));
+        }
+        self.last = what;
+        sink.event(Event::Text(text));
+    }
+
     fn part(&mut self, part: &Part<'_>, sink: &mut dyn EventSink) -> Result<(), Failure> {
+        let is_thought = part.thought.is_some_and(|thought| thought.get() == "true");
         if let Some(text) = wire::filled(part.text) {
-            let is_thought = part.thought.is_some_and(|thought| thought.get() == "true");
-            sink.event(if is_thought { Event::Thinking(&text) } else { Event::Text(&text) });
+            if is_thought {
+                sink.event(Event::Thinking(&text));
+            } else {
+                self.say(&text, Last::Text, sink);
+            }
+        }
+        if let Some(shown) = part.inline_data.and_then(|data| picture::shown(data, is_thought)) {
+            if is_thought {
+                sink.event(Event::Thinking(&shown));
+            } else {
+                self.say(&shown, Last::Picture, sink);
+            }
         }
         let proof = part.thought_signature.filter(|signature| wire::filled(Some(*signature)).is_some());
         self.proofs += u32::from(proof.is_some());

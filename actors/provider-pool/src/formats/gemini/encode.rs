@@ -10,8 +10,9 @@ use crate::formats::{Encode, Encoded};
 use contract::chat::{ChatRequest, ResponseFormat, ToolChoice};
 use contract::failure::Failure;
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Members of a client's request that the API knows by other names in its `generationConfig`.
 const SAMPLING: [(&str, &str); 4] = [
@@ -28,7 +29,7 @@ const CONFIG: &str = "generationConfig";
 /// `InvalidRequest` with `param` where the request is wrong or cannot be expressed.
 pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     let request = prompt::request(call.body)?;
-    let mut notices = Vec::new();
+    let mut notices = prompt::notices(&request);
     let Conversation { system, contents } = content::conversation(&request, call.model)?;
     let takes_tools = call.settings.tools != Some(false);
     if !takes_tools && !request.tools.is_empty() {
@@ -99,22 +100,22 @@ fn generation_config(
     call: &Encode<'_>,
     offers_tools: bool,
     notices: &mut Vec<String>,
-) -> Result<Map<String, Value>, Failure> {
+) -> Result<BTreeMap<String, Box<RawValue>>, Failure> {
     let settings = call.settings;
-    let mut config = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
+    let mut config = BTreeMap::new();
+    let mut put = |name: &str, value: Option<Box<RawValue>>| {
         if let Some(value) = value {
             config.insert(name.to_owned(), value);
         }
     };
-    put("maxOutputTokens", request.max_tokens.or(settings.max_tokens).map(Value::from));
-    put("temperature", request.temperature.or(settings.temperature).map(Value::from));
-    put("topP", request.top_p.map(Value::from));
+    put("maxOutputTokens", request.max_tokens.or(settings.max_tokens).and_then(raw));
+    put("temperature", request.temperature.or(settings.temperature).and_then(raw));
+    put("topP", request.top_p.and_then(raw));
     let stops: Vec<&String> = request.stop.iter().filter(|stop| !stop.is_empty()).collect();
-    put("stopSequences", (!stops.is_empty()).then(|| json!(stops)));
+    put("stopSequences", Some(stops).filter(|stops| !stops.is_empty()).and_then(raw));
     for (theirs, ours) in SAMPLING {
         let given = request.extra.iter().find(|(name, _)| name == theirs);
-        put(ours, given.and_then(|(_, value)| serde_json::from_str(value.get()).ok()));
+        put(ours, given.map(|(_, value)| value.clone()));
     }
     let known = Known::of(call.model);
     match &request.response_format {
@@ -122,22 +123,29 @@ fn generation_config(
             let model = call.model;
             notices.push(format!("{model} cannot be held to a form of its answer while it is offered tools"));
         }
-        Some(ResponseFormat::JsonObject) => put("responseMimeType", Some(json!("application/json"))),
+        Some(ResponseFormat::JsonObject) => put("responseMimeType", raw("application/json")),
         Some(ResponseFormat::JsonSchema { schema, .. }) => {
-            put("responseMimeType", Some(json!("application/json")));
-            let schema = schema.as_ref().and_then(|schema| serde_json::from_str(schema.get()).ok());
-            put("responseJsonSchema", schema);
+            put("responseMimeType", raw("application/json"));
+            // As it came: models write the members in the schema's order.
+            put("responseJsonSchema", schema.clone());
         }
         Some(ResponseFormat::Text) | None => {}
     }
     let known =
         Known { thinking: if settings.thinking == Some(false) { Thinking::Never } else { known.thinking }, ..known };
-    put("thinkingConfig", thinking(request, call, known, notices)?);
+    put("thinkingConfig", thinking(request, call, known, notices)?.and_then(raw));
     // Configured members fill what the caller leaves open.
     for (name, value) in settings.options.get(CONFIG).and_then(Value::as_object).into_iter().flatten() {
-        config.entry(name.clone()).or_insert_with(|| value.clone());
+        if !config.contains_key(name) {
+            config.extend(raw(value).map(|value| (name.clone(), value)));
+        }
     }
     Ok(config)
+}
+
+/// A value as its text.
+fn raw(value: impl Serialize) -> Option<Box<RawValue>> {
+    to_raw_value(&value).ok()
 }
 
 /// How `reasoning_effort` is told to this model, in Google's own translation of OpenAI's words.

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod model;
 mod models;
+mod picture;
 
 use super::sniff::{self, Sniffing};
 use super::{Decoder, Decoding, Encode, Encoded, ErrorAnswer, Format, ModelsPage, address, errors};

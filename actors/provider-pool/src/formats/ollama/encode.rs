@@ -30,7 +30,7 @@ const SAMPLING: [&str; 8] =
 /// `InvalidRequest` with `param` where the request is wrong or cannot be expressed.
 pub fn encode(call: &Encode<'_>) -> Result<Encoded, Failure> {
     let request = prompt::request(call.body)?;
-    let mut notices = Vec::new();
+    let mut notices = prompt::notices(&request);
     let messages = messages(&request, call.model)?;
     let tools = tools(&request, call, &mut notices);
 

@@ -1,5 +1,5 @@
-//! Results of tools as OpenAI takes them: text alone. Their pictures follow as the user's, behind the last result of a run, because nothing may
-//! stand between the results of one message's calls.
+//! Results of tools as OpenAI takes them: text alone, and in one piece, because servers like DeepSeek take no list of parts here. Their
+//! pictures follow as the user's, behind the last result of a run, because nothing may stand between the results of one message's calls.
 //!
 //! It changes no other message, and nothing of a client's own bytes.
 
@@ -18,17 +18,16 @@ pub fn with_pictures_apart(messages: &[Message]) -> Vec<Cow<'_, Message>> {
             written.extend(shown(std::mem::take(&mut pictures)));
         }
         written.push(match &message.content {
-            Some(Content::Parts(parts)) if is_result(message) && !parts.iter().all(is_text) => {
-                let (mut texts, others): (Vec<Part>, Vec<Part>) = parts.iter().cloned().partition(is_text);
-                if texts.is_empty() {
-                    texts.push(Part::Text(SEE_BELOW.to_owned()));
-                }
+            Some(Content::Parts(parts)) if is_result(message) => {
+                let others: Vec<Part> = parts.iter().filter(|part| !is_text(part)).cloned().collect();
+                // Each text on a line of its own, as the formats have it that know but one text.
+                let has_text = others.is_empty() || parts.len() > others.len();
+                let text = if has_text { message.plain_text() } else { SEE_BELOW.to_owned() };
                 pictures.extend(others);
                 Cow::Owned(Message {
-                    content: Some(Content::Parts(texts)),
                     tool_call_id: message.tool_call_id.clone(),
                     name: message.name.clone(),
-                    ..Message::text(message.role, "")
+                    ..Message::text(message.role, text)
                 })
             }
             _ => Cow::Borrowed(message),
@@ -99,11 +98,11 @@ mod tests {
             result("x", json!("plain")),
             result("y", json!([one])),
         ]);
-        let below = json!([{ "type": "text", "text": "(The result follows below.)" }]);
+        let below = json!("(The result follows below.)");
         let wanted = json!([
             user(json!("look")),
             calls(),
-            result("x", json!([text])),
+            result("x", json!("seen")),
             result("y", below.clone()),
             user(json!([one, two])),
             user(json!("go on")),
@@ -116,14 +115,27 @@ mod tests {
     }
 
     #[test]
-    fn results_of_text_stay_as_they_are() {
-        let text = json!({ "type": "text", "text": "seen" });
-        let asked = json!([
-            { "role": "user", "content": [picture("AA==")] },
+    fn results_of_text_are_one_text() {
+        let text = |text: &str| json!({ "type": "text", "text": text });
+        let parts = json!([text("a"), text("b")]);
+        let user = json!({ "role": "user", "content": parts });
+        let picture = json!({ "role": "user", "content": [picture("AA==")] });
+        let asked = [
+            picture.clone(),
             calls(),
-            result("x", json!([text, text])),
+            result("x", parts.clone()),
             result("y", json!([])),
-        ]);
-        assert_eq!(sent(&asked), asked);
+            result("z", json!([text("The tool failed:"), text("no\n")])),
+            user.clone(),
+        ];
+        let wanted = [
+            picture,
+            calls(),
+            result("x", json!("a\nb")),
+            result("y", json!("")),
+            result("z", json!("The tool failed:\nno\n")),
+            user,
+        ];
+        assert_eq!(sent(&json!(asked)), json!(wanted));
     }
 }
