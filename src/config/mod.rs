@@ -6,6 +6,7 @@
 mod de;
 mod diff;
 mod environment;
+mod keys;
 mod node;
 mod origin;
 mod overrides;

@@ -248,3 +248,49 @@ fn a_server_without_an_endpoint_is_named_and_stays_in_use() {
     let openai = providers.as_array().into_iter().flatten().find(|provider| provider["name"] == "openai").cloned();
     assert_eq!(openai.map(|openai| openai["circuit"].clone()), Some(json!("closed")));
 }
+
+#[test]
+fn an_answer_that_is_something_else_than_was_asked_for_is_a_failure() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        let answer = crate::sim::Answer::whole;
+        let error = r#"{"error":{"message":"out of memory","code":500}}"#;
+        match request.model().as_str() {
+            "page" => Some(answer(200, "text/html", "<html>garbage</html>")),
+            "text" => Some(answer(200, "text/plain", "garbage")),
+            "error" => Some(answer(200, "text/plain", error)),
+            "other" => Some(answer(200, "application/json", r#"{"garbage":1}"#)),
+            _ => None,
+        }
+    });
+    let daemon = setup(&sim).start();
+    let speech = |model: &str| json!({ "model": model, "input": "hi", "voice": "alloy" });
+    for model in ["openai/page", "openai/text", "openai/error", "openai/other"] {
+        for (path, body) in [("/v1/embeddings", embed(model, &json!("x"))), ("/v1/audio/speech", speech(model))] {
+            let answer = daemon.post(path, &body);
+            assert_eq!(answer.status, 503, "{model} {path}: {}", answer.text());
+            assert_eq!(answer.json()["error"]["code"], "provider_unavailable");
+            assert!(!answer.text().contains("garbage"), "{}", answer.text());
+        }
+    }
+    let providers = daemon.status()["providers"].clone();
+    let openai = providers.as_array().into_iter().flatten().find(|provider| provider["name"] == "openai").cloned();
+    assert!(openai.is_some_and(|openai| openai["errors"].as_u64() >= Some(8)), "{providers}");
+}
+
+#[test]
+fn embeddings_of_another_name_or_of_no_coding_are_passed_on_and_have_a_cost() {
+    let sim = Provider::start();
+    sim.script(|request| {
+        let vectors = json!({ "data": [{ "embedding": [0.5], "index": 0 }], "usage": { "prompt_tokens": 1000 } });
+        let answer = crate::sim::Answer::whole(200, "text/plain", vectors.to_string());
+        (request.path == "/v1/embeddings").then(|| answer.header("content-encoding", "None"))
+    });
+    let price = "[providers.openai.model.embed]\nprice = { input = 0.02, output = 0.0 }\n";
+    let daemon = setup(&sim).config(price).start();
+    let answer = daemon.post("/v1/embeddings", &embed("openai/embed", &json!("x")));
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")), "{}", answer.text());
+    let providers = daemon.status()["providers"].clone();
+    let openai = providers.as_array().into_iter().flatten().find(|provider| provider["name"] == "openai").cloned();
+    assert_eq!(openai.map(|openai| openai["cost"].clone()), Some(json!(0.00002)));
+}

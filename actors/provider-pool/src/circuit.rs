@@ -13,7 +13,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// How long a limit of the rate is respected where the provider told no time.
 const RATE_PAUSE: Duration = Duration::from_secs(5);
-/// How long nobody is asked who refuses the key, wants money, or does not know the model.
+/// How long nobody is asked who refuses the key, wants money, has no quota left, or does not know the model.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// A provider's own wait beyond this is looked at again all the same. As long as the longest that is read of an answer.
 const LONGEST_TOLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -169,6 +169,11 @@ pub fn is_of_model(class: FailureClass, own_key: bool) -> bool {
     }
 }
 
+/// Whether a limit of the rate is a quota that is used up.
+fn is_quota(failure: &Failure) -> bool {
+    failure.code.as_deref() == Some("insufficient_quota")
+}
+
 /// Whether a failure speaks of the request or of HAIA, not of who was asked.
 pub fn is_of_request(class: FailureClass) -> bool {
     matches!(
@@ -187,6 +192,12 @@ pub fn is_of_request(class: FailureClass) -> bool {
 pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bool, now: Duration, chance: f64) {
     let class = failure.class;
     match class {
+        // A quota is the account's, and does not come back by itself. Where a wait is told, that counts, for the model as any other.
+        FailureClass::RateLimit if is_quota(failure) && failure.retry_after.is_none() => {
+            let (of, other) = if own_key { (model, provider) } else { (provider, model) };
+            of.pause(class, REFUSED_PAUSE, false, now);
+            other.left();
+        }
         FailureClass::RateLimit => {
             model.pause(class, failure.retry_after.unwrap_or(RATE_PAUSE), failure.retry_after.is_some(), now);
             provider.left();
@@ -350,6 +361,22 @@ mod tests {
             assert_eq!(provider.state(s(0)) == "open", provider_shut, "{class:?}");
             let expected = model_wait.map_or(Pass::Free, |(wait, told)| Pass::Shut(Alone { wait, told, class }));
             assert_eq!(model.ask(s(0)), expected, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_the_accounts_and_lasts() {
+        let class = FailureClass::RateLimit;
+        let quota = |wait| Failure::new(class, "x").with_code("insufficient_quota").with_retry_after(wait);
+        let shut = |wait, told| Pass::Shut(Alone { wait, told, class });
+        for (wait, own_key, at_provider, at_model) in [
+            (None, false, shut(REFUSED_PAUSE, false), Pass::Free),
+            (None, true, Pass::Free, shut(REFUSED_PAUSE, false)),
+            (Some(s(7)), false, Pass::Free, shut(s(7), true)),
+        ] {
+            let (provider, model) = (Circuit::default(), Circuit::default());
+            judge(&quota(wait), &provider, &model, own_key, s(0), 0.5);
+            assert_eq!((provider.ask(s(0)), model.ask(s(0))), (at_provider, at_model), "{wait:?} {own_key}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::learned::{Learned, Lesson};
 use crate::provider::{Model, Provider};
 use crate::shard::{Grant, GrantCall};
 use crate::table::Candidate;
-use awc::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use awc::http::header::CONTENT_TYPE;
 use contract::LocalBoxFuture;
 use contract::chat::{Event, Usage};
 use contract::direct::{Direct, DirectAnswer, DirectAnswerBody, DirectBody, DirectCall, DirectKind, Directed};
@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// How long whoever asked for a stream waits at most until what has come of it is passed on.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const JSON: &str = "application/json";
 
 impl Direct for super::Exchange {
     fn direct(&self, call: DirectCall) -> LocalBoxFuture<'static, Result<Directed, Failure>> {
@@ -70,7 +72,7 @@ impl Inner {
             }
         }
         let body = DirectAnswerBody::Whole(direct::join(&answers).map_err(named)?);
-        Ok(Directed::Answer(DirectAnswer { content_type: "application/json".to_owned(), body }))
+        Ok(Directed::Answer(DirectAnswer { content_type: JSON.to_owned(), body }))
     }
 
     /// One request, asked again after a moment where that is of use, and at once in another way if it turns out what the model does not take.
@@ -164,18 +166,17 @@ impl Inner {
             return Err(account.refused(failure));
         }
         let deadline = self.clock.pause(upload.left(limit));
-        let header = |name: &str| head.header(name).and_then(|value| std::str::from_utf8(value).ok());
-        if let Some(coding) = header(CONTENT_ENCODING.as_str()).filter(|coding| *coding != "identity") {
+        if let Some(coding) = head.coding() {
             let message =
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
             return Err(account.refused(Failure::new(FailureClass::ServerError, message)));
         }
-        let content_type = header(CONTENT_TYPE.as_str()).unwrap_or("application/octet-stream").to_owned();
-        let kind = content_type.to_ascii_lowercase();
-        let (is_json, is_events) = (kind.contains("json"), kind.starts_with("text/event-stream"));
+        let content_type = head.header(CONTENT_TYPE.as_str()).and_then(|value| std::str::from_utf8(value).ok());
+        let content_type = content_type.unwrap_or("application/octet-stream").to_owned();
+        let is_events = content_type.to_ascii_lowercase().starts_with("text/event-stream");
         let decoding = Decoding { model: Arc::clone(&model.name), thoughts: None };
         let comes_in_pieces = match &outgoing.reading {
-            Reading::Through => !is_json,
+            Reading::Through => direct::passes(call.kind, &content_type),
             Reading::Translated(_) => false,
             Reading::Chat => call.stream,
         };
@@ -216,13 +217,14 @@ impl Inner {
             Reading::Chat => account
                 .counting(&mut Ignored, |sink| provider.format.decode_whole(&body, &decoding, sink))
                 .map(|()| (body, content_type)),
-            Reading::Through => direct::look(&body).map(|usage| {
+            Reading::Through => direct::look(call.kind, &body).map(|usage| {
                 counted(&mut account, usage);
-                (body, content_type)
+                // What was read as JSON is some, whatever the provider called it.
+                (body, JSON.to_owned())
             }),
             Reading::Translated(translate) => translate(&body).map(|translated| {
                 counted(&mut account, translated.usage);
-                (translated.body, "application/json".to_owned())
+                (translated.body, JSON.to_owned())
             }),
         };
         match understood {

@@ -31,7 +31,6 @@ use account::{Account, Ledger};
 use actix_http::Payload;
 use actix_http::error::PayloadError;
 use attempts::Missed;
-use awc::http::header::CONTENT_ENCODING;
 use buffer::Buffer;
 use bytes::{Bytes, BytesMut};
 use contract::LocalBoxFuture;
@@ -230,8 +229,7 @@ impl Inner {
             let headers: Vec<(&str, &[u8])> = head.headers().collect();
             return Err(account.refused(self.refusal(provider, head.status(), &headers, &body)));
         }
-        if let Some(coding) = head.header(CONTENT_ENCODING.as_str()).filter(|coding| *coding != b"identity") {
-            let coding = std::str::from_utf8(coding).unwrap_or("unknown");
+        if let Some(coding) = head.coding() {
             let message =
                 format!("{} sent its answer compressed ({coding}), though nobody asked for that", provider.name);
             return Err(account.refused(Failure::new(FailureClass::ServerError, message).with_retry(Some(false))));

@@ -20,7 +20,8 @@ use tokio::io::{AsyncRead as _, ReadBuf};
 const ROOM: usize = 16 << 10;
 /// The largest head, in bytes and in headers.
 pub(super) const LARGEST_HEAD: usize = 128 << 10;
-const MOST_HEADERS: usize = 96;
+/// Room for them costs nothing where they do not come: nothing is written into it before. Some servers send well over a hundred.
+const MOST_HEADERS: usize = 512;
 
 thread_local! {
     static SHARED: RefCell<Box<[u8]>> = RefCell::new(vec![0; ROOM].into_boxed_slice());
@@ -68,6 +69,17 @@ impl Head {
                 line.get(wanted.len()..).filter(|_| line[..wanted.len()].eq_ignore_ascii_case(wanted.as_bytes()))?;
             Some(rest.trim_ascii_start().strip_prefix(b":")?.trim_ascii())
         })
+    }
+}
+
+impl Head {
+    /// How the body is coded, if it is: of several codings in the order in which they were applied the first. `identity` is none, and so are
+    /// nothing at all and `none`, which some servers write.
+    pub fn coding(&self) -> Option<&str> {
+        let codings = self.header("content-encoding")?.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let is_none =
+            |coding: &[u8]| [&b""[..], b"none", b"identity"].iter().any(|none| coding.eq_ignore_ascii_case(none));
+        codings.filter(|coding| !is_none(coding)).map(|coding| std::str::from_utf8(coding).unwrap_or("unknown")).next()
     }
 }
 
@@ -264,6 +276,34 @@ mod tests {
             &many,
         ] {
             assert!(read_head(head.as_bytes()).is_err(), "{:?}", &head[..head.len().min(60)]);
+        }
+    }
+
+    #[test]
+    fn an_answer_of_many_headers_is_read() {
+        for count in [97, 256, MOST_HEADERS - 1] {
+            let head = format!("HTTP/1.1 200 OK\r\n{}content-length: 5\r\n\r\n", "a: b\r\n".repeat(count));
+            assert_eq!(read(&head), Some((200, Framing::Length(5), true)), "{count}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_coding_is_told_from_one() {
+        for (line, coding) in [
+            ("a: b", None),
+            ("content-encoding:", None),
+            ("Content-Encoding: ", None),
+            ("content-encoding: none", None),
+            ("content-encoding: None", None),
+            ("content-encoding: IDENTITY", None),
+            ("content-encoding: identity, identity", None),
+            ("content-encoding: gzip", Some("gzip")),
+            ("content-encoding: identity, br", Some("br")),
+            ("content-encoding: nonesuch", Some("nonesuch")),
+        ] {
+            let bytes = format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n");
+            let (head, ..) = read_head(bytes.as_bytes()).expect("a head").expect("complete");
+            assert_eq!(head.coding(), coding, "{line:?}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! Gemini's `batchEmbedContents`: one question for each text, a hundred in one request at most.
 
-use super::{Asked, Outgoing, Reading, Translated, embeddings};
+use super::{Asked, Outgoing, Reading, Translated, embeddings, other};
 use crate::formats::wire::{self, Raw};
 use bytes::Bytes;
 use contract::chat::Usage;
+use contract::direct::DirectKind;
 use contract::failure::{Failure, FailureClass};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -82,11 +83,12 @@ struct Embedding<'a> {
 
 fn read(body: &Bytes, model: &str, base64: bool) -> Result<Translated, Failure> {
     let text = wire::utf8(body);
-    let answer: Answer<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
+    let answer: Answer<'_> = serde_json::from_str(&text).map_err(|_| other(DirectKind::Embeddings, &text))?;
     if answer.error.is_some() {
         return Err(crate::formats::errors::inside(&text));
     }
-    let vectors: Vec<&RawValue> = answer.embeddings.iter().flatten().map(|embedding| embedding.values).collect();
+    let embeddings = answer.embeddings.ok_or_else(|| other(DirectKind::Embeddings, &text))?;
+    let vectors: Vec<&RawValue> = embeddings.iter().map(|embedding| embedding.values).collect();
     // Gemini does not tell tokens here.
     embeddings::print(&vectors, model, base64, Usage::default()).ok_or_else(|| wire::not_understood("the answer"))
 }

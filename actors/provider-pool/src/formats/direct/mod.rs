@@ -45,7 +45,7 @@ pub struct Outgoing {
 
 /// How an answer is read.
 pub enum Reading {
-    /// As it comes; JSON is read whole, for what it tells of tokens and failure.
+    /// As it comes if it may be what was asked for ([`passes`]); else whole, for what it tells of tokens and failure ([`look`]).
     Through,
     /// Whole, and translated.
     Translated(Translate),
@@ -102,15 +102,35 @@ pub fn join(answers: &[Bytes]) -> Result<Bytes, Failure> {
     embeddings::join(answers).ok_or_else(|| wire::not_understood("the answer"))
 }
 
-/// What JSON that is passed on says of itself.
+/// Whether an answer of this content type may be what was asked for, and go on as it comes.
+pub fn passes(kind: DirectKind, content_type: &str) -> bool {
+    let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = media.contains("json");
+    match kind {
+        // Whatever it is called: some servers call their JSON bytes, and proxies answer with pages.
+        DirectKind::Embeddings | DirectKind::CountTokens | DirectKind::Messages => false,
+        // Sound, or events that hold some.
+        DirectKind::Speech => !is_json && (!media.starts_with("text/") || media == "text/event-stream"),
+        // Also plain text, if that was asked for.
+        DirectKind::Transcription => !is_json && media != "text/html",
+    }
+}
+
+/// What an answer that does not just pass says of itself.
 ///
 /// # Errors
-/// The failure that it tells in spite of its good status, or `Truncated` if it is no JSON at all.
-pub fn look(body: &[u8]) -> Result<Usage, Failure> {
+/// The failure that it tells in spite of its good status, or `Truncated` if it is not what was asked for.
+pub fn look(kind: DirectKind, body: &[u8]) -> Result<Usage, Failure> {
     #[derive(Deserialize)]
     struct Told<'a> {
         #[serde(borrow)]
         error: Raw<'a>,
+        #[serde(borrow)]
+        object: Raw<'a>,
+        #[serde(borrow)]
+        data: Raw<'a>,
+        #[serde(borrow)]
+        input_tokens: Raw<'a>,
         #[serde(borrow)]
         usage: Option<Counts<'a>>,
     }
@@ -125,25 +145,56 @@ pub fn look(body: &[u8]) -> Result<Usage, Failure> {
     }
     let text = wire::utf8(body);
     let Ok(told) = serde_json::from_str::<Told<'_>>(&text) else {
-        // An array, or a member of another type than expected: still an answer.
         return match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-            Ok(_) => Ok(Usage::default()),
-            Err(_) => Err(wire::not_understood("the answer")),
+            // A text, an array, or a member of another type than expected: still an answer.
+            Ok(_) if kind == DirectKind::Transcription => Ok(Usage::default()),
+            _ => Err(other(kind, &text)),
         };
     };
-    if told.error.is_some_and(|error| error.get() != "null") {
+    if told.error.is_some() || wire::text(told.object).as_deref() == Some("error") {
         let failure = super::errors::inside(&text);
         if super::refused::speaks_of_path(&failure.message.to_lowercase()) {
             return Err(Failure::new(FailureClass::InvalidRequest, failure.message).with_code(NO_SUCH_PATH));
         }
         return Err(failure);
     }
+    let is_asked_for = match kind {
+        DirectKind::Embeddings => told.data.is_some_and(|data| data.get().starts_with('[')),
+        DirectKind::CountTokens => wire::count(told.input_tokens).is_some(),
+        DirectKind::Speech => false,
+        DirectKind::Transcription | DirectKind::Messages => true,
+    };
+    if !is_asked_for {
+        return Err(other(kind, &text));
+    }
     let counted = told.usage.map(|counts| Usage {
         input: wire::count(counts.prompt_tokens).or_else(|| wire::count(counts.input_tokens)),
         output: wire::count(counts.output_tokens),
         ..Usage::default()
     });
-    Ok(counted.unwrap_or_default())
+    let counted = counted.unwrap_or_default();
+    Ok(if kind == DirectKind::Embeddings { nothing_written(counted) } else { counted })
+}
+
+/// Of vectors no tokens are written: what is read is all there is to count, and to pay.
+fn nothing_written(usage: Usage) -> Usage {
+    Usage { output: usage.output.or(usage.input.map(|_| 0)), ..usage }
+}
+
+/// The failure of an answer that is something else than was asked for. Nothing of it is told.
+fn other(kind: DirectKind, text: &str) -> Failure {
+    let wanted = match kind {
+        DirectKind::Embeddings => "embeddings",
+        DirectKind::Speech => "sound",
+        DirectKind::Transcription => "a transcription",
+        DirectKind::Messages => "a message",
+        DirectKind::CountTokens => "a count of tokens",
+    };
+    let message = match text.trim_start().starts_with('<') {
+        true => format!("the provider answered with a page instead of {wanted}: check base_url"),
+        false => format!("the provider's answer does not hold {wanted}"),
+    };
+    Failure::new(FailureClass::Truncated, message)
 }
 
 /// The JSON of a body that must be some.

@@ -1,10 +1,11 @@
 //! Ollama's `/api/embed`.
 
-use super::{Asked, Outgoing, Reading, Translated, embeddings};
+use super::{Asked, Outgoing, Reading, Translated, embeddings, nothing_written, other};
 use crate::formats::prompt::Object;
 use crate::formats::wire::{self, Raw};
 use bytes::Bytes;
 use contract::chat::Usage;
+use contract::direct::DirectKind;
 use contract::failure::Failure;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -47,11 +48,11 @@ struct Answer<'a> {
 
 fn read(body: &Bytes, model: &str, base64: bool) -> Result<Translated, Failure> {
     let text = wire::utf8(body);
-    let answer: Answer<'_> = serde_json::from_str(&text).map_err(|_| wire::not_understood("the answer"))?;
+    let answer: Answer<'_> = serde_json::from_str(&text).map_err(|_| other(DirectKind::Embeddings, &text))?;
     if answer.error.is_some() {
         return Err(crate::formats::errors::inside(&text));
     }
-    let usage = Usage { input: wire::count(answer.prompt_eval_count), ..Usage::default() };
-    let vectors = answer.embeddings.unwrap_or_default();
+    let usage = nothing_written(Usage { input: wire::count(answer.prompt_eval_count), ..Usage::default() });
+    let vectors = answer.embeddings.ok_or_else(|| other(DirectKind::Embeddings, &text))?;
     embeddings::print(&vectors, model, base64, usage).ok_or_else(|| wire::not_understood("the answer"))
 }

@@ -248,9 +248,32 @@ fn what_a_format_has_no_words_for_is_not_sent() {
 }
 
 #[test]
+fn only_what_may_be_what_was_asked_for_goes_on_as_it_comes() {
+    use DirectKind::{CountTokens, Embeddings, Speech, Transcription};
+    for (kind, content_type, expected) in [
+        (Embeddings, "application/json", false),
+        (Embeddings, "text/html; charset=utf-8", false),
+        (Embeddings, "text/plain", false),
+        (Embeddings, "application/octet-stream", false),
+        (CountTokens, "text/plain", false),
+        (Speech, "audio/mpeg", true),
+        (Speech, "application/octet-stream", true),
+        (Speech, "Text/Event-Stream; charset=utf-8", true),
+        (Speech, "text/plain", false),
+        (Speech, " Text/HTML;charset=utf-8", false),
+        (Speech, "application/problem+json", false),
+        (Transcription, "text/plain; charset=utf-8", true),
+        (Transcription, "text/vtt", true),
+        (Transcription, "text/html", false),
+        (Transcription, "application/json", false),
+    ] {
+        assert_eq!(passes(kind, content_type), expected, "{kind:?} {content_type}");
+    }
+}
+
+#[test]
 fn passed_on_json_is_looked_at() {
-    let usage = |text: &str| look(text.as_bytes());
-    assert_eq!(usage(r#"{"usage":{"prompt_tokens":3,"total_tokens":3}}"#).expect("good").input, Some(3));
+    let usage = |text: &str| look(DirectKind::Transcription, text.as_bytes());
     let told = usage(r#"{"text":"hi","usage":{"type":"tokens","input_tokens":3,"output_tokens":2}}"#).expect("good");
     assert_eq!((told.input, told.output), (Some(3), Some(2)));
     assert_eq!(usage("\"hi\"").expect("good"), Usage::default());
@@ -260,7 +283,57 @@ fn passed_on_json_is_looked_at() {
 }
 
 #[test]
+fn an_answer_that_is_not_what_was_asked_for_is_a_failure_and_is_not_told() {
+    use DirectKind::{CountTokens, Embeddings, Speech, Transcription};
+    let refused = |kind, text: &str| {
+        let failure = look(kind, text.as_bytes()).expect_err(text);
+        assert!(!failure.message.contains("garbage"), "{failure}");
+        failure
+    };
+    for kind in [Embeddings, Speech, CountTokens, Transcription] {
+        let page = refused(kind, "\n<html>garbage</html>");
+        assert_eq!(page.class, FailureClass::Truncated, "{kind:?}");
+        assert!(page.message.ends_with("check base_url"), "{page}");
+        assert_eq!(refused(kind, "garbage").class, FailureClass::Truncated, "{kind:?}");
+        let error = r#"{"error":{"message":"out of memory","code":500}}"#;
+        assert_eq!(refused(kind, error).class, FailureClass::ServerError, "{kind:?}");
+        let error = r#"{"object":"error","message":"slow down","code":429}"#;
+        assert_eq!(refused(kind, error).class, FailureClass::RateLimit, "{kind:?}");
+    }
+    for kind in [Embeddings, Speech, CountTokens] {
+        for text in [r#"{"garbage":1}"#, "[1]", "\"garbage\"", r#"{"data":5}"#, "null", "{}"] {
+            assert_eq!(refused(kind, text).class, FailureClass::Truncated, "{kind:?} {text}");
+        }
+    }
+    assert_eq!(refused(Speech, r#"{"data":[]}"#).class, FailureClass::Truncated);
+    assert!(look(CountTokens, br#"{"input_tokens":42}"#).is_ok());
+    for format in ["ollama", "gemini"] {
+        let (_, _, reading) = written(format, Embeddings, &json!({ "input": "a" }), &json!({}));
+        assert_eq!(translated(reading, &json!({ "garbage": 1 })).expect_err("odd").class, FailureClass::Truncated);
+    }
+}
+
+#[test]
+fn embeddings_cost_what_was_read() {
+    let price =
+        crate::config::Price { input: 0.02, output: 5.0, cached_input: None, cache_write: None, reasoning: None };
+    let answer = br#"{"object":"list","data":[],"usage":{"prompt_tokens":1000,"total_tokens":1000}}"#;
+    let usage = look(DirectKind::Embeddings, answer).expect("good");
+    assert_eq!((usage.input, usage.output), (Some(1000), Some(0)));
+    assert_eq!(crate::price::cost_nanos(&price, &usage), Some(20_000));
+    let (_, _, reading) = written("ollama", DirectKind::Embeddings, &json!({ "input": "a" }), &json!({}));
+    let answer = json!({ "embeddings": [[0.5]], "prompt_eval_count": 1000 });
+    let (_, usage) = translated(reading, &answer).expect("an answer");
+    assert_eq!(crate::price::cost_nanos(&price, &usage), Some(20_000));
+    let unknown = look(DirectKind::Embeddings, br#"{"data":[]}"#).expect("good");
+    assert_eq!((unknown, crate::price::cost_nanos(&price, &unknown)), (Usage::default(), None), "unknown is not 0");
+    let other = look(DirectKind::Transcription, br#"{"usage":{"input_tokens":1000}}"#).expect("good");
+    assert_eq!(crate::price::cost_nanos(&price, &other), None, "what was written is not known");
+}
+
+#[test]
 fn a_server_that_has_no_such_path_says_so_with_a_good_status() {
+    let look = |body: &[u8]| look(DirectKind::Speech, body);
     let told = look(br#"{"error":"Unexpected endpoint or method. (POST /v1/audio/speech)"}"#).expect_err("no answer");
     assert_eq!((told.class, told.code.as_deref()), (FailureClass::InvalidRequest, Some(NO_SUCH_PATH)));
     let other = look(br#"{"error":"out of memory"}"#).expect_err("no answer");
