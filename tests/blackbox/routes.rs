@@ -164,7 +164,7 @@ fn one_that_is_only_busy_is_waited_for_before_anything_lesser() {
     let daemon = Setup::new()
         .provider(Format::OpenAi, "openai", &sim.url(), "max_concurrent = 1")
         .provider(Format::Anthropic, "anthropic", &sim.url(), "")
-        .route("default", &["openai/long", "anthropic/status-500", "builtin/offline"])
+        .route("default", &["openai/long", "anthropic/status-403", "builtin/offline"])
         .start();
     let begin = || daemon.call("POST", "/v1/chat/completions").json(&ask("haia/default", false)).begin();
     let running = begin();
@@ -174,13 +174,13 @@ fn one_that_is_only_busy_is_waited_for_before_anything_lesser() {
         let providers = status["providers"].as_array().cloned().unwrap_or_default();
         providers.iter().any(|provider| provider["name"] == "openai" && provider["waiting"] == 1)
     });
-    assert_eq!(counts(&sim, ["status-500"]), [1], "whoever may answer sooner is asked first");
+    assert_eq!(counts(&sim, ["status-403"]), [1], "whoever may answer sooner is asked first");
     gate.open();
     for begun in [running, waiting] {
         let answer = begun.read().unwrap();
         assert!(answer.status == 200 && answer.content().ends_with("word-199 "), "{}", answer.text());
     }
-    assert_eq!(counts(&sim, ["long", "status-500"]), [2, 1]);
+    assert_eq!(counts(&sim, ["long", "status-403"]), [2, 1]);
 }
 
 #[test]
@@ -199,6 +199,31 @@ fn one_that_works_is_asked_again_before_those_that_are_left_alone() {
     sim.forget();
     assert_eq!(daemon.chat(&ask("haia/flaky", false)).status, 200);
     assert_eq!(counts(&sim, ["status-500", "echo"]), [0, 2]);
+}
+
+#[test]
+fn one_that_works_is_asked_again_before_a_busy_one_is_waited_for() {
+    let sim = Provider::start();
+    let gate = sim.gate();
+    let (held, seen) = (gate.clone(), AtomicUsize::new(0));
+    sim.script(move |request| match request.model().as_str() {
+        "long" => Some(by_model(request).first(Step::Hold(held.clone()))),
+        "text" if request.format().is_some() && seen.fetch_add(1, Ordering::Relaxed) == 0 => {
+            Some(Answer::json(503, &json!({ "error": "not now" })))
+        }
+        _ => None,
+    });
+    let daemon = Setup::new()
+        .provider(Format::OpenAi, "openai", &sim.url(), "max_concurrent = 1")
+        .provider(Format::Ollama, "ollama", &sim.url(), "")
+        .route("default", &["openai/long", "ollama/text"])
+        .start();
+    let running = daemon.call("POST", "/v1/chat/completions").json(&ask("openai/long", false)).begin();
+    eventually("the only place to be taken", || (counts(&sim, ["long"]) == [1]).then_some(()));
+    good(&daemon, "haia/default", 1);
+    assert_eq!(counts(&sim, ["long", "text"]), [1, 2]);
+    gate.open();
+    assert_eq!(running.read().map(|answer| answer.status).ok(), Some(200));
 }
 
 #[test]

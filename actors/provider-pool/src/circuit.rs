@@ -192,11 +192,10 @@ pub fn is_of_request(class: FailureClass) -> bool {
 pub fn judge(failure: &Failure, provider: &Circuit, model: &Circuit, own_key: bool, now: Duration, chance: f64) {
     let class = failure.class;
     match class {
-        // A quota is the account's, and does not come back by itself. Where a wait is told, that counts, for the model as any other.
+        // A quota does not come back by itself within seconds. At some providers it is the account's, at others each model has its own.
         FailureClass::RateLimit if is_quota(failure) && failure.retry_after.is_none() => {
-            let (of, other) = if own_key { (model, provider) } else { (provider, model) };
-            of.pause(class, REFUSED_PAUSE, false, now);
-            other.left();
+            model.pause(class, REFUSED_PAUSE, false, now);
+            provider.left();
         }
         FailureClass::RateLimit => {
             model.pause(class, failure.retry_after.unwrap_or(RATE_PAUSE), failure.retry_after.is_some(), now);
@@ -365,18 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_that_is_used_up_is_the_accounts_and_lasts() {
+    fn a_quota_that_is_used_up_is_left_alone_for_longer() {
         let class = FailureClass::RateLimit;
         let quota = |wait| Failure::new(class, "x").with_code("insufficient_quota").with_retry_after(wait);
         let shut = |wait, told| Pass::Shut(Alone { wait, told, class });
-        for (wait, own_key, at_provider, at_model) in [
-            (None, false, shut(REFUSED_PAUSE, false), Pass::Free),
-            (None, true, Pass::Free, shut(REFUSED_PAUSE, false)),
-            (Some(s(7)), false, Pass::Free, shut(s(7), true)),
-        ] {
+        for (wait, at_model) in [(None, shut(REFUSED_PAUSE, false)), (Some(s(7)), shut(s(7), true))] {
             let (provider, model) = (Circuit::default(), Circuit::default());
-            judge(&quota(wait), &provider, &model, own_key, s(0), 0.5);
-            assert_eq!((provider.ask(s(0)), model.ask(s(0))), (at_provider, at_model), "{wait:?} {own_key}");
+            judge(&quota(wait), &provider, &model, false, s(0), 0.5);
+            assert_eq!((provider.ask(s(0)), model.ask(s(0))), (Pass::Free, at_model), "{wait:?}");
         }
     }
 }

@@ -2,21 +2,25 @@
 //!
 //! Pure bookkeeping: it decides nothing about routing and never talks to a provider.
 
+use crate::formats::errors::redirect::REDIRECTED;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProviderState;
 use contract::usage::UsageTotals;
 use jiff::{SignedDuration, Timestamp};
 use runtime::Histogram;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// How long a call that worked speaks for the provider.
+const PROOF: Duration = Duration::from_secs(600);
 
 /// Figures of one provider since the start; they outlast a reload.
 #[derive(Debug, Default)]
 pub struct Health {
     state: AtomicU8,
-    /// A call worked, and nothing has changed the state since.
-    proven: AtomicBool,
+    /// When a call worked last, in seconds of the monotonic clock and one more; 0: never, or not since a failure changed the state.
+    proven: AtomicU64,
     /// Calls begun.
     pub requests: AtomicU64,
     /// Calls failed.
@@ -54,13 +58,17 @@ impl Health {
         self.state.store(code, Relaxed);
     }
 
-    /// A call worked. `true` if the provider was not known to work before.
-    pub fn answered(&self) -> bool {
+    /// A call worked, at this moment of the monotonic clock. `true` if the provider was not known to work before.
+    pub fn answered(&self, now: Duration) -> bool {
         let news = self.worked();
-        if !self.proven.load(Relaxed) {
-            self.proven.store(true, Relaxed);
-        }
+        self.proven.store(now.as_secs() + 1, Relaxed);
         news
+    }
+
+    /// Whether a call worked so lately that a list says less.
+    fn is_proven(&self, now: Duration) -> bool {
+        let at = self.proven.load(Relaxed);
+        at > 0 && (now.as_secs() + 1).saturating_sub(at) <= PROOF.as_secs()
     }
 
     /// A call, or a probe, worked. `true` if the provider was not known to work before.
@@ -77,21 +85,21 @@ impl Health {
     pub fn failed(&self, failure: &Failure, of_model: bool, at: Timestamp) -> bool {
         let text = format!("{}: {}", failure.class.as_str(), failure.message);
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, text));
-        let Some(state) = state_after(failure.class).filter(|_| !of_model) else { return false };
+        let Some(state) = state_after(failure).filter(|_| !of_model) else { return false };
         let news = self.state() != state;
         self.set(state);
-        self.proven.store(false, Relaxed);
+        self.proven.store(0, Relaxed);
         news
     }
 
     /// The list of models could not be had. `true` if that changes the provider's state. Many a key may call models and not list them, and where
     /// calls go well, or have a key that the list was asked without (`keys_elsewhere`), only a provider that is not there is worth a word.
-    pub fn unlisted(&self, failure: &Failure, keys_elsewhere: bool, at: Timestamp) -> bool {
+    pub fn unlisted(&self, failure: &Failure, keys_elsewhere: bool, now: Duration, at: Timestamp) -> bool {
         let is_proof = match failure.class {
-            FailureClass::Unreachable | FailureClass::Timeout => true,
+            FailureClass::Unreachable | FailureClass::Timeout | FailureClass::NotFound => true,
             FailureClass::Permission => false,
-            FailureClass::Authentication => !keys_elsewhere && !self.proven.load(Relaxed),
-            _ => !self.proven.load(Relaxed),
+            FailureClass::Authentication => !keys_elsewhere && !self.is_proven(now),
+            _ => !self.is_proven(now),
         };
         self.failed(failure, !is_proof, at)
     }
@@ -105,7 +113,7 @@ impl Health {
     /// What was known of the provider's state is known no more: it is another account, or elsewhere.
     pub fn forget_state(&self) {
         self.set(ProviderState::Unknown);
-        self.proven.store(false, Relaxed);
+        self.proven.store(0, Relaxed);
     }
 
     /// Counts what a call took.
@@ -125,8 +133,9 @@ impl Health {
 }
 
 /// What a failure says of the provider itself; `None` where it speaks of the request only.
-fn state_after(class: FailureClass) -> Option<ProviderState> {
-    match class {
+fn state_after(failure: &Failure) -> Option<ProviderState> {
+    match failure.class {
+        FailureClass::NotFound if failure.code.as_deref() == Some(REDIRECTED) => Some(ProviderState::Failing),
         FailureClass::Authentication | FailureClass::Permission | FailureClass::Billing => Some(ProviderState::Refused),
         FailureClass::RateLimit | FailureClass::Overloaded => Some(ProviderState::Limited),
         FailureClass::Timeout | FailureClass::ServerError | FailureClass::Unreachable | FailureClass::Truncated => {
@@ -150,13 +159,15 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_had_says_little_where_calls_go_well() {
         use FailureClass::{Authentication, Permission, ServerError, Unreachable};
-        let unlisted = |health: &Health, class, keys_elsewhere| {
-            health.unlisted(&Failure::new(class, "x"), keys_elsewhere, Timestamp::UNIX_EPOCH);
+        let at = Duration::from_secs;
+        let unlisted_at = |health: &Health, class, keys_elsewhere, now| {
+            health.unlisted(&Failure::new(class, "x"), keys_elsewhere, now, Timestamp::UNIX_EPOCH);
             health.state()
         };
+        let unlisted = |health: &Health, class, keys_elsewhere| unlisted_at(health, class, keys_elsewhere, at(100));
         let (new, proven) = (Health::default, || {
             let health = Health::default();
-            health.answered();
+            health.answered(at(0));
             health
         });
         for (class, keys_elsewhere, at_first, later) in [
@@ -169,6 +180,11 @@ mod tests {
             let states = (unlisted(&new(), class, keys_elsewhere), unlisted(&proven(), class, keys_elsewhere));
             assert_eq!(states, (at_first, later), "{class:?}, keys elsewhere: {keys_elsewhere}");
         }
+        assert_eq!(unlisted_at(&proven(), ServerError, false, at(700)), ProviderState::Failing, "that was long ago");
+        let moved = Failure::new(FailureClass::NotFound, "x").with_code(REDIRECTED);
+        let health = proven();
+        health.unlisted(&moved, false, at(1), Timestamp::UNIX_EPOCH);
+        assert_eq!(health.state(), ProviderState::Failing, "nothing is there under this address");
         let health = proven();
         health.failed(&Failure::new(Authentication, "x"), false, Timestamp::UNIX_EPOCH);
         assert!(health.worked());

@@ -20,7 +20,7 @@ use contract::store::{CacheModels, LoadModels, StoreError};
 use contract::usage::{KeyStatus, ListKeyUsage, LoadUsage, UsageSlot, UsageTotals};
 use runtime::{Context, Handle, Port, Reply, Service};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +55,8 @@ pub struct ProviderPool {
     models: BTreeMap<Arc<str>, Vec<ModelEntry>>,
     /// The newest discovery of each provider: what an older one reports is dropped, so that reloads leave no second chain of timers.
     rounds: BTreeMap<Arc<str>, u64>,
+    /// Those whose list could not be had when they were last asked for it.
+    unlisted: BTreeSet<Arc<str>>,
     /// The round that was followed by an early one already: however many calls fail, one is enough.
     hastened: BTreeMap<Arc<str>, u64>,
     draining: bool,
@@ -126,7 +128,16 @@ impl ProviderPool {
         }
         let providers = build(&config, &before.providers);
         drop(before);
-        Self { config, ports, providers, models, rounds: BTreeMap::new(), hastened: BTreeMap::new(), draining: false }
+        Self {
+            config,
+            ports,
+            providers,
+            models,
+            rounds: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
+            hastened: BTreeMap::new(),
+            draining: false,
+        }
     }
 
     fn publish(&self) {
@@ -268,6 +279,7 @@ impl Handle<Discovered> for ProviderPool {
         let Some(provider) = self.find(&found.provider).cloned().filter(|_| newest) else { return Reply::Now(()) };
         let again = match found.found {
             Ok(models) => {
+                self.unlisted.remove(&provider.name);
                 let health = &provider.standing.health;
                 provider.standing.circuit.reached();
                 // Whoever lists its models may still fail every call: where one failed just now, the list is no sign that it works.
@@ -288,8 +300,14 @@ impl Handle<Discovered> for ProviderPool {
                 if fails { RETRY } else { REFRESH }
             }
             Err(failure) => {
+                self.unlisted.insert(Arc::clone(&provider.name));
                 let keys_elsewhere = provider.has_keys_of_models_only();
-                if provider.standing.health.unlisted(&failure, keys_elsewhere, self.ports.clock.now()) {
+                if provider.standing.health.unlisted(
+                    &failure,
+                    keys_elsewhere,
+                    self.ports.clock.monotonic(),
+                    self.ports.clock.now(),
+                ) {
                     tracing::warn!(provider = %provider.name, class = failure.class.as_str(), reason = %failure, "provider does not answer");
                 } else {
                     tracing::debug!(provider = %provider.name, reason = %failure, "the list of models cannot be had");
@@ -366,7 +384,8 @@ impl Handle<CallFailed> for ProviderPool {
 impl Handle<CallRecovered> for ProviderPool {
     fn handle(&mut self, call: CallRecovered, context: &Context<Self>) -> Reply<()> {
         tracing::info!(provider = %call.provider, "provider works");
-        if self.models.get(&call.provider).is_none_or(Vec::is_empty)
+        // Where the list is under way, it comes anyway.
+        if self.unlisted.remove(&call.provider)
             && let Some(provider) = self.find(&call.provider).cloned()
         {
             self.discover(&provider, context);

@@ -140,7 +140,7 @@ impl Account {
 
     fn complete_at(&mut self, now: Duration) {
         self.provider.standing.worked(&self.model.standing, now);
-        if self.provider.standing.health.answered() {
+        if self.provider.standing.health.answered(now) {
             // The state is set; the message is for the log and for discovery, so a full lane loses nothing of weight.
             let _ = self.ledger.recovered.tell(CallRecovered { provider: Arc::clone(&self.provider.name) });
         }

@@ -52,6 +52,17 @@ struct Course {
     shut: Vec<Passed>,
 }
 
+/// How much is done for one candidate.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// It is asked whatever happened before.
+    is_alone: bool,
+    /// It is worth a wait for a place.
+    waits: bool,
+    /// It is worth another try.
+    tries_again: bool,
+}
+
 /// Whoever has waited this long for a place in vain does not wait for another's.
 const SHORT_WAIT: Duration = Duration::from_secs(1);
 
@@ -69,17 +80,19 @@ impl Inner {
                 has_builtin = true;
                 break;
             };
-            // Worth a wait, and another try, only where nobody else could answer sooner.
-            let is_last = course.busy.is_empty() && !self.may_ask(left.as_slice());
-            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, is_last, &mut course).await? {
+            // Worth another try, and a wait, only where nobody else could answer sooner.
+            let tries_again = !self.may_ask(left.as_slice());
+            let effort = Effort { is_alone, waits: tries_again && course.busy.is_empty(), tries_again };
+            if let Some(answer) = self.turn(&call, &provider, &model, effort, &mut course).await? {
                 return Ok(Called::Stream(answer));
             }
         }
         // A place with one that works is worth a wait before anything lesser is tried, but not one wait after the other.
         let begun = self.clock.monotonic();
         for Passed { provider, model, .. } in std::mem::take(&mut course.busy) {
-            let may_wait = self.clock.monotonic().saturating_sub(begun) < SHORT_WAIT;
-            if let Some(answer) = self.turn(&call, &provider, &model, is_alone, may_wait, &mut course).await? {
+            let waits = self.clock.monotonic().saturating_sub(begun) < SHORT_WAIT;
+            let effort = Effort { is_alone, waits, tries_again: true };
+            if let Some(answer) = self.turn(&call, &provider, &model, effort, &mut course).await? {
                 return Ok(Called::Stream(answer));
             }
         }
@@ -96,7 +109,8 @@ impl Inner {
         // Those that failed before are the last resort.
         let last = shut.len().saturating_sub(1);
         for (at, Passed { provider, model, .. }) in shut.into_iter().enumerate() {
-            match self.persist(&call, &provider, &model, at == last).await {
+            let effort = Effort { is_alone, waits: at == last, tries_again: at == last };
+            match self.persist(&call, &provider, &model, effort).await {
                 Ok(answer) => return Ok(Called::Stream(answer)),
                 Err(Missed::Busy(failure)) => failures.push(failure),
                 Err(Missed::Failed(failure)) if failure.may_fail_over() => failures.push(failure),
@@ -115,11 +129,10 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
-        is_alone: bool,
-        is_last: bool,
+        effort: Effort,
         course: &mut Course,
     ) -> Result<Option<ModelAnswer>, Failure> {
-        let probe = match if is_alone { Ok(None) } else { self.pass(provider, model) } {
+        let probe = match if effort.is_alone { Ok(None) } else { self.pass(provider, model) } {
             Ok(probe) => probe,
             Err((told, failure)) => {
                 tracing::debug!(request_id = %call.request_id, model = %model.id, reason = %failure, "model is left alone");
@@ -132,11 +145,11 @@ impl Inner {
                 return Ok(None);
             }
         };
-        let asked = self.persist(call, provider, model, is_last).await;
+        let asked = self.persist(call, provider, model, effort).await;
         drop(probe);
         match asked {
             Ok(answer) => return Ok(Some(answer)),
-            Err(Missed::Busy(failure)) if is_last => course.failures.push(failure),
+            Err(Missed::Busy(failure)) if effort.waits => course.failures.push(failure),
             Err(Missed::Busy(failure)) => course.busy.push(Passed::of(provider, model, failure)),
             Err(Missed::Failed(failure)) if failure.may_fail_over() => course.failures.push(failure),
             Err(Missed::Failed(failure)) => return Err(failure),
@@ -173,21 +186,21 @@ impl Inner {
         call: &ModelCall,
         provider: &Arc<Provider>,
         model: &Arc<Model>,
-        is_last: bool,
+        effort: Effort,
     ) -> Result<ModelAnswer, Missed> {
         let mut tries = 0;
         loop {
-            let failure = match self.attempt(call, provider, model, is_last).await {
+            let failure = match self.attempt(call, provider, model, effort.waits).await {
                 Ok(answer) => return Ok(answer),
                 Err(Missed::Busy(failure)) => {
                     let failure = failure.from_provider(Arc::clone(&provider.name));
-                    tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, waited = is_last, "model has no place");
+                    tracing::info!(request_id = %call.request_id, model = %model.id, reason = %failure, waited = effort.waits, "model has no place");
                     return Err(Missed::Busy(failure));
                 }
                 Err(Missed::Failed(failure)) => failure.from_provider(Arc::clone(&provider.name)),
             };
             tries += 1;
-            let again = is_last && tries <= provider.config.retries;
+            let again = effort.tries_again && tries <= provider.config.retries;
             let pause = again.then(|| backoff::pause(&failure, tries, self.ledger.chance())).flatten();
             let pause_ms = pause.map(|pause| pause.as_millis() as u64);
             tracing::info!(request_id = %call.request_id, model = %model.id, class = failure.class.as_str(), reason = %failure, again_in_ms = pause_ms, "model did not answer");

@@ -4,7 +4,7 @@
 //! it, without control characters, keys and stack traces.
 
 mod class;
-mod redirect;
+pub mod redirect;
 mod told;
 
 use super::wording::readable;

@@ -15,7 +15,7 @@ mod address;
 mod anthropic;
 mod call_ids;
 pub mod direct;
-mod errors;
+pub(crate) mod errors;
 mod gemini;
 mod ndjson;
 mod ollama;

@@ -105,13 +105,13 @@ pub fn conversation<'a>(request: &'a ChatRequest, model: &str) -> Result<Convers
             }
             Role::User => (Speaker::User, parts(message, at, model)?),
             Role::Assistant => (Speaker::Assistant, assistant(message)),
-            Role::Function => {
+            Role::Function if message.tool_call_id.is_none() => {
                 let name = message.name.as_deref().unwrap_or_default();
                 let text =
                     format!("the result of the function {name:?} stands without the function_call that it answers");
                 return Err(Failure::invalid(format!("messages[{at}]"), text));
             }
-            Role::Tool => {
+            Role::Tool | Role::Function => {
                 let id = message.tool_call_id.as_deref().or(message.name.as_deref()).unwrap_or_default();
                 let tool_use_id = call_ids::plain(id);
                 let content = parts(message, at, model)?;

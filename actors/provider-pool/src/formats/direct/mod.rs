@@ -111,8 +111,8 @@ pub fn passes(kind: DirectKind, content_type: &str) -> bool {
         DirectKind::Embeddings | DirectKind::CountTokens | DirectKind::Messages => false,
         // Sound, or events that hold some.
         DirectKind::Speech => !is_json && (!media.starts_with("text/") || media == "text/event-stream"),
-        // Also plain text, if that was asked for.
-        DirectKind::Transcription => !is_json && media != "text/html",
+        // Also plain text, if that was asked for; whisper.cpp calls it `text/html`.
+        DirectKind::Transcription => !is_json,
     }
 }
 
@@ -132,7 +132,7 @@ pub fn look(kind: DirectKind, body: &[u8]) -> Result<Usage, Failure> {
         #[serde(borrow)]
         input_tokens: Raw<'a>,
         #[serde(borrow)]
-        usage: Option<Counts<'a>>,
+        usage: Raw<'a>,
     }
     #[derive(Deserialize)]
     struct Counts<'a> {
@@ -167,7 +167,9 @@ pub fn look(kind: DirectKind, body: &[u8]) -> Result<Usage, Failure> {
     if !is_asked_for {
         return Err(other(kind, &text));
     }
-    let counted = told.usage.map(|counts| Usage {
+    // Odd counts are none; the answer is what was asked for.
+    let counts = told.usage.and_then(|usage| serde_json::from_str::<Counts<'_>>(usage.get()).ok());
+    let counted = counts.map(|counts| Usage {
         input: wire::count(counts.prompt_tokens).or_else(|| wire::count(counts.input_tokens)),
         output: wire::count(counts.output_tokens),
         ..Usage::default()

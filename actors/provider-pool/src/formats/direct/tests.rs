@@ -264,7 +264,7 @@ fn only_what_may_be_what_was_asked_for_goes_on_as_it_comes() {
         (Speech, "application/problem+json", false),
         (Transcription, "text/plain; charset=utf-8", true),
         (Transcription, "text/vtt", true),
-        (Transcription, "text/html", false),
+        (Transcription, "text/html", true),
         (Transcription, "application/json", false),
     ] {
         assert_eq!(passes(kind, content_type), expected, "{kind:?} {content_type}");

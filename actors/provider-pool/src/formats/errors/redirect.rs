@@ -7,7 +7,7 @@ use crate::formats::wording::readable;
 use contract::failure::{Failure, FailureClass};
 
 /// The code of such a failure.
-const REDIRECTED: &str = "provider_redirected";
+pub const REDIRECTED: &str = "provider_redirected";
 /// The most characters of the address that are told.
 const MAX_ADDRESS: usize = 200;
 
