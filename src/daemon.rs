@@ -255,11 +255,14 @@ impl Daemon {
         self.actors.first_model(&self.control.default_route()).await
     }
 
-    /// Waits until every provider told its models, or did not, for a few seconds at most: a question asked at once shall reach one.
-    pub async fn models_known(&self) {
+    /// Waits until every provider told its models, or did not, and every cluster was looked at, for a few seconds at most: a question asked at
+    /// once shall reach a model, and that one's tools shall know something.
+    pub async fn first_looks(&self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let began = self.clock.monotonic();
-        while self.actors.providers_unknown().await && self.clock.monotonic().saturating_sub(began) < PATIENCE {
+        while (self.actors.providers_unknown().await || self.actors.clusters_unseen().await)
+            && self.clock.monotonic().saturating_sub(began) < PATIENCE
+        {
             self.clock.pause(Duration::from_millis(20)).await;
         }
     }

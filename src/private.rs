@@ -43,7 +43,7 @@ impl Private {
                 match Daemon::start(Launch { loaded, options, listen, amend: None }).await {
                     Err(error) => drop(report.send(Err(error))),
                     Ok(daemon) => {
-                        let known = daemon.models_known().await;
+                        let known = daemon.first_looks().await;
                         if report.send(Ok(known)).is_ok() {
                             let _ = stopped.await;
                         }

@@ -128,7 +128,7 @@ fn run_demo(mut loaded: Loaded, mut options: Options) -> anyhow::Result<Exit> {
     let mut output = Output::standard(loaded.environment.get("NO_COLOR").is_some());
     daemon::block_on(async move {
         let daemon = Daemon::start(Launch { loaded, options, listen, amend }).await?;
-        daemon.models_known().await;
+        daemon.first_looks().await;
         let model = daemon.first_model().await;
         if let Some(address) = daemon.address {
             let banner = demo::banner(&program, address, needs_key, model.as_deref(), simulated.is_some());

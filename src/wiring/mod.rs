@@ -25,7 +25,7 @@ use bench::{Bench, shard_name};
 use contract::approvals::{ActionProgress, PlanAction, RunAction};
 use contract::chat::RunTurn;
 use contract::clock::SharedClock;
-use contract::cluster::{ListClusters, ProbeCluster, RunCheck};
+use contract::cluster::{ClusterState, ListClusters, ProbeCluster, RunCheck};
 use contract::ids::SharedIds;
 use contract::message::Lane;
 use contract::provider::{BUILTIN_OFFLINE, ListModels, ListProviders, ProbeProvider, ProviderState, RouteReadiness};
@@ -479,6 +479,12 @@ impl Actors {
     pub async fn providers_unknown(&self) -> bool {
         let providers = self.reporter.providers.ask(ListProviders, DRAIN_DEADLINE).await.unwrap_or_default();
         providers.iter().any(|provider| provider.state == ProviderState::Unknown)
+    }
+
+    /// Whether a cluster was not looked at yet.
+    pub async fn clusters_unseen(&self) -> bool {
+        let clusters = self.reporter.clusters.ask(ListClusters, DRAIN_DEADLINE).await.unwrap_or_default();
+        clusters.iter().any(|cluster| cluster.state == ClusterState::Starting)
     }
 
     /// Starts the HTTP server's worker threads.
