@@ -2,6 +2,7 @@
 //!
 //! Pure bookkeeping on times it is given. It steers routes, which have others to ask; whoever is asked for by name is asked.
 
+use crate::formats::errors::INSUFFICIENT_QUOTA;
 use contract::failure::{Failure, FailureClass};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -171,7 +172,7 @@ pub fn is_of_model(class: FailureClass, own_key: bool) -> bool {
 
 /// Whether a limit of the rate is a quota that is used up.
 fn is_quota(failure: &Failure) -> bool {
-    failure.code.as_deref() == Some("insufficient_quota")
+    failure.code.as_deref() == Some(INSUFFICIENT_QUOTA)
 }
 
 /// Whether a failure speaks of the request or of HAIA, not of who was asked.
@@ -366,7 +367,7 @@ mod tests {
     #[test]
     fn a_quota_that_is_used_up_is_left_alone_for_longer() {
         let class = FailureClass::RateLimit;
-        let quota = |wait| Failure::new(class, "x").with_code("insufficient_quota").with_retry_after(wait);
+        let quota = |wait| Failure::new(class, "x").with_code(INSUFFICIENT_QUOTA).with_retry_after(wait);
         let shut = |wait, told| Pass::Shut(Alone { wait, told, class });
         for (wait, at_model) in [(None, shut(REFUSED_PAUSE, false)), (Some(s(7)), shut(s(7), true))] {
             let (provider, model) = (Circuit::default(), Circuit::default());

@@ -2,7 +2,7 @@
 //!
 //! Pure bookkeeping: it decides nothing about routing and never talks to a provider.
 
-use crate::formats::errors::redirect::REDIRECTED;
+use crate::formats::errors::REDIRECTED;
 use contract::failure::{Failure, FailureClass};
 use contract::provider::ProviderState;
 use contract::usage::UsageTotals;

@@ -104,6 +104,12 @@ impl Learned {
     }
 }
 
+impl From<Learned> for Memory {
+    fn from(learned: Learned) -> Self {
+        Self(AtomicU16::new(learned.0))
+    }
+}
+
 impl Memory {
     /// What is known by now.
     pub fn learned(&self) -> Learned {

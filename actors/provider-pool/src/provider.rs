@@ -107,6 +107,9 @@ impl Provider {
         }) {
             return Arc::clone(model);
         }
+        // A list that says no more of what it takes than was known does not undo what calls found out.
+        let same = |model: &&Arc<Model>| model.settings.tools == tools && model.settings.thinking == thinking;
+        let learned = models.get(name).filter(same).map(|model| model.memory.learned()).unwrap_or_default();
         if models.len() >= GUESSED {
             models.retain(|_, model| model.standing.is_known());
         }
@@ -141,7 +144,7 @@ impl Provider {
             has_own_key: configured.is_some_and(|model| model.api_key.is_some()),
             limited: limits.is_any(),
             name,
-            memory: Memory::default(),
+            memory: Memory::from(learned),
         });
         models.insert(Arc::clone(&model.name), Arc::clone(&model));
         model
@@ -259,6 +262,24 @@ mod tests {
         }
         assert!(!Arc::ptr_eq(&first.standing, &provider.model("invented-0", None).standing), "their number is bounded");
         assert!(provider.models.lock().is_ok_and(|models| models.len() <= GUESSED + 2));
+    }
+
+    #[test]
+    fn what_a_model_was_found_not_to_take_outlives_a_list_that_says_nothing_of_it() {
+        use crate::learned::Lesson;
+        let provider = Provider::new("a", &ProviderConfig::of_kind("openai"), Arc::default()).expect("a known kind");
+        let mut entry = ModelEntry {
+            provider: "a".into(),
+            model: "m".into(),
+            created: None,
+            context_tokens: Some(8192),
+            tools: None,
+            abilities: contract::provider::Abilities::default(),
+        };
+        provider.model("m", None).memory.learn(Lesson::NoThinking);
+        assert!(provider.model("m", Some(&entry)).memory.learned().has(Lesson::NoThinking));
+        entry.abilities.thinking = Some(true);
+        assert!(provider.model("m", Some(&entry)).memory.learned().is_empty(), "it is told anew what it can do");
     }
 
     #[test]

@@ -56,7 +56,7 @@ struct Course {
 #[derive(Clone, Copy)]
 struct Effort {
     /// It is asked whatever happened before.
-    is_alone: bool,
+    regardless: bool,
     /// It is worth a wait for a place.
     waits: bool,
     /// It is worth another try.
@@ -82,7 +82,8 @@ impl Inner {
             };
             // Worth another try, and a wait, only where nobody else could answer sooner.
             let tries_again = !self.may_ask(left.as_slice());
-            let effort = Effort { is_alone, waits: tries_again && course.busy.is_empty(), tries_again };
+            let waits = tries_again && course.busy.is_empty();
+            let effort = Effort { regardless: is_alone, waits, tries_again };
             if let Some(answer) = self.turn(&call, &provider, &model, effort, &mut course).await? {
                 return Ok(Called::Stream(answer));
             }
@@ -91,14 +92,14 @@ impl Inner {
         let begun = self.clock.monotonic();
         for Passed { provider, model, .. } in std::mem::take(&mut course.busy) {
             let waits = self.clock.monotonic().saturating_sub(begun) < SHORT_WAIT;
-            let effort = Effort { is_alone, waits, tries_again: true };
+            let effort = Effort { regardless: is_alone, waits, tries_again: true };
             if let Some(answer) = self.turn(&call, &provider, &model, effort, &mut course).await? {
                 return Ok(Called::Stream(answer));
             }
         }
-        let Course { mut failures, busy, shut } = course;
-        failures.extend(busy.into_iter().map(|passed| passed.failure));
+        course.failures.extend(course.busy.drain(..).map(|passed| passed.failure));
         if has_builtin {
+            let Course { mut failures, shut, .. } = course;
             // A request that no model can be asked is for its writer to mend.
             if shut.is_empty() && !failures.is_empty() && are_particular(&failures) {
                 return Err(conclude(failures));
@@ -107,17 +108,16 @@ impl Inner {
             return Ok(Called::Builtin { failures });
         }
         // Those that failed before are the last resort.
+        let shut = std::mem::take(&mut course.shut);
         let last = shut.len().saturating_sub(1);
         for (at, Passed { provider, model, .. }) in shut.into_iter().enumerate() {
-            let effort = Effort { is_alone, waits: at == last, tries_again: at == last };
-            match self.persist(&call, &provider, &model, effort).await {
-                Ok(answer) => return Ok(Called::Stream(answer)),
-                Err(Missed::Busy(failure)) => failures.push(failure),
-                Err(Missed::Failed(failure)) if failure.may_fail_over() => failures.push(failure),
-                Err(Missed::Failed(failure)) => return Err(failure),
+            let effort = Effort { regardless: true, waits: at == last, tries_again: at == last };
+            if let Some(answer) = self.turn(&call, &provider, &model, effort, &mut course).await? {
+                return Ok(Called::Stream(answer));
             }
         }
-        Err(conclude(failures))
+        course.failures.extend(course.busy.into_iter().map(|passed| passed.failure));
+        Err(conclude(course.failures))
     }
 
     /// Asks one candidate if it may be asked now. Where no answer came, `course` knows why.
@@ -132,7 +132,7 @@ impl Inner {
         effort: Effort,
         course: &mut Course,
     ) -> Result<Option<ModelAnswer>, Failure> {
-        let probe = match if effort.is_alone { Ok(None) } else { self.pass(provider, model) } {
+        let probe = match if effort.regardless { Ok(None) } else { self.pass(provider, model) } {
             Ok(probe) => probe,
             Err((told, failure)) => {
                 tracing::debug!(request_id = %call.request_id, model = %model.id, reason = %failure, "model is left alone");

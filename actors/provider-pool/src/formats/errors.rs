@@ -4,8 +4,11 @@
 //! it, without control characters, keys and stack traces.
 
 mod class;
-pub mod redirect;
+mod redirect;
 mod told;
+
+pub use class::INSUFFICIENT_QUOTA;
+pub use redirect::REDIRECTED;
 
 use super::wording::readable;
 use super::{refused, waits, wire};
@@ -86,11 +89,11 @@ fn failure(status: u16, told: Told) -> Failure {
     };
     let mut failure = Failure::new(class, message);
     failure.code = code(class, &told, &lower);
-    if told.says(&[class::INSUFFICIENT_QUOTA]) {
+    if told.says(&[INSUFFICIENT_QUOTA]) {
         // It does not come back by itself. Some tell it as the type alone.
         failure.retry = Some(false);
         if class == FailureClass::RateLimit {
-            failure.code = Some(class::INSUFFICIENT_QUOTA.into());
+            failure.code = Some(INSUFFICIENT_QUOTA.into());
         }
     }
     if matches!(class, FailureClass::InvalidRequest | FailureClass::ContextLength) {
