@@ -15,6 +15,7 @@ mod address;
 mod anthropic;
 mod call_ids;
 pub mod direct;
+mod document;
 pub(crate) mod errors;
 mod gemini;
 mod ndjson;

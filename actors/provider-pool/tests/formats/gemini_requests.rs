@@ -310,6 +310,20 @@ fn sound_files_and_googles_own_addresses() {
 }
 
 #[test]
+fn slashes_in_a_file_or_sound_may_be_escaped() {
+    for (part, kind, data) in [
+        (r#""type":"file","file":{"file_data":"data:application\/pdf;base64,A\/=="}"#, "application/pdf", "A/=="),
+        (r#""type":"input_audio","input_audio":{"data":"B\/==","format":"mp3"}"#, "audio/mp3", "B/=="),
+    ] {
+        let body = format!(r#"{{"model":"p/m","messages":[{{"role":"user","content":[{{{part}}}]}}]}}"#);
+        let body = CallBody::Raw(Bytes::from(body));
+        let (told, _) = encode(&body, SECOND, &ModelSettings::default()).expect("can be expressed");
+        let expected = json!({"inlineData": {"mimeType": kind, "data": data}});
+        assert_eq!(told["contents"][0]["parts"][0], expected, "{part}");
+    }
+}
+
+#[test]
 fn functions_of_the_first_form_are_tools() {
     let request = json!({"functions": [{"name": "f"}], "function_call": {"name": "f"}, "messages": [
         {"role": "user", "content": "q"},

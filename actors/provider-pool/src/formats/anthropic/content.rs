@@ -5,10 +5,11 @@
 
 use super::caching::Mark;
 use crate::formats::call_ids;
+use crate::formats::document::{self, Document};
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, Part, Role};
 use contract::failure::Failure;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -190,41 +191,22 @@ fn parts<'a>(message: &'a Message, at: usize, model: &str) -> Result<Vec<Block<'
                 };
                 blocks.push(Block::Known(Known::Image { source }));
             }
-            Part::Other { kind, json } if kind == "file" => blocks.push(document(json, at, model)?),
+            Part::Other { kind, json } if kind == "file" => blocks.push(pdf(json, at, model)?),
             Part::Other { kind, .. } => return Err(prompt::unusable_part(kind, at, model)),
         }
     }
     Ok(blocks)
 }
 
-/// OpenAI's part for a file. The API takes a PDF in the request itself; what a file id stands for only its keeper knows.
-fn document<'a>(json: &'a RawValue, at: usize, model: &str) -> Result<Block<'a>, Failure> {
-    #[derive(Deserialize)]
-    struct Wire<'a> {
-        #[serde(borrow)]
-        file: File<'a>,
-    }
-    #[derive(Deserialize)]
-    struct File<'a> {
-        #[serde(borrow)]
-        file_data: Cow<'a, str>,
-        #[serde(borrow)]
-        filename: Option<Cow<'a, str>>,
-    }
-    const PDF: &str = "data:application/pdf;base64,";
-    let file = serde_json::from_str::<Wire<'a>>(json.get()).ok().map(|wire| wire.file);
-    let read = file.and_then(|File { file_data, filename }| {
-        let data = match file_data {
-            Cow::Borrowed(url) => Cow::Borrowed(url.strip_prefix(PDF)?),
-            Cow::Owned(url) => Cow::Owned(url.strip_prefix(PDF)?.to_owned()),
-        };
-        let title = filename.filter(|name| !name.is_empty());
-        Some(Known::Document { source: Source::Base64 { media_type: "application/pdf", data }, title })
-    });
-    read.map(Block::Known).ok_or_else(|| {
-        let message = format!("a file is sent to {model} as a PDF only: {{\"file_data\": \"{PDF}…\"}}");
-        Failure::invalid(format!("messages[{at}].content"), message)
-    })
+/// A PDF as the block that the API takes it in.
+fn pdf<'a>(part: &'a RawValue, at: usize, model: &str) -> Result<Block<'a>, Failure> {
+    let Some(Document { base64, name }) = document::read(part) else {
+        let message =
+            format!("a file is sent to {model} as a PDF only: {{\"file_data\": \"data:{};base64,…\"}}", document::PDF);
+        return Err(Failure::invalid(format!("messages[{at}].content"), message));
+    };
+    let source = Source::Base64 { media_type: document::PDF, data: base64 };
+    Ok(Block::Known(Known::Document { source, title: name }))
 }
 
 /// The proof of thinking first, then text, then calls: the order in which the API wants them back.

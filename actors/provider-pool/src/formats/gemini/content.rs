@@ -5,12 +5,14 @@
 
 use super::model::Known;
 use super::picture;
+use crate::formats::document;
 use crate::formats::prompt::{self, Picture};
 use contract::chat::{ChatRequest, Content, Message, OpaquePart, Part, Role};
 use contract::failure::Failure;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What stands for the signature of a call that this model did not make itself, or whose signature is gone: Google's own word for it. A
@@ -43,7 +45,7 @@ pub struct Piece<'a> {
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     mime_type: &'a str,
-    data: &'a str,
+    data: Cow<'a, str>,
 }
 
 /// A file that Google keeps.
@@ -217,7 +219,7 @@ fn piece<'a>(part: &'a Part, at: usize, model: &str) -> Result<Option<Piece<'a>>
     Ok(match part {
         Part::Text(text) | Part::Refusal(text) => filled(text),
         Part::Image { url, .. } => Some(match prompt::picture(url, at)? {
-            Picture::Inline { media_type, base64 } => inline(media_type, base64),
+            Picture::Inline { media_type, base64 } => inline(media_type, base64.into()),
             Picture::Link(url) if is_googles(url) => {
                 Piece { file_data: Some(File { file_uri: url }), ..Piece::default() }
             }
@@ -239,41 +241,35 @@ pub fn is_googles(url: &str) -> bool {
 }
 
 /// OpenAI's parts for sound and for files, as type and base64.
-fn other<'a>(kind: &str, json: &'a RawValue) -> Option<(&'static str, &'a str)> {
+fn other<'a>(kind: &str, json: &'a RawValue) -> Option<(&'static str, Cow<'a, str>)> {
+    if kind == "file" {
+        return document::read(json).map(|document| (document::PDF, document.base64));
+    }
     #[derive(Deserialize)]
     struct Wire<'a> {
         #[serde(borrow)]
-        input_audio: Option<Audio<'a>>,
-        #[serde(borrow)]
-        file: Option<FileData<'a>>,
+        input_audio: Audio<'a>,
     }
     #[derive(Deserialize)]
     struct Audio<'a> {
-        data: &'a str,
-        format: &'a str,
+        #[serde(borrow)]
+        data: Cow<'a, str>,
+        #[serde(borrow)]
+        format: Cow<'a, str>,
     }
-    #[derive(Deserialize)]
-    struct FileData<'a> {
-        file_data: &'a str,
+    if kind != "input_audio" {
+        return None;
     }
-    let wire: Wire<'a> = serde_json::from_str(json.get()).ok()?;
-    match (kind, wire.input_audio, wire.file) {
-        ("input_audio", Some(audio), _) => {
-            let mime_type = match audio.format {
-                "wav" => "audio/wav",
-                "mp3" => "audio/mp3",
-                "ogg" | "opus" => "audio/ogg",
-                "flac" => "audio/flac",
-                "aac" => "audio/aac",
-                _ => return None,
-            };
-            Some((mime_type, audio.data))
-        }
-        ("file", _, Some(file)) => {
-            Some(("application/pdf", file.file_data.strip_prefix("data:application/pdf;base64,")?))
-        }
-        _ => None,
-    }
+    let Audio { data, format } = serde_json::from_str::<Wire<'a>>(json.get()).ok()?.input_audio;
+    let mime_type = match &*format {
+        "wav" => "audio/wav",
+        "mp3" => "audio/mp3",
+        "ogg" | "opus" => "audio/ogg",
+        "flac" => "audio/flac",
+        "aac" => "audio/aac",
+        _ => return None,
+    };
+    Some((mime_type, data))
 }
 
 /// What the model said: its text, then its calls, each with the signature that came with it.
@@ -321,9 +317,11 @@ fn said(text: &str, known: Known) -> Vec<Piece<'_>> {
     let piece = |piece| match piece {
         picture::Piece::Text(text) => Piece { text: Some(text), ..Piece::default() },
         // Like a call, it came with a signature, which no client sends back with the text.
-        picture::Piece::Picture(mime_type, data) => {
-            Piece { inline_data: Some(Data { mime_type, data }), thought_signature: stand_in(), ..Piece::default() }
-        }
+        picture::Piece::Picture(mime_type, data) => Piece {
+            inline_data: Some(Data { mime_type, data: data.into() }),
+            thought_signature: stand_in(),
+            ..Piece::default()
+        },
     };
     pictures.into_iter().map(piece).collect()
 }

@@ -52,7 +52,7 @@ impl<'a> Chunk<'a> {
                 "x_groq" => chunk.x_groq = wire::raw(scan)?,
                 "error" => chunk.error = wire::raw(scan)?,
                 "error_type" | "error_message" => {
-                    chunk.has_old_error |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value));
+                    chunk.has_old_error |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value.get()));
                 }
                 _ => return scan.skip(),
             }
@@ -194,7 +194,7 @@ impl<'a> Delta<'a> {
                     delta.tool_calls = wire::optional(scan, |scan| CallDelta::read_all(scan, nulls))?;
                 }
                 "function_call" => delta.function_call = wire::optional(scan, FunctionDelta::read)?,
-                _ => delta.has_more |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value)),
+                _ => delta.has_more |= wire::raw(scan)?.is_some_and(|value| !is_hollow(value.get())),
             }
             Some(())
         })?;
@@ -264,8 +264,8 @@ impl<'a> FunctionDelta<'a> {
 }
 
 /// Whether there is nothing in it: "", [], {}, false.
-fn is_hollow(value: Json<'_>) -> bool {
-    value.get() == "false" || value.get().bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
+pub fn is_hollow(value: &str) -> bool {
+    value == "false" || value.bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
 }
 
 impl<'a> Delta<'a> {

@@ -2,7 +2,7 @@
 //!
 //! What a failure means is judged where every provider's errors are; here is only seen that there is one.
 
-use super::chunk::{Choice, Chunk};
+use super::chunk::{Choice, Chunk, is_hollow};
 use super::counts::members;
 use super::finish::{self, Finish};
 use crate::formats::errors;
@@ -13,7 +13,7 @@ use contract::json::Scan;
 /// The failure that a chunk, or a whole answer, tells beside its choices. `text` is all of it.
 pub fn of_chunk(chunk: &Chunk<'_>, text: &str) -> Option<Failure> {
     // One that says nothing is only one where there is nothing else.
-    let is_told = chunk.error.is_some_and(|error| chunk.choices.is_none() || !is_hollow(error.get()));
+    let is_told = chunk.error.is_some_and(|error| chunk.choices.is_none() || !says_nothing(error.get()));
     if is_told || chunk.object.is_some_and(|object| object.get() == "\"error\"") {
         return Some(errors::inside(text));
     }
@@ -34,7 +34,7 @@ fn of_old_form(text: &str) -> Failure {
 
 /// The failure that a choice tells: OpenRouter's `error` within it, or a finish reason that is none.
 pub fn of_choice(choice: &Choice<'_>) -> Option<Failure> {
-    if let Some(error) = choice.error.filter(|error| !is_hollow(error.get())) {
+    if let Some(error) = choice.error.filter(|error| !says_nothing(error.get())) {
         return Some(errors::inside(&format!(r#"{{"error":{}}}"#, error.get())));
     }
     match finish::read(choice.finish_reason)? {
@@ -44,11 +44,9 @@ pub fn of_choice(choice: &Choice<'_>) -> Option<Failure> {
 }
 
 /// Whether it says nothing: null, "", [], {}, false, 0, and objects of nothing else.
-fn is_hollow(value: &str) -> bool {
-    let all_are_hollow = || Scan::of(value).object(|scan, _| is_hollow(scan.value()?).then_some(())).is_some();
-    matches!(value, "null" | "false" | "0")
-        || value.bytes().all(|byte| b"\"[]{}, \t\r\n".contains(&byte))
-        || value.starts_with('{') && all_are_hollow()
+fn says_nothing(value: &str) -> bool {
+    let all_are_hollow = || Scan::of(value).object(|scan, _| says_nothing(scan.value()?).then_some(())).is_some();
+    matches!(value, "null" | "0") || is_hollow(value) || value.starts_with('{') && all_are_hollow()
 }
 
 #[cfg(test)]
@@ -58,10 +56,10 @@ mod tests {
     #[test]
     fn only_what_says_something_is_a_failure() {
         for hollow in ["null", "false", "0", "\"\"", "[]", "{ }", r#"{"code":0,"message":"","more":{"a":null}}"#] {
-            assert!(is_hollow(hollow), "{hollow}");
+            assert!(says_nothing(hollow), "{hollow}");
         }
         for told in ["true", "7", "\"x\"", "[1]", r#"{"code":502}"#, r#"{"code":null,"message":"m"}"#] {
-            assert!(!is_hollow(told), "{told}");
+            assert!(!says_nothing(told), "{told}");
         }
     }
 }
